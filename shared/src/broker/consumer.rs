@@ -1,0 +1,288 @@
+//! Consuming that survives the broker, and messages that must be settled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::try_join_all;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::ack::AckTracker;
+use super::publisher::{ATTEMPT, PUBLISHED};
+use super::topology::short;
+use super::{BrokerError, Link, close, within};
+use crate::backoff::Backoff;
+
+/// The longest that a stopped consumer waits for messages to be settled: longer
+/// than any grace period, so that it ends a hang and nothing else.
+const SETTLING: Duration = Duration::from_secs(300);
+
+/// One message, held until it is settled.
+///
+/// Settling takes it by value, so none is settled twice. Dropping one settles
+/// nothing: it keeps its place in the prefetch window until the channel closes,
+/// which is right for a process that is stopping and a leak in any other.
+#[must_use]
+#[derive(Debug)]
+pub struct Received {
+    /// The message.
+    pub body: Vec<u8>,
+    /// Its routing key; of a job, the lane.
+    pub routing_key: String,
+    /// The queue that it came from.
+    pub queue: Arc<str>,
+    /// How often it was delivered before and came back: its receiver died or
+    /// was stopped.
+    pub returns: u32,
+    /// Attempts that it has behind it in the retry queues.
+    pub attempt: u32,
+    /// How long ago it was published, of a job that comes from a scheduler.
+    pub waited: Option<Duration>,
+    /// Its text headers.
+    headers: BTreeMap<String, String>,
+    tag: u64,
+    settled: mpsc::UnboundedSender<u64>,
+}
+
+impl Received {
+    /// A text header, such as `x-tagfleet-reason` of a dead letter.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).cloned()
+    }
+
+    /// A message without a broker behind it.
+    #[cfg(test)]
+    pub(super) fn of_nobody() -> Self {
+        let (settled, _) = mpsc::unbounded_channel();
+        let (body, routing_key, headers) = Default::default();
+        Self {
+            body,
+            routing_key,
+            queue: "".into(),
+            returns: 0,
+            attempt: 0,
+            waited: None,
+            headers,
+            tag: 1,
+            settled,
+        }
+    }
+
+    /// Its end is in the database, or a copy of it is confirmed elsewhere; the
+    /// broker may forget it. Sent with others, soon.
+    pub fn ack(self) {
+        // A closed channel takes no acks and delivers again: nothing to do.
+        let _ = self.settled.send(self.tag);
+    }
+}
+
+/// A supervised consumer of one queue.
+pub struct Consumer {
+    received: mpsc::UnboundedReceiver<Received>,
+    receiving: Arc<AtomicBool>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// The end of a consumer: waits for the last acknowledgements.
+#[must_use]
+pub struct Closing(JoinHandle<()>);
+
+impl Closing {
+    /// Returns when every [`Received`] of the consumer was settled or dropped,
+    /// the broker was told, and the channel is closed. What was dropped goes
+    /// back to the queue.
+    pub async fn finished(self) {
+        let _ = self.0.await;
+    }
+}
+
+impl Consumer {
+    pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16) -> Self {
+        let (deliveries, received) = mpsc::unbounded_channel();
+        let receiving = Arc::new(AtomicBool::new(false));
+        let stop = CancellationToken::new();
+        let supervisor = Supervisor {
+            link,
+            queue: queue.into(),
+            prefetch,
+            deliveries,
+            receiving: receiving.clone(),
+            stop: stop.clone(),
+        };
+        Self { received, receiving, stop, task: tokio::spawn(supervisor.run()) }
+    }
+
+    /// The next message; waits through outages. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Received> {
+        self.received.recv().await
+    }
+
+    /// A message that has already arrived.
+    pub fn try_next(&mut self) -> Option<Received> {
+        self.received.try_recv().ok()
+    }
+
+    /// Whether the broker has this consumer, now.
+    pub fn is_receiving(&self) -> Arc<AtomicBool> {
+        self.receiving.clone()
+    }
+
+    /// Stops taking messages. Those not yet taken out go back to the queue.
+    pub fn close(self) -> Closing {
+        self.stop.cancel();
+        Closing(self.task)
+    }
+}
+
+struct Supervisor {
+    link: Arc<Link>,
+    queue: Arc<str>,
+    prefetch: u16,
+    deliveries: mpsc::UnboundedSender<Received>,
+    receiving: Arc<AtomicBool>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Consumes until it is stopped; opens everything again after a loss.
+    async fn run(self) {
+        let mut backoff = Backoff::for_outage();
+        while !self.stop.is_cancelled() {
+            match self.consume().await {
+                Ok(()) => break,
+                Err(error) => {
+                    if self.receiving.swap(false, Ordering::Relaxed) {
+                        backoff = Backoff::for_outage();
+                    } else {
+                        // It did not even begin: perhaps the queue is gone, and
+                        // a new connection declares it again.
+                        self.link.forget().await;
+                    }
+                    warn!(queue = %self.queue, %error, "consumer lost, opening it again");
+                    let stopped = self.stop.cancelled();
+                    tokio::select! { () = backoff.wait() => {}, () = stopped => break }
+                }
+            }
+        }
+        self.receiving.store(false, Ordering::Relaxed);
+    }
+
+    /// One life of the consumer. `Ok` when it was stopped.
+    async fn consume(&self) -> Result<(), BrokerError> {
+        let channel = tokio::select! {
+            channel = self.link.channel() => channel?,
+            () = self.stop.cancelled() => return Ok(()),
+        };
+        within(channel.basic_qos(self.prefetch, BasicQosOptions::default())).await?;
+        let options = BasicConsumeOptions::default();
+        let queue = short(&self.queue);
+        let mut consumer =
+            within(channel.basic_consume(queue, "".into(), options, FieldTable::default())).await?;
+        self.receiving.store(true, Ordering::Relaxed);
+        info!(queue = %self.queue, prefetch = self.prefetch, "consuming {}", self.queue);
+
+        let (settled, settlements) = mpsc::unbounded_channel();
+        let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
+        loop {
+            tokio::select! {
+                delivery = consumer.next() => match delivery {
+                    Some(delivery) => {
+                        let received = self.receive(delivery?, &settled);
+                        // Nobody takes it when the consumer is closing: back to the queue.
+                        let _ = self.deliveries.send(received);
+                    }
+                    // The queue was deleted, or the channel closed.
+                    None => return Err(BrokerError::Refused(format!("the consumer of {}", self.queue))),
+                },
+                () = self.stop.cancelled() => break,
+            }
+        }
+        self.receiving.store(false, Ordering::Relaxed);
+        let _ = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        drop((settled, consumer));
+        // Jobs that are still held by then are delivered again.
+        let _ = tokio::time::timeout(SETTLING, settler).await;
+        close(&channel).await;
+        Ok(())
+    }
+
+    fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
+        Received {
+            routing_key: delivery.routing_key.as_str().to_owned(),
+            queue: self.queue.clone(),
+            returns: count(&delivery.properties, "x-delivery-count"),
+            attempt: count(&delivery.properties, ATTEMPT),
+            waited: waited(&delivery.properties),
+            headers: texts(&delivery.properties),
+            tag: delivery.delivery_tag,
+            body: delivery.data,
+            settled: settled.clone(),
+        }
+    }
+}
+
+/// Tells the broker what is settled: whatever has gathered while the last
+/// acknowledgement was written.
+async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<u64>, keep: usize) {
+    let mut tracker = AckTracker::new(keep);
+    let mut tags = Vec::new();
+    // A channel that is gone delivers again what was not acknowledged.
+    while settlements.recv_many(&mut tags, 4096).await > 0 {
+        let acks = tracker.settle(std::mem::take(&mut tags));
+        let multiple = acks.up_to.map(|tag| (tag, true));
+        if send(&channel, acks.single.into_iter().map(|tag| (tag, false)).chain(multiple)).await.is_err() {
+            return;
+        }
+    }
+    let _ = send(&channel, tracker.finish().into_iter().map(|tag| (tag, false))).await;
+}
+
+/// Sends acknowledgements, in order, without waiting for each to be written.
+async fn send(channel: &Channel, acks: impl Iterator<Item = (u64, bool)>) -> lapin::Result<()> {
+    try_join_all(acks.map(|(tag, multiple)| channel.basic_ack(tag, BasicAckOptions { multiple })))
+        .await
+        .map(drop)
+}
+
+fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
+    let headers = properties.headers().iter().flat_map(|headers| headers.inner());
+    let text = |(name, value): (&ShortString, &AMQPValue)| match value {
+        AMQPValue::LongString(text) => Some((name.to_string(), text.to_string())),
+        _ => None,
+    };
+    headers.filter_map(text).collect()
+}
+
+/// A clock that is behind the publisher's sees no negative time.
+fn waited(properties: &BasicProperties) -> Option<Duration> {
+    let published = number(properties, PUBLISHED)?;
+    let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(published);
+    Some(Duration::from_millis(u64::try_from(waited).unwrap_or(0)))
+}
+
+/// A header that counts; 0 where there is none.
+fn count(properties: &BasicProperties, header: &str) -> u32 {
+    number(properties, header).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+fn number(properties: &BasicProperties, header: &str) -> Option<i64> {
+    match properties.headers().as_ref()?.inner().get(header)? {
+        AMQPValue::LongLongInt(n) => Some(*n),
+        AMQPValue::LongInt(n) => Some(i64::from(*n)),
+        AMQPValue::LongUInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortUInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortShortInt(n) => Some(i64::from(*n)),
+        AMQPValue::ShortShortUInt(n) => Some(i64::from(*n)),
+        _ => None,
+    }
+}

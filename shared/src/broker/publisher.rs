@@ -1,0 +1,186 @@
+//! Publishing that is not done until the broker says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Mutex;
+
+use super::consumer::Received;
+use super::topology::short;
+use super::{BrokerError, Link, Topology, within};
+use crate::lane::Lane;
+
+/// Header of a retried job: how many attempts it has behind it.
+pub(super) const ATTEMPT: &str = "x-tagfleet-attempt";
+/// Header of a job: when it was first published, in milliseconds since 1970.
+/// (AMQP's own timestamp has whole seconds.)
+pub(super) const PUBLISHED: &str = "x-tagfleet-published";
+/// Header of a dead letter: a stable word for why.
+pub(super) const REASON: &str = "x-tagfleet-reason";
+/// Header of a dead letter: what is wrong, in words, with the field's name.
+pub(super) const ERROR: &str = "x-tagfleet-error";
+/// Header of a dead letter: the queue that it came from.
+pub(super) const QUEUE: &str = "x-tagfleet-queue";
+
+/// One message on its way out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    exchange: String,
+    routing_key: String,
+    body: Vec<u8>,
+    headers: FieldTable,
+    message_id: Option<String>,
+    must_route: bool,
+}
+
+impl Outgoing {
+    /// An event. Nobody has to be listening to a `scrape.tagged`.
+    pub fn event(topology: &Topology, routing_key: &str, message_id: String, body: Vec<u8>) -> Self {
+        let must_route = routing_key != super::SCRAPE_TAGGED;
+        let new = Self::new(topology.events_exchange(), routing_key.into(), body);
+        Self { message_id: Some(message_id), must_route, ..new }
+    }
+
+    /// A job for a lane.
+    pub fn job(topology: &Topology, lane: Lane, body: Vec<u8>) -> Self {
+        let mut new = Self::new(topology.jobs_exchange(), lane.as_str().into(), body);
+        let now = AMQPValue::LongLongInt(jiff::Timestamp::now().as_millisecond());
+        new.headers.insert(PUBLISHED.into(), now);
+        new
+    }
+
+    /// The same job again, after `delay`; `attempt` is how many it has behind it.
+    pub fn retry(topology: &Topology, received: &Received, delay: Duration, attempt: u32) -> Self {
+        let mut new = Self::new(topology.retry(delay), received.routing_key.clone(), received.body.clone());
+        new.headers.insert(ATTEMPT.into(), AMQPValue::LongUInt(attempt));
+        new
+    }
+
+    /// A message that a person has to look at: `reason` is a stable word,
+    /// `error` says which field or what else is wrong.
+    pub fn dead_letter(topology: &Topology, received: &Received, reason: &str, error: &str) -> Self {
+        let mut new = Self::new(topology.dead(), received.routing_key.clone(), received.body.clone());
+        for (header, value) in [(REASON, reason), (ERROR, error), (QUEUE, &*received.queue)] {
+            new.headers.insert(header.into(), AMQPValue::LongString(cut(value).into()));
+        }
+        new
+    }
+
+    fn new(exchange: String, routing_key: String, body: Vec<u8>) -> Self {
+        let headers = FieldTable::default();
+        Self { exchange, routing_key, body, headers, message_id: None, must_route: true }
+    }
+
+    fn properties(&self) -> BasicProperties {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(2)
+            .with_headers(self.headers.clone());
+        match &self.message_id {
+            Some(id) => properties.with_message_id(short(id)),
+            None => properties,
+        }
+    }
+}
+
+/// An error may quote its input, but a header has to fit into one frame.
+fn cut(text: &str) -> &str {
+    const MAX_BYTES: usize = 2000;
+    &text[..text.floor_char_boundary(MAX_BYTES)]
+}
+
+/// A confirming channel that comes back after an outage.
+pub struct Publisher {
+    link: Arc<Link>,
+    topology: Topology,
+    /// The channel, and how many there were before it.
+    channel: Mutex<(u64, Option<Channel>)>,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Arc<Link>, topology: Topology) -> Self {
+        Self { link, topology, channel: Mutex::new((0, None)) }
+    }
+
+    /// The names of everything.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Publishes all of `messages` and waits until the broker has confirmed
+    /// and routed every one.
+    ///
+    /// # Errors
+    ///
+    /// On any error some may have arrived: publish all of them again, a job
+    /// that is there twice is harmless.
+    pub async fn publish(&self, messages: &[Outgoing]) -> Result<(), BrokerError> {
+        let (number, channel) = self.channel().await?;
+        let done = tokio::time::timeout(super::TIMEOUT * 3, confirm_all(&channel, messages)).await;
+        let result = done.unwrap_or(Err(BrokerError::Silent));
+        if let Err(error) = &result {
+            // Its confirms can no longer be told apart from those of a new try.
+            let mut current = self.channel.lock().await;
+            if current.0 == number {
+                current.1 = None;
+            }
+            drop(current);
+            if matches!(error, BrokerError::Unroutable(_)) {
+                // A queue of ours is gone: the next connection declares it again.
+                self.link.forget().await;
+            }
+            super::close(&channel).await;
+        }
+        result
+    }
+
+    async fn channel(&self) -> Result<(u64, Channel), BrokerError> {
+        let mut current = self.channel.lock().await;
+        let (number, channel) = &mut *current;
+        if let Some(channel) = channel
+            && channel.status().connected()
+        {
+            return Ok((*number, channel.clone()));
+        }
+        let new = self.link.channel().await?;
+        within(new.confirm_select(ConfirmSelectOptions::default())).await?;
+        *number += 1;
+        Ok((*number, channel.insert(new).clone()))
+    }
+}
+
+async fn confirm_all(channel: &Channel, messages: &[Outgoing]) -> Result<(), BrokerError> {
+    let mut confirms = Vec::with_capacity(messages.len());
+    for message in messages {
+        // Without `mandatory` a message that no queue takes is confirmed all the same.
+        let options = BasicPublishOptions { mandatory: message.must_route, ..Default::default() };
+        let (exchange, key) = (short(&message.exchange), short(&message.routing_key));
+        confirms
+            .push(channel.basic_publish(exchange, key, options, &message.body, message.properties()).await?);
+    }
+    for (confirm, message) in confirms.into_iter().zip(messages) {
+        let to = || format!("{} {}", message.exchange, message.routing_key);
+        match confirm.await? {
+            Confirmation::Ack(None) => {}
+            Confirmation::Ack(Some(_)) => return Err(BrokerError::Unroutable(to())),
+            Confirmation::Nack(_) | Confirmation::NotRequested => return Err(BrokerError::Refused(to())),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_characters() {
+        let long = "ä".repeat(2000);
+        assert_eq!(cut(&long).len(), 2000);
+        assert_eq!(cut(&format!("x{long}")).len(), 1999);
+        assert_eq!(cut("short"), "short");
+    }
+}

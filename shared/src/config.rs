@@ -1,0 +1,337 @@
+//! Configuration: embedded defaults, then a file, then the environment.
+//!
+//! Each binary embeds its `config.toml`, which is the manual of its settings
+//! and holds every default. A key that is not in it is a mistake, and all
+//! mistakes are told at once.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Prefix of environment variables: `broker.url` is `TAGFLEET__BROKER__URL`.
+pub const ENV_PREFIX: &str = "TAGFLEET__";
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} problem{}:\n  {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, .0.join("\n  "))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Settings that can check what no type expresses.
+pub trait Check {
+    /// Adds a line to `problems` for each value that cannot work, naming its key.
+    fn check(&self, problems: &mut Vec<String>);
+}
+
+/// The configuration of one binary as it was put together.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The settings.
+    pub config: T,
+    /// The same as TOML for people, passwords hidden.
+    pub shown: String,
+}
+
+/// One value that a file or the environment sets, and where it came from.
+struct Override {
+    key: String,
+    value: Value,
+    origin: String,
+}
+
+/// Loads the settings from `defaults` (TOML), `file`, and variables like
+/// `TAGFLEET__SECTION__KEY`.
+///
+/// # Errors
+///
+/// Lists every unknown key and every invalid value together.
+pub fn load<T: DeserializeOwned + Check>(
+    defaults: &str,
+    file: Option<&Path>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded<T>, ConfigError> {
+    let defaults = leaves(&parse(defaults, "the embedded defaults")?);
+    let mut overrides = Vec::new();
+    if let Some(path) = file {
+        let origin = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(vec![format!("{origin}: cannot be read: {error}")]))?;
+        for (key, value) in leaves(&parse(&text, &origin)?) {
+            overrides.push(Override { key, value, origin: origin.clone() });
+        }
+    }
+    for (name, text) in variables {
+        if let Some(path) = name.strip_prefix(ENV_PREFIX) {
+            let key = path.to_lowercase().replace("__", ".");
+            let value = from_text(&text, defaults.get(&key));
+            overrides.push(Override { key, value, origin: name });
+        }
+    }
+
+    let mut problems = Vec::new();
+    let mut merged = defaults.clone();
+    for Override { key, value, origin } in overrides {
+        if !defaults.contains_key(&key) {
+            problems.push(unknown_key(&key, &origin, defaults.keys()));
+            continue;
+        }
+        // Each value is tried alone on top of the defaults, so that one bad
+        // value does not hide the next.
+        let mut alone = defaults.clone();
+        alone.insert(key.clone(), value.clone());
+        match build::<T>(&alone) {
+            Ok(_) => {
+                merged.insert(key, value);
+            }
+            Err(error) => problems.push(format!("{key} ({origin}): {error}")),
+        }
+    }
+    let config: T = build(&merged).map_err(|error| ConfigError(vec![error]))?;
+    config.check(&mut problems);
+    if problems.is_empty() { Ok(Loaded { config, shown: show(&merged) }) } else { Err(ConfigError(problems)) }
+}
+
+/// The process's own variables.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// One variable that belongs to the operating system or to another program.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn foreign_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The file named by `--config`, else by `TAGFLEET_CONFIG`.
+pub fn file(flag: Option<PathBuf>) -> Option<PathBuf> {
+    flag.or_else(|| foreign_variable("TAGFLEET_CONFIG").map(PathBuf::from))
+}
+
+fn parse(text: &str, origin: &str) -> Result<Map<String, Value>, ConfigError> {
+    File::from_str(text, FileFormat::Toml)
+        .collect()
+        .map_err(|error| ConfigError(vec![format!("{origin}: {error}")]))
+}
+
+/// Flattens sections: `{"broker": {"url": …}}` becomes `{"broker.url": …}`.
+fn leaves(map: &Map<String, Value>) -> Map<String, Value> {
+    let mut flat = Map::new();
+    for (key, value) in map {
+        if let ValueKind::Table(table) = &value.kind {
+            flat.extend(leaves(table).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+        } else {
+            flat.insert(key.clone(), value.clone());
+        }
+    }
+    flat
+}
+
+/// A variable's text, shaped like the default: a list is separated by commas.
+fn from_text(text: &str, default: Option<&Value>) -> Value {
+    match default.map(|value| &value.kind) {
+        Some(ValueKind::Array(_)) => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Value::new(None, parts.map(str::to_owned).collect::<Vec<_>>())
+        }
+        _ => Value::new(None, text.to_owned()),
+    }
+}
+
+fn build<T: DeserializeOwned>(flat: &Map<String, Value>) -> Result<T, String> {
+    let mut builder = Config::builder();
+    for (key, value) in flat {
+        builder = builder.set_override(key, value.clone()).map_err(|error| error.to_string())?;
+    }
+    let config = builder.build().map_err(|error| error.to_string())?;
+    config.try_deserialize().map_err(|error| error.to_string())
+}
+
+fn unknown_key<'a>(key: &str, origin: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let near = known.min_by_key(|other| distance(key, other)).filter(|other| distance(key, other) <= 3);
+    let hint = near.map(|other| format!(", did you mean {other}?")).unwrap_or_default();
+    format!("{key} ({origin}): no such setting{hint}")
+}
+
+/// Edit distance (Levenshtein 1966), enough to guess at a slip of the finger.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+fn show(flat: &Map<String, Value>) -> String {
+    let mut keys: Vec<_> = flat.keys().collect();
+    keys.sort_by_key(|key| (key.contains('.'), key.as_str()));
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys {
+        let (this, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if this != section {
+            text.push_str(&format!("\n[{this}]\n"));
+            section = this;
+        }
+        text.push_str(&format!("{name} = {}\n", shown_value(&flat[key])));
+    }
+    text
+}
+
+fn shown_value(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::String(text) => format!("{:?}", without_password(text)),
+        ValueKind::Array(items) => {
+            format!("[{}]", items.iter().map(shown_value).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A URL as it may be shown: the password replaced.
+pub fn without_password(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
+    if url.password().is_some() {
+        // Cannot fail: a URL with a password has a host.
+        let _ = url.set_password(Some("hidden"));
+    }
+    if url.query_pairs().any(|(name, _)| name == "password") {
+        let shown: Vec<_> = url.query_pairs().into_owned().collect();
+        let hide =
+            |(name, value)| if name == "password" { (name, "hidden".to_owned()) } else { (name, value) };
+        url.query_pairs_mut().clear().extend_pairs(shown.into_iter().map(hide));
+    }
+    url.into()
+}
+
+/// Refuses to start without settings that have no default.
+///
+/// # Errors
+///
+/// Lists all that are empty.
+pub fn require(settings: &[(&str, &SecretString)]) -> Result<(), ConfigError> {
+    let missing = settings.iter().filter(|(_, value)| value.expose_secret().is_empty());
+    let variable = |key: &str| format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "__"));
+    let problems: Vec<_> = missing.map(|(key, _)| format!("{key} is required ({})", variable(key))).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
+}
+
+/// How much the binary says, and how.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// A `tracing` filter: `info`, `warn,tagfleet_worker=debug`.
+    pub filter: String,
+    /// `auto` is text on a terminal and JSON elsewhere.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        broker: Broker,
+        wait: Wait,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Broker {
+        url: String,
+        prefetch: u16,
+        hosts: Vec<String>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wait {
+        #[serde(with = "humantime_serde")]
+        grace: std::time::Duration,
+    }
+    impl Check for Settings {
+        fn check(&self, problems: &mut Vec<String>) {
+            if self.broker.prefetch == 0 {
+                problems.push("broker.prefetch must be at least 1".into());
+            }
+        }
+    }
+
+    const DEFAULTS: &str = "
+        [broker]\nurl = ''\nprefetch = 8\nhosts = []\n[wait]\ngrace = '25s'\n";
+
+    fn with(variables: &[(&str, &str)]) -> Result<Loaded<Settings>, ConfigError> {
+        load(DEFAULTS, None, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let dir = std::env::temp_dir().join(format!("tagfleet-config-{}", std::process::id()));
+        std::fs::write(&dir, "[broker]\nprefetch = 9\nurl = 'amqp://file'\n").unwrap();
+        let variables = [("TAGFLEET__BROKER__URL".to_owned(), "amqp://env".to_owned())];
+        let loaded: Loaded<Settings> = load(DEFAULTS, Some(&dir), variables).unwrap();
+        std::fs::remove_file(&dir).unwrap();
+        assert_eq!(loaded.config.broker.prefetch, 9);
+        assert_eq!(loaded.config.broker.url, "amqp://env");
+        assert_eq!(loaded.config.wait.grace.as_secs(), 25);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let error = with(&[
+            ("TAGFLEET__BROKER__PREFETCH", "many"),
+            ("TAGFLEET__BROKER__PREFECH", "4"),
+            ("TAGFLEET__WAIT__GRACE", "soon"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.0.len(), 3, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(
+            "broker.prefech (TAGFLEET__BROKER__PREFECH): no such setting, did you mean broker.prefetch?"
+        ));
+        assert!(text.contains("broker.prefetch (TAGFLEET__BROKER__PREFETCH): "), "{text}");
+        assert!(text.contains("wait.grace (TAGFLEET__WAIT__GRACE): "), "{text}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_is_told_by_its_key() {
+        let error = with(&[("TAGFLEET__BROKER__PREFETCH", "0")]).unwrap_err();
+        assert_eq!(error.0, ["broker.prefetch must be at least 1"]);
+    }
+
+    #[test]
+    fn a_list_is_separated_by_commas() {
+        let loaded = with(&[("TAGFLEET__BROKER__HOSTS", "10.0.0.0/8, 127.0.0.1/32")]).unwrap();
+        assert_eq!(loaded.config.broker.hosts, ["10.0.0.0/8", "127.0.0.1/32"]);
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let loaded = with(&[("TAGFLEET__BROKER__URL", "amqp://me:secret@host/%2f")]).unwrap();
+        assert!(loaded.shown.contains("amqp://me:hidden@host/%2f"), "{}", loaded.shown);
+        assert!(!loaded.shown.contains("secret"));
+        let query = without_password("postgres://host/db?user=me&password=secret&sslmode=require");
+        assert_eq!(query, "postgres://host/db?user=me&password=hidden&sslmode=require");
+    }
+}

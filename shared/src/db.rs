@@ -1,0 +1,193 @@
+//! The way to Postgres: pool, TLS, migrations.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::info;
+
+/// How to reach the database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/database?sslmode=require`.
+    pub url: SecretString,
+    /// Connections of this process.
+    pub pool_size: usize,
+    /// How long to wait for a free connection, and for a new one.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Postgres ends a statement of ours after this.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
+}
+
+impl DatabaseConfig {
+    /// See [`crate::config::Check`].
+    pub fn check(&self, problems: &mut Vec<String>) {
+        let url = self.url.expose_secret();
+        if !url.is_empty() {
+            if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+                problems.push("database.url must begin with postgres://".into());
+            } else if let Err(error) = url.parse::<tokio_postgres::Config>() {
+                problems.push(format!("database.url: {error}"));
+            }
+        }
+        if self.pool_size == 0 {
+            problems.push("database.pool_size must be at least 1".into());
+        }
+        if self.timeout.is_zero() {
+            problems.push("database.timeout must be longer than nothing".into());
+        }
+    }
+}
+
+/// The database did not do what was asked; nothing was written.
+///
+/// An outage is not a failure: whoever meets one holds its work and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No connection was to be had.
+    #[error("no database connection: {0}")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    /// The statement failed.
+    #[error("{}", describe(.0))]
+    Sql(#[from] tokio_postgres::Error),
+}
+
+impl DbError {
+    /// Whether the data of this very statement are to blame, so that trying
+    /// the same again is of no use: SQLSTATE classes 22 (data), 23 (constraint)
+    /// and 54 (a limit of the server).
+    pub fn is_about_data(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        error.code().is_some_and(|code| matches!(&code.code()[..2], "22" | "23" | "54"))
+    }
+
+    /// Whether another transaction got in the way, so that trying again at
+    /// once is right.
+    pub fn is_conflict(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
+    }
+}
+
+/// The server's own words; `tokio_postgres` alone says only "db error".
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("database: {} ({})", db.message(), db.code().code()),
+        None => std::error::Error::source(error)
+            .map_or_else(|| format!("database: {error}"), |source| format!("database: {error}: {source}")),
+    }
+}
+
+/// Opens a pool. Connects lazily: a database that is away now is an outage later.
+///
+/// # Errors
+///
+/// If the URL cannot be read or the system's certificates cannot be loaded.
+pub fn pool(config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    let mut postgres: tokio_postgres::Config = config.url.expose_secret().parse().context("database.url")?;
+    postgres.connect_timeout(config.timeout);
+    // A server that vanished is noticed after half a minute.
+    postgres.keepalives_idle(Duration::from_secs(10));
+    postgres.keepalives_interval(Duration::from_secs(5));
+    postgres.keepalives_retries(3);
+    postgres.tcp_user_timeout(Duration::from_secs(20));
+    if postgres.get_application_name().is_none() {
+        postgres.application_name("tagfleet");
+    }
+    let statement_timeout = config.statement_timeout.as_millis();
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    crate::tls::install();
+    let tls = match postgres.get_ssl_mode() {
+        SslMode::Disable => None,
+        mode => match MakeRustlsConnect::with_native_certs() {
+            Ok((tls, _unreadable)) => Some(tls),
+            // `prefer` may do without; `require` may not.
+            Err(_) if mode == SslMode::Prefer => None,
+            Err(errors) => {
+                anyhow::bail!("database.url asks for TLS, and no CA certificates were found: {errors:?}")
+            }
+        },
+    };
+    let manager = match tls {
+        Some(tls) => Manager::from_config(postgres, tls, recycling),
+        None => Manager::from_config(postgres, NoTls, recycling),
+    };
+    let pool = Pool::builder(manager)
+        .max_size(config.pool_size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(config.timeout))
+        .create_timeout(Some(config.timeout))
+        .post_create(Hook::async_fn(move |client, _| {
+            Box::pin(async move {
+                // The keepalives are the server's: the locks of a machine that
+                // vanished are free within half a minute, not two hours.
+                // A planner that has seen an empty table must not keep its plan
+                // for a full one: generic plans are fixed at the first calls.
+                let sql = format!(
+                    "SET statement_timeout = {statement_timeout}; SET plan_cache_mode = force_custom_plan;
+                     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+                );
+                client.batch_execute(&sql).await.map_err(deadpool_postgres::HookError::Backend)
+            })
+        }))
+        .build()?;
+    Ok(pool)
+}
+
+mod embedded {
+    refinery::embed_migrations!("../migrations");
+}
+
+/// Migrations that this binary knows and the database does not have.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
+    const APPLIED: &str = "SELECT version FROM refinery_schema_history";
+    let client = pool.get().await?;
+    let applied: Vec<i32> = match client.query(APPLIED, &[]).await {
+        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        // Nobody has ever migrated it.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let known = embedded::migrations::runner();
+    let missing = known.get_migrations().iter().filter(|migration| !applied.contains(&migration.version()));
+    Ok(missing.map(ToString::to_string).collect())
+}
+
+/// Brings the schema up to date. Several may call it at once: an advisory lock
+/// lets one work and the others find nothing left to do.
+///
+/// # Errors
+///
+/// If the database is away, or holds migrations that this binary does not know.
+pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
+    let mut client = pool.get().await.context("no database connection")?;
+    client
+        .batch_execute(
+            "SET statement_timeout = 0; SELECT pg_advisory_lock(hashtextextended('tagfleet migrate', 0))",
+        )
+        .await?;
+    let client: &mut tokio_postgres::Client = &mut client;
+    let report = embedded::migrations::runner().set_abort_missing(true).run_async(client).await;
+    client
+        .batch_execute(
+            "SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0)); RESET statement_timeout",
+        )
+        .await?;
+    for applied in report.context("cannot migrate the database")?.applied_migrations() {
+        info!(migration = %applied, "applied migration {applied}");
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! What two or more binaries of tagfleet need.
+
+pub mod admin;
+pub mod backoff;
+pub mod broker;
+pub mod config;
+pub mod db;
+pub mod durations;
+pub mod events;
+pub mod fixes;
+pub mod ids;
+pub mod jobs;
+pub mod lane;
+pub mod metrics;
+pub mod outcome;
+pub mod patience;
+pub mod shutdown;
+pub mod tags;
+pub mod telemetry;
+pub mod tls;
