@@ -1,0 +1,86 @@
+//! The command line of `tagfleet-scheduler`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tagfleet_shared::config::require;
+use tagfleet_shared::{db, shutdown, telemetry};
+
+use crate::app::App;
+use crate::config::SchedulerConfig;
+use crate::{publish, schemas};
+
+/// Turns finished scrapes into tagging jobs and announces tagged scrapes.
+#[derive(Debug, Parser)]
+#[command(name = "tagfleet-scheduler", version)]
+pub struct Cli {
+    /// A TOML file with settings; see `tagfleet-scheduler config`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the scheduler can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Work on events until SIGTERM.
+    Run,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Show the settings that hold, without passwords.
+    Config,
+    /// Publish a `scrape.finished` event, after checking it; prints its `scrape_id`.
+    Publish {
+        /// The event as JSON, or `-` for stdin.
+        file: PathBuf,
+    },
+    /// Write the JSON Schemas of both events.
+    #[command(hide = true)]
+    Schemas {
+        /// Where to, e.g. `docs/schemas`.
+        dir: PathBuf,
+    },
+}
+
+impl Cli {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept it from being done, for a person to read.
+    pub async fn run(self) -> anyhow::Result<()> {
+        if let Command::Schemas { dir } = &self.command {
+            return schemas::write(dir);
+        }
+        let loaded = SchedulerConfig::load(self.config)?;
+        let config = loaded.config;
+        telemetry::init(&config.log).context("log.filter")?;
+        let (broker, database) = (("broker.url", &config.broker.url), ("database.url", &config.database.url));
+        match self.command {
+            Command::Run => {
+                require(&[broker, database])?;
+                let stop = shutdown::on_signal()?;
+                let app = App::build(config);
+                tokio::select! {
+                    app = app => app.context("cannot start the scheduler")?.run(stop).await,
+                    () = stop.cancelled() => Ok(()),
+                }
+            }
+            Command::Migrate => {
+                require(&[database])?;
+                db::migrate(&db::pool(&config.database)?).await
+            }
+            Command::Config => Ok(std::io::stdout().write_all(loaded.shown.as_bytes())?),
+            Command::Publish { file } => {
+                require(&[broker])?;
+                let scrape_id = publish::publish(&config.broker, &file).await?;
+                Ok(writeln!(std::io::stdout(), "{scrape_id}")?)
+            }
+            Command::Schemas { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The scheduler's settings. Their manual, with all defaults, is `config.toml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tagfleet_shared::admin::AdminConfig;
+use tagfleet_shared::broker::BrokerConfig;
+use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
+use tagfleet_shared::db::DatabaseConfig;
+use tagfleet_shared::lane::Lane;
+
+/// The defaults, and the manual.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// Connections that the announcer, the sweep, the housekeeping and a probe of
+/// `/readyz` need beside the fan-outs.
+const OTHER_CONNECTIONS: usize = 4;
+
+/// Every setting of the scheduler.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulerConfig {
+    /// Logs.
+    pub log: LogConfig,
+    /// The port for operators.
+    pub admin: AdminConfig,
+    /// RabbitMQ.
+    pub broker: BrokerConfig,
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// Which scrape goes to which lane.
+    pub lanes: LaneSizes,
+    /// From event to jobs.
+    pub fan_out: FanOutConfig,
+    /// Scrapes that stopped moving.
+    pub sweep: SweepConfig,
+    /// `scrape.tagged`.
+    pub announce: AnnounceConfig,
+    /// How long rows are kept.
+    pub retention: RetentionConfig,
+    /// How to stop.
+    pub shutdown: ShutdownConfig,
+}
+
+/// Which scrape goes to which lane.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneSizes {
+    /// Images of the largest scrape in [`Lane::Express`].
+    pub express_max: usize,
+    /// Images of the largest scrape in [`Lane::Standard`].
+    pub standard_max: usize,
+}
+
+impl LaneSizes {
+    /// The lane of a scrape with so many images.
+    pub fn lane_of(&self, images: usize) -> Lane {
+        match images {
+            n if n <= self.express_max => Lane::Express,
+            n if n <= self.standard_max => Lane::Standard,
+            _ => Lane::Bulk,
+        }
+    }
+}
+
+/// From event to jobs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FanOutConfig {
+    /// Images in one transaction, and jobs in one publication.
+    pub page_size: usize,
+    /// Scrapes fanned out at the same time.
+    pub scrapes_at_once: u16,
+    /// Longest wait for a connection to a manifest's server.
+    #[serde(with = "humantime_serde")]
+    pub manifest_connect_timeout: Duration,
+    /// Longest pause within a manifest.
+    #[serde(with = "humantime_serde")]
+    pub manifest_idle_timeout: Duration,
+    /// Longest single download of a manifest.
+    #[serde(with = "humantime_serde")]
+    pub manifest_timeout: Duration,
+    /// How long a manifest may bring nothing new.
+    #[serde(with = "humantime_serde")]
+    pub manifest_patience: Duration,
+    /// Images that are taken of one manifest.
+    pub manifest_max_images: i32,
+}
+
+/// Scrapes that stopped moving.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepConfig {
+    /// How often to look.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    /// How long a scrape may stand still before its first sweep.
+    #[serde(with = "humantime_serde")]
+    pub after: Duration,
+}
+
+/// `scrape.tagged`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnounceConfig {
+    /// How often to look.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+}
+
+/// How long rows are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days of `scrape_images`.
+    pub days: i32,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long fan-outs may go on to the end of their page.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl SchedulerConfig {
+    /// Loads defaults, `file` and environment.
+    ///
+    /// # Errors
+    ///
+    /// Lists every problem.
+    pub fn load(file: Option<PathBuf>) -> Result<Loaded<Self>, ConfigError> {
+        config::load(DEFAULTS, config::file(file).as_deref(), config::environment())
+    }
+}
+
+impl Check for SchedulerConfig {
+    fn check(&self, problems: &mut Vec<String>) {
+        self.broker.check(problems);
+        self.database.check(problems);
+        let at_once = usize::from(self.fan_out.scrapes_at_once);
+        if self.database.pool_size < at_once + OTHER_CONNECTIONS {
+            problems.push(format!(
+                "database.pool_size ({}) must be at least fan_out.scrapes_at_once ({at_once}) + {OTHER_CONNECTIONS}",
+                self.database.pool_size
+            ));
+        }
+        if self.lanes.express_max > self.lanes.standard_max {
+            problems.push("lanes.express_max must not be above lanes.standard_max".into());
+        }
+        let at_least_one = [
+            ("fan_out.page_size", self.fan_out.page_size == 0),
+            ("fan_out.scrapes_at_once", at_once == 0),
+            ("fan_out.manifest_max_images", self.fan_out.manifest_max_images < 1),
+            ("retention.days", self.retention.days < 1),
+        ];
+        for (key, _) in at_least_one.iter().filter(|(_, too_few)| *too_few) {
+            problems.push(format!("{key} must be at least 1"));
+        }
+        let longer_than_nothing = [
+            ("fan_out.manifest_connect_timeout", self.fan_out.manifest_connect_timeout),
+            ("fan_out.manifest_idle_timeout", self.fan_out.manifest_idle_timeout),
+            ("fan_out.manifest_timeout", self.fan_out.manifest_timeout),
+            ("sweep.every", self.sweep.every),
+            ("sweep.after", self.sweep.after),
+            ("announce.every", self.announce.every),
+        ];
+        for (key, _) in longer_than_nothing.iter().filter(|(_, duration)| duration.is_zero()) {
+            problems.push(format!("{key} must be longer than nothing"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVERS: [(&str, &str); 2] = [
+        ("TAGFLEET__BROKER__URL", "amqp://localhost/%2f"),
+        ("TAGFLEET__DATABASE__URL", "postgres://localhost/tagfleet"),
+    ];
+
+    fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::load::<SchedulerConfig>(DEFAULTS, None, variables)
+            .map_or_else(|error| error.0, |_| Vec::new())
+    }
+
+    #[test]
+    fn the_defaults_lack_only_the_servers() {
+        let loaded = config::load::<SchedulerConfig>(DEFAULTS, None, []).unwrap();
+        let (broker, database) = (&loaded.config.broker.url, &loaded.config.database.url);
+        let error = config::require(&[("broker.url", broker), ("database.url", database)]).unwrap_err();
+        assert_eq!(error.0[0], "broker.url is required (TAGFLEET__BROKER__URL)");
+        assert_eq!(error.0[1], "database.url is required (TAGFLEET__DATABASE__URL)");
+        assert_eq!(problems(&SERVERS), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_pool_that_fan_outs_would_empty_is_refused() {
+        let mut variables = SERVERS.to_vec();
+        variables.push(("TAGFLEET__FAN_OUT__SCRAPES_AT_ONCE", "7"));
+        assert_eq!(
+            problems(&variables),
+            ["database.pool_size (10) must be at least fan_out.scrapes_at_once (7) + 4"]
+        );
+    }
+
+    #[test]
+    fn the_size_of_a_scrape_decides_its_lane() {
+        let sizes = LaneSizes { express_max: 500, standard_max: 20_000 };
+        let lanes = [0, 500, 501, 20_000, 20_001].map(|images| sizes.lane_of(images));
+        assert_eq!(lanes, [Lane::Express, Lane::Express, Lane::Standard, Lane::Standard, Lane::Bulk]);
+    }
+}

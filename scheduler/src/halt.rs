@@ -1,0 +1,81 @@
+//! Why a fan-out ended early, by what happens next.
+
+use std::fmt;
+
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::events::Malformed;
+use tagfleet_shared::ids::AdvertiserId;
+
+use crate::manifest::Unavailable;
+use crate::publishing::Stopped;
+
+/// Why a fan-out ended before all jobs were published.
+#[derive(Debug)]
+pub enum Halt {
+    /// The scheduler is stopping: the event goes back to the queue.
+    Stopped,
+    /// The database is unwell: the event is held and tried again.
+    Outage(DbError),
+    /// The event cannot be carried out: it goes to a person.
+    Refused(Refusal),
+}
+
+/// Why an event is dead-lettered.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Short, stable word: a header of the dead letter, so never rename one.
+    pub reason: &'static str,
+    /// What is wrong, with the field's name.
+    pub problem: String,
+}
+
+impl Refusal {
+    /// It is not what the contract says.
+    pub fn malformed(error: Malformed) -> Self {
+        Self { reason: "malformed_event", problem: error.to_string() }
+    }
+
+    /// It would change another advertiser's scrape.
+    pub fn taken(other: &AdvertiserId) -> Self {
+        let problem = format!("scrape_id: already the name of a scrape of advertiser {other}");
+        Self { reason: "scrape_id_taken", problem }
+    }
+
+    /// It met a mistake in the scheduler. Its neighbours are unharmed.
+    pub fn panic() -> Self {
+        Self { reason: "panic", problem: "the scheduler panicked; see its log".to_owned() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl From<DbError> for Halt {
+    fn from(error: DbError) -> Self {
+        if error.is_about_data() {
+            return Refusal { reason: "refused_by_database", problem: error.to_string() }.into();
+        }
+        Self::Outage(error)
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unavailable> for Halt {
+    fn from(error: Unavailable) -> Self {
+        Refusal { reason: "manifest_unavailable", problem: error.to_string() }.into()
+    }
+}
+
+impl From<Stopped> for Halt {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}

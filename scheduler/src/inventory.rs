@@ -1,0 +1,130 @@
+//! The images of a scrape, page by page, wherever they come from.
+
+use tagfleet_shared::events::ListedImage;
+use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::tags::Tags;
+
+use crate::manifest::{Manifest, Unavailable};
+
+/// The reason of a manifest line that is no image.
+pub const MALFORMED_LINE: &str = "malformed_line";
+
+/// The images that are not listed yet.
+pub enum Inventory<'event> {
+    /// They came with the event.
+    Inline {
+        /// Those still to come.
+        rest: &'event [ListedImage],
+        /// All of them, also those that were listed before.
+        total: usize,
+    },
+    /// They lie somewhere else.
+    Manifest(Box<Manifest>),
+}
+
+impl<'event> Inventory<'event> {
+    /// The images of an event from the `listed`-th on.
+    pub fn inline(images: &'event [ListedImage], listed: usize) -> Self {
+        Self::Inline { rest: images.get(listed..).unwrap_or_default(), total: images.len() }
+    }
+
+    /// The next `size` images. Fewer at the end, and then none.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest is not to be had.
+    pub async fn page(&mut self, size: usize) -> Result<Vec<Row>, Unavailable> {
+        match self {
+            Self::Inline { rest, .. } => {
+                let (page, after) = rest.split_at(size.min(rest.len()));
+                *rest = after;
+                Ok(page.iter().cloned().map(Row::from).collect())
+            }
+            Self::Manifest(manifest) => manifest.page(size).await,
+        }
+    }
+
+    /// The size of the scrape as far as it is known when `seen` images are.
+    pub fn size(&self, seen: usize) -> usize {
+        match self {
+            Self::Inline { total, .. } => *total,
+            Self::Manifest(_) => seen,
+        }
+    }
+}
+
+/// One image as it goes into `scrape_images`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What its tags are known by.
+    pub image: ImageId,
+    /// Where it is.
+    pub url: String,
+    /// The pipeline's name of it.
+    pub image_key: Option<String>,
+    /// The listing that shows it.
+    pub listing_id: Option<String>,
+    /// Its place within the listing.
+    pub position: Option<i32>,
+    /// What the advertiser stated.
+    pub configured: Option<Tags>,
+    /// A manifest line that is no image keeps its place in the inventory and
+    /// is skipped at once.
+    pub malformed: bool,
+}
+
+impl From<ListedImage> for Row {
+    fn from(listed: ListedImage) -> Self {
+        Self {
+            image: ImageId::of(listed.image_key.as_deref(), &listed.url),
+            configured: listed.stated(),
+            url: listed.url,
+            image_key: listed.image_key,
+            listing_id: listed.listing_id,
+            position: listed.position,
+            malformed: false,
+        }
+    }
+}
+
+impl Row {
+    /// The place of a line that is no image.
+    pub fn malformed() -> Self {
+        Self { malformed: true, ..ListedImage::default().into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn images(count: usize) -> Vec<ListedImage> {
+        (0..count)
+            .map(|i| ListedImage { url: format!("http://img.test/{i}.jpg"), ..Default::default() })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn inline_images_come_in_pages() {
+        let images = images(5);
+        let mut inventory = Inventory::inline(&images, 0);
+        let mut sizes = Vec::new();
+        for _ in 0..4 {
+            sizes.push(inventory.page(2).await.unwrap().len());
+        }
+        assert_eq!(sizes, [2, 2, 1, 0]);
+        assert_eq!(inventory.size(2), 5);
+    }
+
+    /// A fan-out that resumes begins with the first image that is not listed.
+    #[tokio::test]
+    async fn listed_images_do_not_come_again() {
+        let images = images(5);
+        let page = Inventory::inline(&images, 3).page(10).await.unwrap();
+        assert_eq!(
+            page.iter().map(|row| &*row.url).collect::<Vec<_>>(),
+            ["http://img.test/3.jpg", "http://img.test/4.jpg"]
+        );
+        assert_eq!(Inventory::inline(&images, 9).page(10).await.unwrap(), []);
+    }
+}

@@ -1,0 +1,23 @@
+//! The scheduler: turns finished scrapes into jobs and announces tagged ones.
+//!
+//! Begin with [`fan_out`]: the life of one `scrape.finished` event, top to
+//! bottom. [`announce`] is the other end, [`app`] the list of parts.
+
+pub mod announce;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod fan_out;
+pub mod halt;
+pub mod housekeeping;
+pub mod inventory;
+pub mod lock;
+pub mod manifest;
+pub mod metrics;
+pub mod outage;
+pub mod periodic;
+pub mod publish;
+pub mod publishing;
+pub mod schemas;
+pub mod store;
+pub mod sweep;

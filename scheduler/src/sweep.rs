@@ -1,0 +1,103 @@
+//! What was lost on its way is made up for: jobs of scrapes that stopped
+//! moving, and passes over the rows of a fixed image.
+
+use deadpool_postgres::Pool;
+use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::fixes;
+use tagfleet_shared::lane::Lane;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::SweepConfig;
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::periodic;
+use crate::store::{self, Scrape};
+
+/// Passes over fixed images in one go.
+const FIXES_AT_ONCE: i64 = 100;
+
+/// Sweeps, together with the sweeps of other schedulers.
+pub struct Sweep {
+    /// Where scrapes are recorded.
+    pub pool: Pool,
+    /// Where queues have a length.
+    pub broker: Broker,
+    /// Where jobs go.
+    pub publisher: Publisher,
+    /// When to sweep.
+    pub config: SweepConfig,
+    /// Jobs in one publication.
+    pub page_size: usize,
+    /// What happened.
+    pub metrics: Metrics,
+}
+
+impl Sweep {
+    /// Sweeps until `stop`. Two loops, so that a fix that cannot be applied
+    /// holds up no scrape.
+    pub async fn run(self, stop: CancellationToken) {
+        let (every, metrics) = (self.config.every, &self.metrics);
+        tokio::join!(
+            periodic::every(every, "sweeping scrapes", metrics, &stop, || self.sweep_stalled(&stop)),
+            periodic::every(every, "applying lost fixes", metrics, &stop, || self.apply_lost_fixes()),
+        );
+    }
+
+    async fn sweep_stalled(&self, stop: &CancellationToken) -> Result<(), Outage> {
+        let idle = self.idle_lanes().await?;
+        while !stop.is_cancelled() {
+            let claimed = store::claim_stalled(&*self.pool.get().await?, self.config.after, &idle).await?;
+            let Some(scrape) = claimed else { break };
+            self.sweep(&scrape).await?;
+        }
+        Ok(())
+    }
+
+    /// Lanes whose queue is empty: a scrape that stands still there is not
+    /// just waiting for its turn.
+    async fn idle_lanes(&self) -> Result<Vec<Lane>, Outage> {
+        let mut idle = Vec::new();
+        for lane in Lane::ALL {
+            let (waiting, _) = self.broker.depth(&self.broker.topology().lane_queue(lane)).await?;
+            if waiting == 0 {
+                idle.push(lane);
+            }
+        }
+        Ok(idle)
+    }
+
+    /// Publishes the jobs of all images without an outcome again. One whose
+    /// first job is still somewhere gets two, which is harmless.
+    async fn sweep(&self, scrape: &Scrape) -> Result<(), Outage> {
+        let (mut from, mut jobs) = (0, 0);
+        loop {
+            let name = (scrape.key, scrape.day);
+            let client = self.pool.get().await?;
+            let images = store::open_images(&client, name, from, self.page_size).await?;
+            drop(client);
+            let Some(last) = images.last() else { break };
+            from = last.seq + 1;
+            let topology = self.publisher.topology();
+            let again = |image: &store::OpenImage| scrape.job(topology, image.seq, image.image, &image.url);
+            self.publisher.publish(&images.iter().map(again).collect::<Vec<_>>()).await?;
+            jobs += images.len();
+        }
+        self.metrics.swept(jobs);
+        warn!(
+            scrape.id = %scrape.scrape_id, jobs,
+            "nothing moved in scrape {}, its jobs are published again", scrape.scrape_id
+        );
+        Ok(())
+    }
+
+    async fn apply_lost_fixes(&self) -> Result<(), Outage> {
+        let lost = store::pending_fixes(&*self.pool.get().await?, FIXES_AT_ONCE).await?;
+        for image in lost {
+            let rows = fixes::apply(&self.pool, image).await?;
+            self.metrics.fix_applied();
+            info!(image.id = %image, rows, "made up for a lost pass over a fixed image");
+        }
+        Ok(())
+    }
+}
