@@ -1,0 +1,189 @@
+//! The worker's settings. Their manual, with all defaults, is `config.toml`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tagfleet_shared::admin::AdminConfig;
+use tagfleet_shared::broker::{BrokerConfig, LaneWeights};
+use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
+use tagfleet_shared::db::DatabaseConfig;
+
+use crate::decode::DecodeLimits;
+use crate::download::DownloadConfig;
+use crate::known::CacheConfig;
+use crate::model::RuntimeConfig;
+
+/// The defaults, and the manual.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// Every setting of the worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// Logs.
+    pub log: LogConfig,
+    /// The port for operators.
+    pub admin: AdminConfig,
+    /// RabbitMQ.
+    pub broker: BrokerConfig,
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// How the lanes share the worker.
+    pub lanes: LaneWeights,
+    /// Jobs at work.
+    pub work: WorkConfig,
+    /// The first cache tier.
+    pub cache: CacheConfig,
+    /// Limits of a download.
+    pub download: DownloadConfig,
+    /// Limits of a picture.
+    pub decode: DecodeLimits,
+    /// The model set, and how it is run.
+    pub models: ModelsConfig,
+    /// ONNX Runtime.
+    pub runtime: RuntimeConfig,
+}
+
+/// Jobs at work.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkConfig {
+    /// Jobs at work at once.
+    pub prefetch: u16,
+    /// Threads that decode; 0 for one per core.
+    pub decode_threads: usize,
+    /// How long a lasting failure is remembered.
+    #[serde(with = "humantime_serde")]
+    pub remember_failures: Duration,
+    /// When a job that came back is suspected.
+    pub returns: ReturnLimits,
+    /// How long jobs in flight may take after a stop was asked for.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+/// How often a job may come back because its worker died or was stopped.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnLimits {
+    /// From then on it is worked on alone, one such job at a time.
+    pub alone_after: u32,
+    /// From then on it is not worked on any more.
+    pub give_up_after: u32,
+}
+
+/// The model set, and how it is run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// The folder with `manifest.toml`.
+    pub dir: PathBuf,
+    /// Copies of the models, each on a thread of its own; 0 for the best
+    /// number for the device.
+    pub sessions: usize,
+    /// Pictures in one run of the models at most.
+    pub max_batch: usize,
+}
+
+impl WorkerConfig {
+    /// Loads defaults, `file` and environment.
+    ///
+    /// # Errors
+    ///
+    /// Lists every problem.
+    pub fn load(file: Option<PathBuf>) -> Result<Loaded<Self>, ConfigError> {
+        config::load(DEFAULTS, config::file(file).as_deref(), config::environment())
+    }
+}
+
+impl Check for WorkerConfig {
+    fn check(&self, problems: &mut Vec<String>) {
+        self.broker.check(problems);
+        self.database.check(problems);
+        check_tagging(self, problems);
+        let LaneWeights { express, standard, bulk } = self.lanes;
+        if express + standard + bulk == 0 {
+            problems.push("lanes: all weights are 0, the worker would take no jobs".into());
+        }
+        let (give_up, limit) = (self.work.returns.give_up_after, self.broker.delivery_limit);
+        if give_up > limit {
+            problems.push(format!(
+                "work.returns.give_up_after ({give_up}) must not exceed broker.delivery_limit ({limit}), or the broker parks the job without an outcome"
+            ));
+        }
+        let (prefetch, max_batch) = (self.work.prefetch, self.models.max_batch);
+        if usize::from(prefetch) < 2 * max_batch {
+            problems.push(format!(
+                "work.prefetch ({prefetch}) must be at least twice models.max_batch ({max_batch}), or the models wait for downloads"
+            ));
+        }
+    }
+}
+
+/// What `tagfleet-worker tag` needs: no broker and no database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct TaggingConfig(pub WorkerConfig);
+
+impl TaggingConfig {
+    /// Loads defaults, `file` and environment.
+    ///
+    /// # Errors
+    ///
+    /// Lists every problem.
+    pub fn load(file: Option<PathBuf>) -> Result<Loaded<Self>, ConfigError> {
+        config::load(DEFAULTS, config::file(file).as_deref(), config::environment())
+    }
+}
+
+impl Check for TaggingConfig {
+    fn check(&self, problems: &mut Vec<String>) {
+        check_tagging(&self.0, problems);
+    }
+}
+
+fn check_tagging(config: &WorkerConfig, problems: &mut Vec<String>) {
+    problems.extend(config.download.problems());
+    if config.models.max_batch == 0 {
+        problems.push("models.max_batch must be at least 1".into());
+    }
+    if config.work.prefetch == 0 {
+        problems.push("work.prefetch must be at least 1".into());
+    }
+    if config.decode.max_pixels == 0 {
+        problems.push("decode.max_pixels must be at least 1".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Loaded<WorkerConfig>, ConfigError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::load(DEFAULTS, None, variables)
+    }
+
+    #[test]
+    fn the_defaults_lack_only_the_servers() {
+        let config = load(&[]).unwrap().config;
+        let urls = [("broker.url", &config.broker.url), ("database.url", &config.database.url)];
+        let error = config::require(&urls).unwrap_err();
+        assert_eq!(error.0[0], "broker.url is required (TAGFLEET__BROKER__URL)");
+        assert_eq!(error.0[1], "database.url is required (TAGFLEET__DATABASE__URL)");
+    }
+
+    #[test]
+    fn a_small_prefetch_is_told_with_its_reason() {
+        let error = load(&[
+            ("TAGFLEET__BROKER__URL", "amqp://localhost/%2f"),
+            ("TAGFLEET__DATABASE__URL", "postgres://localhost/tagfleet"),
+            ("TAGFLEET__WORK__PREFETCH", "4"),
+            ("TAGFLEET__MODELS__MAX_BATCH", "8"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.0.len(), 1, "{error}");
+        assert!(error.0[0].starts_with("work.prefetch (4) must be at least twice models.max_batch (8)"));
+    }
+}

@@ -1,0 +1,168 @@
+//! JPEG through libjpeg-turbo, scaled down while it is decoded.
+
+use std::borrow::Cow;
+
+use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
+
+use super::{DecodeLimits, InputSize, Picture, Undecodable, scans};
+
+/// What libjpeg-turbo did not decode.
+pub(super) enum Refused {
+    /// No other decoder shall try.
+    Final(Undecodable),
+    /// Damaged, cut off or unusual: a more forgiving decoder may still show it.
+    Forgivable,
+}
+
+impl From<Undecodable> for Refused {
+    fn from(error: Undecodable) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<turbojpeg::Error> for Refused {
+    fn from(_: turbojpeg::Error) -> Self {
+        Self::Forgivable
+    }
+}
+
+/// A libjpeg-turbo decompressor and the buffer it decodes into.
+#[derive(Default)]
+pub(super) struct Turbo {
+    /// `None` until the first JPEG.
+    decompressor: Option<Decompressor>,
+    pixels: Vec<u8>,
+}
+
+impl Turbo {
+    /// Decodes a JPEG at the smallest scale that is at least as large as `least`
+    /// in both directions, or at full size where the picture itself is smaller.
+    pub(super) fn decode(
+        &mut self,
+        bytes: &[u8],
+        least: InputSize,
+        limits: &DecodeLimits,
+    ) -> Result<Picture<'_>, Refused> {
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(new_decompressor()?),
+        };
+        let header = decompressor.read_header(bytes)?;
+        let original = (dimension(header.width)?, dimension(header.height)?);
+        limits.check_pixels(original.0, original.1)?;
+        scans::check(bytes, original, limits)?;
+
+        let scale = smallest_scale(&header, least);
+        let scaled = header.scaled(scale);
+        let format = match header.colorspace {
+            Colorspace::CMYK | Colorspace::YCCK => PixelFormat::CMYK,
+            Colorspace::RGB | Colorspace::YCbCr | Colorspace::Gray => PixelFormat::RGB,
+        };
+        let pitch = scaled.width * format.size();
+        limits.check_memory((pitch * scaled.height) as u64 + coefficient_bytes(&header))?;
+
+        self.pixels.resize(pitch * scaled.height, 0);
+        let pixels = self.pixels.as_mut_slice();
+        decompressor.set_scaling_factor(scale)?;
+        decompressor
+            .decompress(bytes, Image { pixels, width: scaled.width, pitch, height: scaled.height, format })?;
+        if format == PixelFormat::CMYK {
+            cmyk_to_rgb(&mut self.pixels);
+        }
+        Ok(Picture {
+            width: dimension(scaled.width)?,
+            height: dimension(scaled.height)?,
+            original,
+            rgb: Cow::Borrowed(&self.pixels),
+        })
+    }
+
+    /// Gives the buffer back if it has grown beyond `bytes`.
+    pub(super) fn trim(&mut self, bytes: usize) {
+        if self.pixels.capacity() > bytes {
+            self.pixels = Vec::new();
+        }
+    }
+}
+
+fn new_decompressor() -> Result<Decompressor, turbojpeg::Error> {
+    let mut decompressor = Decompressor::new()?;
+    decompressor.set_scan_limit(scans::LIMIT)?;
+    Ok(decompressor)
+}
+
+/// The format has 16 bits for a dimension.
+fn dimension(pixels: usize) -> Result<u32, Undecodable> {
+    u32::try_from(pixels).map_err(Undecodable::corrupt)
+}
+
+/// The smallest of 1/8 to 8/8 that leaves the picture at least as large as
+/// `least`: what is not decoded costs nothing, and antialiasing needs no more.
+fn smallest_scale(header: &DecompressHeader, least: InputSize) -> ScalingFactor {
+    if header.is_lossless {
+        return ScalingFactor::ONE;
+    }
+    let (width, height) = (least.width as usize, least.height as usize);
+    (1..8)
+        .map(|eighths| ScalingFactor::new(eighths, 8))
+        .find(|scale| scale.scale(header.width) >= width && scale.scale(header.height) >= height)
+        .unwrap_or(ScalingFactor::ONE)
+}
+
+/// What libjpeg keeps of a progressive picture until its last scan: two bytes
+/// for each sample, at any scale.
+fn coefficient_bytes(header: &DecompressHeader) -> u64 {
+    let components = match header.colorspace {
+        Colorspace::Gray => 1,
+        Colorspace::RGB | Colorspace::YCbCr => 3,
+        Colorspace::CMYK | Colorspace::YCCK => 4,
+    };
+    if header.is_progressive { 2 * components * (header.width * header.height) as u64 } else { 0 }
+}
+
+/// Turns CMYK into RGB in place. Inks are stored inverted (255 is none), as
+/// Adobe does and everybody after them.
+fn cmyk_to_rgb(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / 4;
+    for i in 0..count {
+        let [c, m, y, k] = [0, 1, 2, 3].map(|ink| u32::from(pixels[4 * i + ink]));
+        for (channel, ink) in [c, m, y].into_iter().enumerate() {
+            pixels[3 * i + channel] = (ink * k / 255) as u8;
+        }
+    }
+    pixels.truncate(3 * count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(width: usize, height: usize) -> DecompressHeader {
+        let black = vec![0; width * height];
+        let image = Image { pixels: &black[..], width, pitch: width, height, format: PixelFormat::GRAY };
+        let jpeg = turbojpeg::compress(image, 50, turbojpeg::Subsamp::Gray).unwrap();
+        turbojpeg::read_header(&jpeg).unwrap()
+    }
+
+    #[test]
+    fn the_scale_is_the_smallest_that_is_large_enough() {
+        let least = InputSize { height: 224, width: 224 };
+        for (width, height, scale) in [
+            (1024, 768, "3/8"),
+            (640, 480, "1/2"),
+            (1792, 1792, "1/8"),
+            (1791, 1791, "1/8"),
+            (300, 100, "1/1"),
+        ] {
+            let chosen = smallest_scale(&header(width, height), least);
+            assert_eq!(chosen.to_string(), scale, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn cmyk_becomes_rgb_in_place() {
+        let mut pixels = vec![255, 255, 255, 255, 255, 0, 128, 255, 255, 255, 255, 0];
+        cmyk_to_rgb(&mut pixels);
+        assert_eq!(pixels, [255, 255, 255, 255, 0, 128, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,115 @@
+//! The settings of the downloader.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// How images are downloaded. The defaults, and what to think of when changing
+/// them, are in the worker's `config.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DownloadConfig {
+    /// Longest wait for a connection: name look-up, TCP and TLS together.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+
+    /// Longest wait for all headers of a response, connecting included. Counts
+    /// anew for each redirect.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+
+    /// Longest pause between two pieces of the body.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+
+    /// Longest time for the whole download, redirects included.
+    #[serde(with = "humantime_serde")]
+    pub total_timeout: Duration,
+
+    /// Largest body that is kept. A body of exactly this size is.
+    pub max_bytes: usize,
+
+    /// Redirects that are followed before the image is given up.
+    pub max_redirects: usize,
+
+    /// The `User-Agent` header; `{version}` stands for the worker's version.
+    pub user_agent: String,
+
+    /// Networks that may be connected to although they are not public, such as
+    /// an image store inside the cluster.
+    pub allow_networks: Vec<IpNet>,
+}
+
+impl DownloadConfig {
+    /// Everything that is wrong with the values, in words; empty when all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let durations = [
+            ("connect_timeout", self.connect_timeout),
+            ("header_timeout", self.header_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("total_timeout", self.total_timeout),
+        ];
+        let mut problems: Vec<String> = durations
+            .iter()
+            .filter(|(_, duration)| duration.is_zero())
+            .map(|(name, _)| format!("download.{name} must be longer than zero"))
+            .collect();
+        if self.max_bytes == 0 {
+            problems.push("download.max_bytes must be greater than zero".into());
+        }
+        problems
+    }
+
+    /// The `User-Agent` header with the version filled in.
+    pub(super) fn user_agent(&self) -> String {
+        self.user_agent.replace("{version}", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"
+        connect_timeout = "5s"
+        header_timeout = "10s"
+        idle_timeout = "500ms"
+        total_timeout = "1m"
+        max_bytes = 1000
+        max_redirects = 5
+        user_agent = "tagfleet/{version}"
+        allow_networks = ["10.0.0.0/8", "fd00::/8"]
+    "#;
+
+    #[test]
+    fn durations_and_networks_are_written_as_people_write_them() {
+        let config: DownloadConfig = toml::from_str(FULL).unwrap();
+
+        assert_eq!(config.idle_timeout, Duration::from_millis(500));
+        assert_eq!(config.total_timeout, Duration::from_secs(60));
+        assert_eq!(config.allow_networks.len(), 2);
+        assert_eq!(config.problems(), Vec::<String>::new());
+        assert_eq!(config.user_agent(), concat!("tagfleet/", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error() {
+        let text = FULL.replace("max_bytes", "max_byte");
+        assert!(toml::from_str::<DownloadConfig>(&text).is_err());
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let text = FULL.replace("5s", "0s").replace("1000", "0");
+        let config: DownloadConfig = toml::from_str(&text).unwrap();
+
+        assert_eq!(
+            config.problems(),
+            [
+                "download.connect_timeout must be longer than zero",
+                "download.max_bytes must be greater than zero",
+            ]
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! One download, from the URL to the bytes.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, redirect};
+use rustls::crypto::CryptoProvider;
+use url::{Host, Url};
+
+use super::address::AddressPolicy;
+use super::config::DownloadConfig;
+use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::resolver::Resolver;
+use super::status::{self, Next};
+use super::{sniff, transport};
+
+/// JPEG first, as it is decoded fastest. Formats that cost more (WebP) or that
+/// the decoder does not know (AVIF) are not named, so that servers that choose
+/// the format by this header do not choose them.
+const ACCEPTED: &str = "image/jpeg,image/png;q=0.9,image/*;q=0.8,*/*;q=0.1";
+
+/// Room made ahead for a body at most, whatever length the server claims. Most
+/// images fit, so that most bodies are put down once and never moved.
+const MAX_HEAD_ROOM: usize = 512 * 1024;
+
+/// An unused connection is kept for so long: less than most servers do, or it
+/// would be used just when the server closes it.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Downloads images, within limits, from public addresses only.
+///
+/// Cheap to clone; clones share connections and resolved names.
+#[derive(Clone, Debug)]
+pub struct Downloader {
+    client: Client,
+    policy: Arc<AddressPolicy>,
+    config: Arc<DownloadConfig>,
+}
+
+/// Why there can be no downloader.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloaderError {
+    /// Values that make no sense, all of them.
+    #[error("invalid settings: {}", .0.join("; "))]
+    Config(Vec<String>),
+
+    /// The process has chosen no cryptography.
+    #[error("no TLS provider is installed; install rustls::crypto::ring's at the start of the process")]
+    NoCryptoProvider,
+
+    /// The user agent is no valid header, or the system has no CA certificates.
+    #[error("cannot set up the HTTP client")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Downloader {
+    /// Sets up connections, resolver and TLS. The process must have installed a
+    /// rustls [`CryptoProvider`] before.
+    pub fn new(config: DownloadConfig) -> Result<Self, DownloaderError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(DownloaderError::Config(problems));
+        }
+        if CryptoProvider::get_default().is_none() {
+            return Err(DownloaderError::NoCryptoProvider);
+        }
+        let policy = Arc::new(AddressPolicy::new(config.allow_networks.clone()));
+        let client = Client::builder()
+            .user_agent(config.user_agent())
+            .default_headers(HeaderMap::from_iter([
+                (ACCEPT, HeaderValue::from_static(ACCEPTED)),
+                (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+            ]))
+            .dns_resolver(Resolver::new(policy.clone()))
+            // A proxy would make the connection in our place, unchecked.
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(KEEP_ALIVE)
+            .tcp_nodelay(true)
+            .http1_only()
+            .http1_ignore_invalid_headers_in_responses(true)
+            .build()?;
+        Ok(Self { client, policy, config: Arc::new(config) })
+    }
+
+    /// The largest body that is kept.
+    pub fn max_bytes(&self) -> usize {
+        self.config.max_bytes
+    }
+
+    /// Downloads the image at `url`.
+    pub async fn fetch(&self, url: &Url) -> Result<Bytes, DownloadError> {
+        within(self.config.total_timeout, Limit::Total, self.follow(url.clone())).await
+    }
+
+    /// Asks for `url`, and for what it redirects to, until there is a body.
+    async fn follow(&self, mut url: Url) -> Result<Bytes, DownloadError> {
+        let limit = self.config.max_redirects;
+        let mut asked = HashSet::new();
+        loop {
+            url.set_fragment(None);
+            self.check_url(&url)?;
+            if !asked.insert(url.clone()) {
+                return Err(Undownloadable::RedirectLoop.into());
+            }
+            if asked.len() > limit + 1 {
+                return Err(Undownloadable::TooManyRedirects { limit }.into());
+            }
+            let response = self.ask(&url).await?;
+            match status::judge(response.status(), response.headers())? {
+                Next::Body => return self.collect(response).await,
+                Next::Redirect(location) => url = redirected(&url, location)?,
+            }
+        }
+    }
+
+    /// Refuses what must not be asked for. An address in the place of a name
+    /// does not pass through the resolver, so it is judged here.
+    fn check_url(&self, url: &Url) -> Result<(), DownloadError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Undownloadable::BadUrl("the scheme is neither http nor https").into());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Undownloadable::BadUrl("it contains credentials").into());
+        }
+        let literal: IpAddr = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) => return Ok(()),
+            None => return Err(Undownloadable::BadUrl("it has no host").into()),
+        };
+        Ok(self.policy.check(literal)?)
+    }
+
+    /// Sends one request and waits for the headers of the answer.
+    async fn ask(&self, url: &Url) -> Result<Response, DownloadError> {
+        let answer = async { self.send(url).await.map_err(transport::failed_to_ask) };
+        let response = within(self.config.header_timeout, Limit::Headers, answer).await?;
+        match response.remote_addr() {
+            // The last line of defence: whatever way we got here, this is where we are.
+            Some(peer) => self.policy.check(peer.ip())?,
+            None => return Err(Cause::Connection("the peer has no address".into()).into()),
+        }
+        Ok(response)
+    }
+
+    /// A server may close a kept connection just when it is used again. That is
+    /// nobody's failure, and no reason to wait: the request goes out once more.
+    async fn send(&self, url: &Url) -> reqwest::Result<Response> {
+        match self.client.get(url.clone()).send().await {
+            Err(error) if transport::broke_off(&error) => self.client.get(url.clone()).send().await,
+            outcome => outcome,
+        }
+    }
+
+    /// Reads the body. The limit holds while it streams in: `Content-Length` is
+    /// a claim by the server, not a fact.
+    async fn collect(&self, mut response: Response) -> Result<Bytes, DownloadError> {
+        let limit = self.config.max_bytes;
+        let claim = response.content_length().unwrap_or(0);
+        if claim > limit as u64 {
+            return Err(Undownloadable::TooLarge { limit }.into());
+        }
+        let mut body = BytesMut::with_capacity(MAX_HEAD_ROOM.min(claim as usize));
+        let mut sniffed = false;
+        while let Some(chunk) = self.next_chunk(&mut response, body.len()).await? {
+            if body.len() + chunk.len() > limit {
+                return Err(Undownloadable::TooLarge { limit }.into());
+            }
+            body.extend_from_slice(&chunk);
+            if !sniffed && body.len() >= sniff::ENOUGH {
+                refuse_text(&body)?;
+                sniffed = true;
+            }
+        }
+        if body.is_empty() {
+            return Err(Undownloadable::Empty.into());
+        }
+        if !sniffed {
+            refuse_text(&body)?;
+        }
+        Ok(body.freeze())
+    }
+
+    async fn next_chunk(
+        &self,
+        response: &mut Response,
+        received: usize,
+    ) -> Result<Option<Bytes>, DownloadError> {
+        let chunk =
+            async { response.chunk().await.map_err(|error| transport::failed_to_read(error, received)) };
+        within(self.config.idle_timeout, Limit::Idle, chunk).await
+    }
+}
+
+fn refuse_text(body: &[u8]) -> Result<(), Undownloadable> {
+    if sniff::is_text(body) { Err(Undownloadable::NotAnImage) } else { Ok(()) }
+}
+
+/// Where a `Location` header leads to, seen from `url`.
+fn redirected(url: &Url, location: &[u8]) -> Result<Url, Undownloadable> {
+    let location =
+        str::from_utf8(location).map_err(|_| Undownloadable::BadUrl("the redirect's is not UTF-8"))?;
+    url.join(location).map_err(|_| Undownloadable::BadUrl("the redirect's cannot be parsed"))
+}
+
+/// Runs `step` for `limit` at most.
+async fn within<T>(
+    limit: Duration,
+    which: Limit,
+    step: impl Future<Output = Result<T, DownloadError>>,
+) -> Result<T, DownloadError> {
+    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(Cause::Timeout(which).into()))
+}

@@ -1,0 +1,53 @@
+//! The downloader against real connections.
+
+mod addresses;
+mod answers;
+mod limits;
+mod redirects;
+mod server;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::{DownloadConfig, DownloadError, Downloader};
+
+/// Limits that no test meets by accident: each test lowers the one it is about.
+fn config() -> DownloadConfig {
+    let patient = Duration::from_secs(20);
+    DownloadConfig {
+        connect_timeout: patient,
+        header_timeout: patient,
+        idle_timeout: patient,
+        total_timeout: patient,
+        max_bytes: 100_000,
+        max_redirects: 3,
+        user_agent: "tagfleet/{version}".into(),
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+    }
+}
+
+fn downloader(config: DownloadConfig) -> Downloader {
+    // Another test may have installed it before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Downloader::new(config).unwrap()
+}
+
+async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError> {
+    downloader(config).fetch(url).await
+}
+
+/// The word for a download that must fail.
+async fn reason(config: DownloadConfig, url: &Url) -> &'static str {
+    fetch(config, url).await.unwrap_err().reason()
+}
+
+/// Something that passes for an image.
+fn image(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for (byte, signature) in bytes.iter_mut().zip(*b"\xff\xd8\xff\xe0") {
+        *byte = signature;
+    }
+    bytes
+}

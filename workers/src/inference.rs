@@ -1,0 +1,161 @@
+//! The threads that own the models.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tagfleet_shared::tags::Answer;
+use tracing::error;
+
+use crate::batch::{Batcher, Lost};
+use crate::decode::{InputSize, Pixels};
+use crate::metrics::{Metrics, Stage};
+use crate::model::Model;
+use crate::outcome::Unanswered;
+
+/// Threads called `model`, each with a model of its own.
+pub struct Inference {
+    threads: Batcher<Pixels, Result<Answer, Unanswered>>,
+    well: Arc<AtomicBool>,
+}
+
+impl Inference {
+    /// Gives each of `models`, which look at `sizes`, a thread; batches hold at
+    /// most `max_batch` pictures.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system gives no more threads.
+    pub fn start<M: Model>(
+        models: Vec<M>,
+        sizes: &[InputSize],
+        max_batch: usize,
+        metrics: &Metrics,
+    ) -> std::io::Result<Self> {
+        let well = Arc::new(AtomicBool::new(true));
+        let handlers = models.into_iter().map(|model| {
+            let (metrics, well) = (metrics.clone(), well.clone());
+            let mut patient = Patient { model, probe: Pixels::filled(sizes, [127; 3]) };
+            move |pictures: Vec<Pixels>| {
+                let _timer = metrics.stage(Stage::Infer, pictures.len());
+                let answers = patient.answers(&pictures);
+                let sick = answers.iter().any(|answer| matches!(answer, Err(Unanswered::Sick(_))));
+                well.store(!sick, Ordering::Relaxed);
+                answers
+            }
+        });
+        Ok(Self { threads: Batcher::on_threads("model", handlers, max_batch)?, well })
+    }
+
+    /// Asks the models about one picture; waits its turn.
+    ///
+    /// # Errors
+    ///
+    /// If the models fail on this picture alone, or on every picture.
+    pub async fn infer(&self, picture: Pixels) -> Result<Answer, Unanswered> {
+        self.threads.ask(picture).await.unwrap_or_else(|Lost| Err(Unanswered::Sick(Lost.to_string())))
+    }
+
+    /// Whether the last batch found the models well.
+    pub fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed)
+    }
+}
+
+/// A model whose failures are looked into.
+struct Patient<M> {
+    model: M,
+    /// A grey picture, which every model that is well has an answer for.
+    probe: Pixels,
+}
+
+impl<M: Model> Patient<M> {
+    /// One bad picture never fails its batch mates: a batch that fails is tried
+    /// again picture by picture. And a sick model never fails a picture: whoever
+    /// fails on the probe as well has no answers to give.
+    fn answers(&mut self, pictures: &[Pixels]) -> Vec<Result<Answer, Unanswered>> {
+        let batch: Vec<&Pixels> = pictures.iter().collect();
+        match run(&mut self.model, &batch) {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(_) if pictures.len() > 1 => {
+                pictures.iter().flat_map(|picture| self.answers(std::slice::from_ref(picture))).collect()
+            }
+            Err(failure) => {
+                error!(error = %failure, "the models failed on a picture");
+                vec![Err(match run(&mut self.model, &[&self.probe]) {
+                    Ok(_) => Unanswered::Picture(failure),
+                    Err(failure) => Unanswered::Sick(failure),
+                })]
+            }
+        }
+    }
+}
+
+fn run(model: &mut impl Model, batch: &[&Pixels]) -> Result<Vec<Answer>, String> {
+    match catch_unwind(AssertUnwindSafe(|| model.run(batch))) {
+        Ok(Ok(answers)) if answers.len() == batch.len() => Ok(answers),
+        Ok(Ok(answers)) => Err(format!("{} answers for {} pictures", answers.len(), batch.len())),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the model panicked".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelError;
+    use futures::future::join_all;
+    use prometheus::Registry;
+    use std::collections::BTreeMap;
+    use tagfleet_shared::tags::Scores;
+
+    const SIZE: InputSize = InputSize { height: 1, width: 1 };
+
+    /// Panics on red, answers everything else until it falls sick.
+    struct Fake {
+        answers_left: usize,
+    }
+
+    impl Model for Fake {
+        fn run(&mut self, batch: &[&Pixels]) -> Result<Vec<Answer>, ModelError> {
+            let red = |picture: &&&Pixels| picture.plane(SIZE) == Some(&[255, 0, 0]);
+            assert!(!batch.iter().any(|picture| red(&picture)), "red");
+            assert!(self.answers_left > 0, "sick");
+            self.answers_left -= 1;
+            let score = |picture: &&Pixels| f32::from(picture.plane(SIZE).unwrap()[1]);
+            let answer = |picture| Answer {
+                scores: Scores(BTreeMap::from([("green".to_owned(), score(picture))])),
+                ..Answer::default()
+            };
+            Ok(batch.iter().map(answer).collect())
+        }
+    }
+
+    fn start(answers_left: usize) -> Inference {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        Inference::start(vec![Fake { answers_left }], &[SIZE], 8, &metrics).unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_bad_picture_never_fails_its_batch_mates() {
+        let inference = start(usize::MAX);
+        let colors = [[0, 1, 0], [255, 0, 0], [0, 2, 0], [0, 3, 0]];
+        let asked = colors.map(|rgb| inference.infer(Pixels::filled(&[SIZE], rgb)));
+        let answers = join_all(asked).await;
+        let greens: Vec<_> =
+            answers.into_iter().map(|answer| answer.map(|answer| answer.scores.0["green"])).collect();
+        assert_eq!(greens[0], Ok(1.0));
+        assert_eq!(greens[1], Err(Unanswered::Picture("the model panicked".into())));
+        assert_eq!(greens[2..], [Ok(2.0), Ok(3.0)]);
+        assert!(inference.is_well());
+    }
+
+    #[tokio::test]
+    async fn a_sick_model_never_fails_a_picture() {
+        let inference = start(1);
+        let green = || Pixels::filled(&[SIZE], [0, 9, 0]);
+        assert!(inference.infer(green()).await.is_ok());
+        assert_eq!(inference.infer(green()).await, Err(Unanswered::Sick("the model panicked".into())));
+        assert!(!inference.is_well());
+    }
+}

@@ -1,0 +1,116 @@
+//! What is known already: moka in front of Postgres, by image and by bytes.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use serde::Deserialize;
+use tagfleet_shared::ids::{BytesHash, ImageId};
+
+use crate::lookup::{Lookup, Remembered};
+use crate::metrics::{Metrics, Tier};
+use crate::outcome::{Known, Outcome, Stop};
+use crate::pipeline::Wanted;
+
+/// How much is kept in memory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Bytes of the first tier, both indexes together.
+    pub max_bytes: u64,
+}
+
+/// The two-tier cache, and the rule that one image is worked on once at a time.
+pub struct KnownImages {
+    by_image: Cache<ImageId, Arc<Known>>,
+    by_bytes: Cache<BytesHash, Arc<Known>>,
+    /// The second tier; none for `tagfleet-worker tag`.
+    lookup: Option<Lookup>,
+    metrics: Metrics,
+}
+
+impl KnownImages {
+    /// An empty first tier over `lookup`.
+    pub fn new(config: &CacheConfig, lookup: Option<Lookup>, metrics: Metrics) -> Self {
+        let half = config.max_bytes / 2;
+        let by_image = Cache::builder().max_capacity(half).weigher(|_, known| weight(known)).build();
+        let by_bytes = Cache::builder().max_capacity(half).weigher(|_, known| weight(known)).build();
+        Self { by_image, by_bytes, lookup, metrics }
+    }
+
+    /// Images in the first tier.
+    pub fn images(&self) -> u64 {
+        self.by_image.entry_count()
+    }
+
+    /// What is known of the image without a download.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::End`] where the scrape is superseded or the image failed a short
+    /// while ago, [`Stop::Outage`] where the second tier is away.
+    pub async fn find(&self, image: &Wanted) -> Result<Option<Arc<Known>>, Stop> {
+        if let Some(known) = self.by_image.get(&image.id).await {
+            self.metrics.found(Tier::Memory);
+            return Ok(Some(known));
+        }
+        let Some(lookup) = &self.lookup else { return Ok(None) };
+        match lookup.by_image(image.id, image.scrape).await? {
+            Remembered::Nothing => {
+                self.metrics.found(Tier::Nowhere);
+                Ok(None)
+            }
+            Remembered::Known(known) => {
+                self.metrics.found(Tier::Database);
+                let known = Arc::new(known);
+                self.by_image.insert(image.id, known.clone()).await;
+                Ok(Some(known))
+            }
+            Remembered::Failed(kind, reason) => Err(Stop::End(Outcome::remembered(kind, reason))),
+            Remembered::Superseded => Err(Stop::End(Outcome::superseded())),
+        }
+    }
+
+    /// Runs `work` unless somebody else is at work on this image: then waits
+    /// and shares what they find, good or bad.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stopped `work`.
+    pub async fn once(
+        &self,
+        image: ImageId,
+        work: impl Future<Output = Result<Arc<Known>, Stop>>,
+    ) -> Result<Arc<Known>, Stop> {
+        self.by_image.try_get_with(image, work).await.map_err(|stop| (*stop).clone())
+    }
+
+    /// What is known of these bytes under whatever key; else runs `work`, for
+    /// all who have the same bytes at once.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stopped `work`, and [`Stop::Outage`].
+    pub async fn same_bytes(
+        &self,
+        bytes: BytesHash,
+        work: impl Future<Output = Result<Known, Stop>>,
+    ) -> Result<Arc<Known>, Stop> {
+        let find_or_work = async {
+            if let Some(lookup) = &self.lookup
+                && let Some(known) = lookup.by_bytes(bytes).await?
+            {
+                return Ok(Arc::new(known));
+            }
+            work.await.map(Arc::new)
+        };
+        self.by_bytes.try_get_with(bytes, find_or_work).await.map_err(|stop: Arc<Stop>| (*stop).clone())
+    }
+}
+
+/// Bytes on the heap, roughly: names, values, tree nodes, and moka's own entry.
+fn weight(known: &Arc<Known>) -> u32 {
+    let tags = known.answer.tags.0.iter();
+    let text: usize = tags.map(|(name, value)| 2 * name.len() + value.as_ref().map_or(0, String::len)).sum();
+    let bytes = text + 800;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,175 @@
+//! The second cache tier: look-ups in Postgres, one statement per batch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::ids::{BytesHash, ImageId};
+use tagfleet_shared::outcome::OutcomeKind;
+use tagfleet_shared::tags::Answer;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use crate::batch::Batcher;
+use crate::metrics::{Metrics, Stage};
+use crate::outcome::{Known, Stop};
+
+/// `scrapes.key`; `None` where there is no scrape.
+pub type ScrapeKey = Option<i64>;
+
+/// Questions in one statement at most.
+const MAX_BATCH: usize = 512;
+
+/// What the database says of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remembered {
+    /// Never seen by this model set.
+    Nothing,
+    /// What this model set said of it.
+    Known(Known),
+    /// It could not be had or read, a short while ago.
+    Failed(OutcomeKind, String),
+    /// A newer scrape of the advertiser overtook the one that asks.
+    Superseded,
+}
+
+type Answered<T> = Result<T, Arc<DbError>>;
+
+/// Batched look-ups for one model set.
+pub struct Lookup {
+    by_image: Batcher<(ImageId, ScrapeKey), Answered<Remembered>>,
+    by_bytes: Batcher<BytesHash, Answered<Option<Known>>>,
+}
+
+impl Lookup {
+    /// Look-ups of what the set with the id `model_set` said.
+    pub fn new(pool: Pool, model_set: i32, metrics: Metrics) -> Self {
+        let by_image = {
+            let (pool, metrics) = (pool.clone(), metrics.clone());
+            move |questions: Vec<(ImageId, ScrapeKey)>| {
+                let (pool, metrics) = (pool.clone(), metrics.clone());
+                async move {
+                    let timer = metrics.stage(Stage::Lookup, questions.len());
+                    let answers = select_by_image(&pool, model_set, &questions).await;
+                    drop(timer);
+                    each(answers, questions.len())
+                }
+            }
+        };
+        let by_bytes = move |questions: Vec<BytesHash>| {
+            let (pool, metrics) = (pool.clone(), metrics.clone());
+            async move {
+                let timer = metrics.stage(Stage::Match, questions.len());
+                let answers = select_by_bytes(&pool, model_set, &questions).await;
+                drop(timer);
+                each(answers, questions.len())
+            }
+        };
+        Self {
+            by_image: Batcher::on_tasks(2, by_image, MAX_BATCH),
+            by_bytes: Batcher::on_tasks(1, by_bytes, MAX_BATCH),
+        }
+    }
+
+    /// What is known of an image that `scrape` asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Outage`] where the database is away.
+    pub async fn by_image(&self, image: ImageId, scrape: ScrapeKey) -> Result<Remembered, Stop> {
+        Ok(self.by_image.ask((image, scrape)).await.map_err(lost)??)
+    }
+
+    /// What is known of these bytes, under whatever key.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Outage`] where the database is away.
+    pub async fn by_bytes(&self, bytes: BytesHash) -> Result<Option<Known>, Stop> {
+        Ok(self.by_bytes.ask(bytes).await.map_err(lost)??)
+    }
+}
+
+fn lost(_: crate::batch::Lost) -> Stop {
+    Arc::new(DbError::Pool(deadpool_postgres::PoolError::Closed)).into()
+}
+
+/// One answer for each question, or the same error for all.
+fn each<T: Clone>(answers: Result<Vec<T>, DbError>, questions: usize) -> Vec<Answered<T>> {
+    match answers {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(Arc::new(error)); questions],
+    }
+}
+
+/// What is said of images is asked together with whether their scrapes still
+/// count, and whether they failed a short while ago: the answers come in the
+/// order of the questions.
+async fn select_by_image(
+    pool: &Pool,
+    model_set: i32,
+    questions: &[(ImageId, ScrapeKey)],
+) -> Result<Vec<Remembered>, DbError> {
+    const SQL: &str = "
+        SELECT c.superseded_by IS NOT NULL, t.image_id IS NOT NULL, f.outcome, f.reason,
+               t.bytes_hash, t.tags, t.scores, t.width, t.height
+          FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS q (image_id, scrape, n)
+          LEFT JOIN image_tags t ON t.image_id = q.image_id AND t.model_set = $3
+          LEFT JOIN image_failures f ON f.image_id = q.image_id AND f.until > now()
+          LEFT JOIN scrapes c ON c.key = q.scrape
+         ORDER BY q.n";
+    let images: Vec<Uuid> = questions.iter().map(|(image, _)| image.0).collect();
+    let scrapes: Vec<ScrapeKey> = questions.iter().map(|(_, scrape)| *scrape).collect();
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&images, &scrapes, &model_set]).await?;
+    rows.iter().map(remembered).collect::<Result<_, _>>().map_err(DbError::from)
+}
+
+fn remembered(row: &Row) -> Result<Remembered, tokio_postgres::Error> {
+    if row.try_get(0)? {
+        return Ok(Remembered::Superseded);
+    }
+    if row.try_get(1)? {
+        return Ok(Remembered::Known(known(row, 4)?));
+    }
+    Ok(match row.try_get::<_, Option<&str>>(2)? {
+        Some("defaulted") => Remembered::Failed(OutcomeKind::Defaulted, row.try_get(3)?),
+        Some(_) => Remembered::Failed(OutcomeKind::Skipped, row.try_get(3)?),
+        None => Remembered::Nothing,
+    })
+}
+
+/// Any one of the images that have the same bytes: they all have the same tags.
+async fn select_by_bytes(
+    pool: &Pool,
+    model_set: i32,
+    questions: &[BytesHash],
+) -> Result<Vec<Option<Known>>, DbError> {
+    const SQL: &str = "
+        SELECT DISTINCT ON (bytes_hash) bytes_hash, tags, scores, width, height
+          FROM image_tags
+         WHERE bytes_hash = ANY ($1::uuid[]) AND model_set = $2";
+    let hashes: Vec<Uuid> = questions.iter().map(|hash| hash.0).collect();
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&hashes, &model_set]).await?;
+    let known: Result<HashMap<BytesHash, Known>, tokio_postgres::Error> =
+        rows.iter().map(|row| known(row, 0).map(|known| (known.bytes, known))).collect();
+    let known = known?;
+    Ok(questions.iter().map(|hash| known.get(hash).cloned()).collect())
+}
+
+/// Reads `bytes_hash, tags, scores, width, height` from column `first` on.
+fn known(row: &Row, first: usize) -> Result<Known, tokio_postgres::Error> {
+    let Json(tags) = row.try_get(first + 1)?;
+    let Json(scores) = row.try_get(first + 2)?;
+    Ok(Known {
+        bytes: BytesHash(row.try_get(first)?),
+        answer: Answer { tags, scores },
+        width: row.try_get::<_, i32>(first + 3)?.unsigned_abs(),
+        height: row.try_get::<_, i32>(first + 4)?.unsigned_abs(),
+    })
+}

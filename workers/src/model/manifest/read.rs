@@ -1,0 +1,124 @@
+//! From the text of a manifest, and the files beside it, to a model set.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::section::Section;
+use super::{Attribute, Condition, Input, ModelSet, Stage, check};
+use crate::decode::InputSize;
+
+/// The name of the file in a model set's folder.
+const MANIFEST: &str = "manifest.toml";
+
+/// Reads as much of the set in `dir` as makes sense, and what does not.
+///
+/// The set holds the stages that could be read in full and whose file is there,
+/// so that their graphs can be checked as well.
+pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
+    let text = match fs::read_to_string(dir.join(MANIFEST)) {
+        Ok(text) => text,
+        Err(error) => return (ModelSet::default(), vec![format!("{MANIFEST}: {error}")]),
+    };
+    let mut manifest = match text.parse() {
+        Ok(table) => Section::new("", table),
+        Err(error) => return (ModelSet::default(), vec![format!("{MANIFEST}: {error}")]),
+    };
+    let mut problems = Vec::new();
+    let name: Option<String> = manifest.required("name");
+    if name.as_deref() == Some("") {
+        manifest.problem("name is empty");
+    }
+    let description = manifest.optional("description");
+    let sections = manifest.list("stages", "stage");
+    manifest.finish(&mut problems);
+
+    let listed = sections.len();
+    let mut stages = Vec::new();
+    for section in sections {
+        stages.extend(read_stage(section, dir, &mut problems));
+    }
+    check::references(stages.iter().map(|(stage, _)| stage), stages.len() == listed, &mut problems);
+
+    let mut digest = Sha256::new_with_prefix(&text);
+    let with_file = stages.into_iter().filter_map(|(stage, file)| {
+        digest.update(file?);
+        Some(stage)
+    });
+    let stages = with_file.collect();
+    let digest = hex(&digest.finalize())[..32].to_owned();
+    (ModelSet { name: name.unwrap_or_default(), description, digest, stages }, problems)
+}
+
+/// A stage, and the SHA-256 of its file where that is what it should be.
+fn read_stage(
+    mut section: Section,
+    dir: &Path,
+    problems: &mut Vec<String>,
+) -> Option<(Stage, Option<Vec<u8>>)> {
+    let name = section.required("name");
+    let file: Option<String> = section.required("file");
+    let sha256: Option<String> = section.required("sha256");
+    let input = section.section("input");
+    let runs_when = section.optional("runs_when").map(Condition);
+    let attributes = section.list("attributes", "attribute");
+    let file = file.map(|file| dir.join(file));
+    let found = match (&file, sha256) {
+        (Some(file), Some(sha256)) => {
+            read_file(file, &sha256).map_err(|problem| section.problem(problem)).ok()
+        }
+        _ => None,
+    };
+    section.finish(problems);
+    let input = input.and_then(|input| read_input(input, problems));
+    // All of them, though one may have failed: every problem is wanted.
+    let attributes: Vec<_> =
+        attributes.into_iter().map(|attribute| read_attribute(attribute, problems)).collect();
+
+    let attributes = attributes.into_iter().collect::<Option<_>>()?;
+    Some((Stage { name: name?, file: file?, input: input?, runs_when, attributes }, found))
+}
+
+/// The SHA-256 of `file`, which shall be `sha256`.
+fn read_file(file: &Path, sha256: &str) -> Result<Vec<u8>, String> {
+    let bytes = fs::read(file).map_err(|error| format!("file {}: {error}", file.display()))?;
+    let found = Sha256::digest(bytes);
+    if hex(&found) == sha256.to_lowercase() {
+        Ok(found.to_vec())
+    } else {
+        Err(format!("sha256 of {} is {}, not {sha256}", file.display(), hex(&found)))
+    }
+}
+
+fn read_input(mut section: Section, problems: &mut Vec<String>) -> Option<Input> {
+    let name = section.required("name");
+    let height: Option<u16> = section.required("height");
+    let width: Option<u16> = section.required("width");
+    if height == Some(0) || width == Some(0) {
+        section.problem("height and width must be at least 1");
+    }
+    section.finish(problems);
+    Some(Input { name: name?, size: InputSize { height: height?.into(), width: width?.into() } })
+}
+
+fn read_attribute(mut section: Section, problems: &mut Vec<String>) -> Option<Attribute> {
+    let name = section.required("name");
+    let output = section.required("output");
+    let classes: Option<Vec<String>> = section.required("classes");
+    let default: Option<String> = section.optional("default");
+    let min_score: Option<f32> = section.optional("min_score");
+    let applies_when = section.optional("applies_when").map(Condition);
+    if let Some(classes) = &classes {
+        check::classes(classes, default.as_deref(), &mut section);
+    }
+    if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        section.problem("min_score must be from 0 to 1");
+    }
+    section.finish(problems);
+    Some(Attribute { name: name?, output: output?, classes: classes?, default, min_score, applies_when })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

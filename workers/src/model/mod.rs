@@ -1,0 +1,79 @@
+//! What the models say of a picture.
+//!
+//! A model set is a folder: `manifest.toml` and the ONNX files that it names
+//! ([`ModelSet`]). The attributes, their classes and their defaults come from
+//! there, not from code. [`Runtime`] is ONNX Runtime and the device it computes
+//! on; [`OnnxModel`] is the set, loaded and ready.
+
+mod answer;
+mod device;
+mod graph;
+mod manifest;
+mod onnx;
+mod runtime;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use tagfleet_shared::tags::Answer;
+
+pub use self::device::{Device, UnknownDevice};
+pub use self::manifest::{Attribute, Condition, Input, ManifestError, ModelSet, Stage};
+pub use self::onnx::{LoadError, OnnxModel};
+pub use self::runtime::{Runtime, RuntimeConfig, RuntimeError};
+use crate::decode::{InputSize, Pixels};
+
+/// A loaded model set. Blocking and for one thread: it lives on a thread of its
+/// own, behind a batcher.
+pub trait Model: Send + 'static {
+    /// Tags every picture of `batch`: one answer each, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// Fails for the batch as a whole; the answers of none are known then.
+    fn run(&mut self, batch: &[&Pixels]) -> Result<Vec<Answer>, ModelError>;
+}
+
+/// Why a batch has no answers.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A picture was not decoded for this model set.
+    #[error("stage {stage}: a picture has no plane of {}x{}", size.height, size.width)]
+    NoPlane {
+        /// The stage that wanted it.
+        stage: String,
+        /// The size it wanted.
+        size: InputSize,
+    },
+    /// ONNX Runtime failed.
+    #[error("stage {stage}: {error}")]
+    Run {
+        /// The stage that ran.
+        stage: String,
+        /// What ONNX Runtime says.
+        error: ort::Error,
+    },
+    /// The graph gave a number of logits that cannot be right.
+    #[error("stage {stage}: {found} logits in {output}, not {expected}")]
+    Output {
+        /// The stage that ran.
+        stage: String,
+        /// The output.
+        output: String,
+        /// Logits in it, over all pictures.
+        found: usize,
+        /// Pictures times classes.
+        expected: usize,
+    },
+}
+
+/// Everything that is wrong with the model set in `dir`, in its manifest as well
+/// as between the manifest and the ONNX files. Empty where it would load.
+pub fn problems(dir: &Path, runtime: &Runtime) -> Vec<String> {
+    let (set, mut problems) = manifest::read(dir);
+    for stage in &set.stages {
+        problems.extend(onnx::stage_problems(stage, runtime));
+    }
+    problems
+}

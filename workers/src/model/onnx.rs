@@ -1,0 +1,152 @@
+//! A model set on ONNX Runtime.
+
+use std::collections::BTreeSet;
+
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
+use ort::value::TensorRef;
+use tagfleet_shared::tags::{Answer, Tags};
+
+use super::{Model, ModelError, ModelSet, Runtime, Stage, graph};
+use crate::decode::Pixels;
+
+/// A model set, loaded onto a device: one session for each stage.
+pub struct OnnxModel {
+    stages: Vec<LoadedStage>,
+    /// Every attribute of the set, null: what is said of a picture before any stage ran.
+    unanswered: Tags,
+}
+
+/// Why a model set cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The ONNX files are not what the manifest says of them.
+    #[error("model set {set} does not fit its manifest:\n  {}", .problems.join("\n  "))]
+    Unfit {
+        /// The set's name.
+        set: String,
+        /// One line each, with the stage.
+        problems: Vec<String>,
+    },
+    /// The first run failed.
+    #[error("model set {set} does not run: {error}")]
+    WarmUp {
+        /// The set's name.
+        set: String,
+        /// What happened.
+        error: ModelError,
+    },
+}
+
+impl OnnxModel {
+    /// Loads `set` onto the device of `runtime`, checks its graphs against the
+    /// manifest, and runs it once.
+    ///
+    /// # Errors
+    ///
+    /// Lists everything in which graphs and manifest differ, over all stages.
+    pub fn load(set: &ModelSet, runtime: &Runtime) -> Result<Self, LoadError> {
+        let (mut stages, mut problems) = (Vec::new(), Vec::new());
+        for stage in &set.stages {
+            match LoadedStage::load(stage, runtime) {
+                Ok(loaded) => stages.push(loaded),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(LoadError::Unfit { set: set.name.clone(), problems });
+        }
+        let unanswered = set.attributes().map(|attribute| (attribute.name.clone(), None::<String>)).collect();
+        let mut model = Self { stages, unanswered };
+        model.warm_up().map_err(|error| LoadError::WarmUp { set: set.name.clone(), error })?;
+        Ok(model)
+    }
+
+    /// Runs every stage once, whatever its condition: the first run is slow, and
+    /// what cannot run shall not start.
+    fn warm_up(&mut self) -> Result<(), ModelError> {
+        for stage in &mut self.stages {
+            let picture = Pixels::filled(&[stage.described.input.size], [127; 3]);
+            stage.run(&[&picture], &[0], &mut [Answer::default()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Model for OnnxModel {
+    fn run(&mut self, batch: &[&Pixels]) -> Result<Vec<Answer>, ModelError> {
+        let unanswered = Answer { tags: self.unanswered.clone(), ..Answer::default() };
+        let mut answers = vec![unanswered; batch.len()];
+        for stage in &mut self.stages {
+            let wanted = |answer: &Answer| {
+                stage.described.runs_when.as_ref().is_none_or(|condition| condition.holds(&answer.tags))
+            };
+            let chosen: Vec<_> = (0..batch.len()).filter(|&i| wanted(&answers[i])).collect();
+            if !chosen.is_empty() {
+                stage.run(batch, &chosen, &mut answers)?;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// Everything in which the graph of `stage` differs from the manifest.
+pub(super) fn stage_problems(stage: &Stage, runtime: &Runtime) -> Vec<String> {
+    LoadedStage::load(stage, runtime).err().unwrap_or_default()
+}
+
+struct LoadedStage {
+    described: Stage,
+    session: Session,
+    /// Names the outputs that the manifest wants: others are not computed.
+    outputs: RunOptions<HasSelectedOutputs>,
+    /// The pictures of a batch, one behind the other; kept from run to run.
+    input: Vec<u8>,
+}
+
+impl LoadedStage {
+    fn load(stage: &Stage, runtime: &Runtime) -> Result<Self, Vec<String>> {
+        let problem = |error: ort::Error| vec![format!("stage {:?}: {error}", stage.name)];
+        let session = runtime.session(&stage.file).map_err(problem)?;
+        let problems = graph::problems(stage, &session);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let names: BTreeSet<_> = stage.attributes.iter().map(|attribute| &attribute.output).collect();
+        let selector = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
+        let outputs = RunOptions::new().map_err(problem)?.with_outputs(selector);
+        Ok(Self { described: stage.clone(), session, outputs, input: Vec::new() })
+    }
+
+    /// Decides this stage's attributes for the pictures `chosen` from `batch`.
+    fn run(&mut self, batch: &[&Pixels], chosen: &[usize], answers: &mut [Answer]) -> Result<(), ModelError> {
+        let Stage { name: stage, input, attributes, .. } = &self.described;
+        let failed = |error| ModelError::Run { stage: stage.clone(), error };
+        self.input.clear();
+        for &i in chosen {
+            let no_plane = || ModelError::NoPlane { stage: stage.clone(), size: input.size };
+            self.input.extend_from_slice(batch[i].plane(input.size).ok_or_else(no_plane)?);
+        }
+        let shape = [chosen.len(), input.size.height as usize, input.size.width as usize, 3];
+        let pictures = TensorRef::from_array_view((shape, self.input.as_slice())).map_err(failed)?;
+        let inputs = ort::inputs![input.name.as_str() => pictures];
+        let outputs = self.session.run_with_options(inputs, &self.outputs).map_err(failed)?;
+
+        for attribute in attributes {
+            let (_, logits) =
+                outputs[attribute.output.as_str()].try_extract_tensor::<f32>().map_err(failed)?;
+            let classes = attribute.classes.len();
+            if logits.len() != chosen.len() * classes {
+                return Err(ModelError::Output {
+                    stage: stage.clone(),
+                    output: attribute.output.clone(),
+                    found: logits.len(),
+                    expected: chosen.len() * classes,
+                });
+            }
+            for (&i, logits) in chosen.iter().zip(logits.chunks_exact(classes)) {
+                attribute.decide(logits, &mut answers[i]);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! How the work on one image can end, and why it may not end yet.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::ids::BytesHash;
+use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
+use tagfleet_shared::tags::Answer;
+
+use crate::decode::Undecodable;
+use crate::download::{Cause, DownloadError, Transient};
+
+/// A stable word: a value in the database and a metric's label.
+pub type Reason = Cow<'static, str>;
+
+/// What a model set said of an image, and of which bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Tags and scores, as the models gave them.
+    pub answer: Answer,
+    /// The bytes that were looked at.
+    pub bytes: BytesHash,
+    /// Of the picture as it was sent, in pixels.
+    pub width: u32,
+    /// Of the picture as it was sent, in pixels.
+    pub height: u32,
+}
+
+/// The one end of an image.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The models ran on it.
+    Inferred(Arc<Known>),
+    /// Its tags were known from before.
+    Cached(Arc<Known>),
+    /// The same bytes were known under another key.
+    Matched(Arc<Known>),
+    /// It cannot be had.
+    Skipped(Failure),
+    /// It was had, but the models gave no answer: the defaults stand in.
+    Defaulted(Failure),
+}
+
+/// Why an image was skipped or defaulted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In one word.
+    pub reason: Reason,
+    /// Whether the next scrape within a while may take this for granted. Not
+    /// where the fleet itself may be to blame, nor where it was told from memory.
+    pub remember: bool,
+}
+
+impl Failure {
+    fn lasting(reason: &'static str) -> Self {
+        Self { reason: reason.into(), remember: true }
+    }
+
+    fn passing(reason: impl Into<Reason>) -> Self {
+        Self { reason: reason.into(), remember: false }
+    }
+}
+
+impl Outcome {
+    /// Its word.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Inferred(_) => OutcomeKind::Inferred,
+            Self::Cached(_) => OutcomeKind::Cached,
+            Self::Matched(_) => OutcomeKind::Matched,
+            Self::Skipped(_) => OutcomeKind::Skipped,
+            Self::Defaulted(_) => OutcomeKind::Defaulted,
+        }
+    }
+
+    /// Why it was skipped or defaulted.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Skipped(failure) | Self::Defaulted(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// What the models said, where they did.
+    pub fn known(&self) -> Option<&Arc<Known>> {
+        match self {
+            Self::Inferred(known) | Self::Cached(known) | Self::Matched(known) => Some(known),
+            _ => None,
+        }
+    }
+
+    /// An outcome that another scrape came to, a short while ago.
+    pub fn remembered(kind: OutcomeKind, reason: String) -> Self {
+        let failure = Failure::passing(reason);
+        if kind == OutcomeKind::Defaulted { Self::Defaulted(failure) } else { Self::Skipped(failure) }
+    }
+
+    /// A newer scrape overtook this one.
+    pub fn superseded() -> Self {
+        Self::Skipped(Failure::passing(SUPERSEDED))
+    }
+
+    /// The fleet cannot work on this image: a person looks at its job.
+    pub fn parked(reason: &'static str) -> Self {
+        Self::Defaulted(Failure::passing(reason))
+    }
+
+    /// A transient failure that did not pass, and is taken for lasting where
+    /// the server itself has answered. Where none did, our own way to it may
+    /// be to blame, and the next scrape asks again.
+    pub fn given_up(transient: &Transient) -> Self {
+        let reason = transient.reason();
+        let ours = matches!(transient.cause, Cause::Dns(_) | Cause::Connection(_) | Cause::Tls(_));
+        Self::Skipped(if ours { Failure::passing(reason) } else { Failure::lasting(reason) })
+    }
+}
+
+/// What keeps a stage of the pipeline from its answer. Cloned to everybody
+/// who waits for the same image.
+#[derive(Clone, Debug)]
+pub enum Stop {
+    /// The image's end is clear without the models.
+    End(Outcome),
+    /// It may go better later.
+    Later(Transient),
+    /// The fleet itself is unwell: the job is held until it is well again.
+    Outage(Outage),
+}
+
+/// What of the fleet is unwell. Nothing is recorded meanwhile.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Outage {
+    /// Postgres.
+    #[error(transparent)]
+    Database(#[from] Arc<DbError>),
+    /// The models answer no picture at all.
+    #[error("the models are sick: {0}")]
+    Models(String),
+}
+
+impl Outage {
+    /// Whose: a metric label, so never rename one.
+    pub fn server(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Models(_) => "models",
+        }
+    }
+}
+
+impl From<DownloadError> for Stop {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Transient(transient) => Self::Later(transient),
+            DownloadError::Final(error) => Self::End(Outcome::Skipped(Failure::lasting(error.reason()))),
+        }
+    }
+}
+
+impl From<Undecodable> for Stop {
+    fn from(error: Undecodable) -> Self {
+        Self::End(Outcome::Defaulted(Failure::lasting(error.reason())))
+    }
+}
+
+/// The model set gave no answer for a picture that it was given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Because of this picture: others have their answers.
+    #[error("the models gave no answer: {0}")]
+    Picture(String),
+    /// Because of the models, or of what they run on.
+    #[error("the models are sick: {0}")]
+    Sick(String),
+}
+
+impl From<Unanswered> for Stop {
+    fn from(error: Unanswered) -> Self {
+        match error {
+            Unanswered::Picture(_) => Self::End(Outcome::Defaulted(Failure::passing("inference"))),
+            Unanswered::Sick(error) => Self::Outage(Outage::Models(error)),
+        }
+    }
+}
+
+impl From<Arc<DbError>> for Stop {
+    fn from(outage: Arc<DbError>) -> Self {
+        Self::Outage(outage.into())
+    }
+}
+
+/// Why an image has no outcome yet.
+#[derive(Clone, Debug)]
+pub enum Unfinished {
+    /// Try again after a delay.
+    Later(Transient),
+    /// Hold it and try again in place.
+    Outage(Outage),
+}

@@ -1,0 +1,96 @@
+//! The life of one image, top to bottom.
+//!
+//! known? → download → known by its bytes? → decode → infer. Every step
+//! awaits; batching hides behind the await, and the only limit on how many
+//! images are at it at once is the prefetch.
+
+use std::sync::Arc;
+
+use tagfleet_shared::ids::{BytesHash, ImageId};
+use url::Url;
+
+use crate::decoding::DecodeThreads;
+use crate::download::Downloader;
+use crate::inference::Inference;
+use crate::known::KnownImages;
+use crate::lookup::ScrapeKey;
+use crate::metrics::{Metrics, Stage};
+use crate::outcome::{Known, Outcome, Stop, Unfinished};
+use crate::source::Source;
+
+/// One image that somebody wants tagged.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Who it is.
+    pub id: ImageId,
+    /// Where it is.
+    pub source: Source,
+    /// The scrape that asks, so that its being superseded is noticed.
+    pub scrape: ScrapeKey,
+}
+
+/// The stages of the work on an image.
+pub struct Pipeline {
+    /// The two-tier cache.
+    pub known: KnownImages,
+    /// The way to the pictures.
+    pub downloader: Downloader,
+    /// The threads that decode.
+    pub decoder: DecodeThreads,
+    /// The threads that run the models.
+    pub models: Inference,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+}
+
+impl Pipeline {
+    /// Takes one image to its end. Nothing is recorded yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`] where it has no end yet: run it again, now or later.
+    pub async fn run(&self, image: &Wanted) -> Result<Outcome, Unfinished> {
+        match self.tag(image).await {
+            Ok(outcome) | Err(Stop::End(outcome)) => Ok(outcome),
+            Err(Stop::Later(transient)) => Err(Unfinished::Later(transient)),
+            Err(Stop::Outage(outage)) => Err(Unfinished::Outage(outage)),
+        }
+    }
+
+    /// The happy path, and nothing else: a stage that fails says so with `?`.
+    async fn tag(&self, image: &Wanted) -> Result<Outcome, Stop> {
+        if let Some(known) = self.known.find(image).await? {
+            return Ok(Outcome::Cached(known));
+        }
+        // Who waits for another's work on the same image finds it cached; who
+        // finds the same bytes under another key has a match.
+        let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
+        let work = async {
+            let bytes = self.download(&image.source).await?;
+            let hash = BytesHash::of(&bytes);
+            end = Outcome::Matched;
+            let look = async {
+                end = Outcome::Inferred;
+                let pixels = self.decoder.decode(bytes).await?;
+                let (width, height) = (pixels.width(), pixels.height());
+                let answer = self.models.infer(pixels).await?;
+                Ok(Known { answer, bytes: hash, width, height })
+            };
+            self.known.same_bytes(hash, look).await
+        };
+        let known = self.known.once(image.id, work).await?;
+        Ok(end(known))
+    }
+
+    async fn download(&self, source: &Source) -> Result<bytes::Bytes, Stop> {
+        let _timer = self.metrics.stage(Stage::Download, 1);
+        let bytes = source.fetch(&self.downloader).await?;
+        self.metrics.downloaded(bytes.len());
+        Ok(bytes)
+    }
+}
+
+/// Reads the URL of a job; one that does not parse is a dead link like any other.
+pub fn source_of(url: &str) -> Source {
+    Url::parse(url).map_or(Source::Unreadable, Source::Url)
+}

@@ -1,0 +1,272 @@
+//! Writing outcomes back: one transaction per batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use jiff::civil::Date;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::jobs::TagImage;
+use tagfleet_shared::tags::{Scores, Tags};
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use crate::batch::Batcher;
+use crate::metrics::{Metrics, Stage};
+use crate::outcome::{Known, Outcome};
+
+/// Outcomes in one transaction at most.
+const MAX_BATCH: usize = 512;
+
+/// One outcome on its way into the database.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Whose it is.
+    pub job: Arc<TagImage>,
+    /// What it is.
+    pub outcome: Outcome,
+}
+
+/// Batched writes for one model set.
+pub struct Recorder {
+    batches: Batcher<Ended, Result<(), Arc<DbError>>>,
+}
+
+/// What every batch needs besides its outcomes.
+#[derive(Clone)]
+struct Table {
+    pool: Pool,
+    model_set: i32,
+    defaults: Tags,
+    remember_failures: Duration,
+}
+
+impl Recorder {
+    /// Records what the set with the id `model_set` and these `defaults` said;
+    /// lasting failures are remembered for `remember_failures`.
+    pub fn new(
+        pool: Pool,
+        model_set: i32,
+        defaults: Tags,
+        remember_failures: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        let table = Table { pool, model_set, defaults, remember_failures };
+        let handler = move |batch: Vec<Ended>| {
+            let (table, metrics) = (table.clone(), metrics.clone());
+            async move {
+                let _timer = metrics.stage(Stage::Record, batch.len());
+                table.record(batch).await
+            }
+        };
+        Self { batches: Batcher::on_tasks(2, handler, MAX_BATCH) }
+    }
+
+    /// Records how a job ended. Recording the same job twice leaves the first
+    /// outcome, so a redelivered job counts once.
+    ///
+    /// # Errors
+    ///
+    /// If nothing was written: hold the job and record it again, unless the
+    /// error [is about the data](DbError::is_about_data) themselves.
+    pub async fn record(&self, ended: Ended) -> Result<(), Arc<DbError>> {
+        let closed = |_| Err(Arc::new(DbError::Pool(deadpool_postgres::PoolError::Closed)));
+        self.batches.ask(ended).await.unwrap_or_else(closed)
+    }
+}
+
+impl Table {
+    /// Writes a batch; if its data are to blame, its halves one by one, so that
+    /// one outcome that cannot be stored harms no other.
+    async fn record(&self, mut batch: Vec<Ended>) -> Vec<Result<(), Arc<DbError>>> {
+        let mut result = self.write(&batch).await;
+        if result.as_ref().is_err_and(DbError::is_conflict) {
+            result = self.write(&batch).await;
+        }
+        match result {
+            Ok(()) => vec![Ok(()); batch.len()],
+            Err(error) if error.is_about_data() && batch.len() > 1 => {
+                let second = batch.split_off(batch.len() / 2);
+                let mut results = Box::pin(self.record(batch)).await;
+                results.extend(Box::pin(self.record(second)).await);
+                results
+            }
+            Err(error) => vec![Err(Arc::new(error)); batch.len()],
+        }
+    }
+
+    /// One statement, so one transaction and one round trip:
+    ///
+    /// 1. what the models said of new images goes into `image_tags`;
+    /// 2. what cannot be had goes into `image_failures`;
+    /// 3. each row that has no outcome yet gets it, with its tags merged by
+    ///    precedence: models, then configured, then fixes;
+    /// 4. the rows that were written are counted for their scrapes.
+    ///
+    /// A fix may commit while this runs. `e.fix` is what this statement's
+    /// snapshot knew; `s.fix` is read from the row as it is when it is locked,
+    /// and wins. See `apply_fixes` in the migrations for the other half.
+    async fn write(&self, batch: &[Ended]) -> Result<(), DbError> {
+        const SQL: &str = "
+            WITH ended AS MATERIALIZED (
+                SELECT e.*, (SELECT jsonb_object_agg(f.attribute, f.value ORDER BY f.advertiser_id) FROM fixes f
+                              WHERE f.image_id = e.image_id AND f.advertiser_id IN ('', c.advertiser_id)) AS fix
+                  FROM unnest($1::date[], $2::int8[], $3::int4[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[])
+                       AS e (day, scrape, seq, image_id, outcome, reason, tags)
+                  JOIN scrapes c ON c.key = e.scrape
+            ), said AS (
+                INSERT INTO image_tags (image_id, model_set, tags, scores, bytes_hash, width, height)
+                SELECT image_id, $8, tags, scores, bytes_hash, width, height
+                  FROM unnest($9::uuid[], $10::jsonb[], $11::jsonb[], $12::uuid[], $13::int4[], $14::int4[])
+                    AS k (image_id, tags, scores, bytes_hash, width, height)
+                ON CONFLICT (image_id, model_set) DO NOTHING
+            ), failed AS (
+                INSERT INTO image_failures (image_id, outcome, reason, until)
+                SELECT f.image_id, f.outcome, f.reason, now() + $18::float8 * interval '1 second'
+                  FROM unnest($15::uuid[], $16::text[], $17::text[]) AS f (image_id, outcome, reason)
+                ON CONFLICT (image_id) DO UPDATE
+                   SET outcome = excluded.outcome, reason = excluded.reason, until = excluded.until
+            ), written AS (
+                UPDATE scrape_images s
+                   SET outcome = e.outcome, reason = e.reason, recorded_at = now(),
+                       model_set = CASE WHEN e.outcome = 'skipped' THEN NULL ELSE $8 END,
+                       tags = e.tags || coalesce(s.configured, '{}') || coalesce(s.fix, e.fix, '{}'),
+                       base = CASE WHEN coalesce(s.fix, e.fix, '{}') <> '{}'
+                                   THEN e.tags || coalesce(s.configured, '{}') END
+                  FROM ended e
+                 WHERE s.day = e.day AND s.scrape = e.scrape AND s.seq = e.seq AND s.outcome IS NULL
+             RETURNING s.scrape, s.outcome
+            )
+            INSERT INTO scrape_progress (scrape, outcome, images)
+            SELECT scrape, outcome, count(*)::int FROM written GROUP BY scrape, outcome";
+        let rows = Rows::of(batch, &self.defaults);
+        let seconds = self.remember_failures.as_secs_f64();
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &rows.day,
+                    &rows.scrape,
+                    &rows.seq,
+                    &rows.image,
+                    &rows.outcome,
+                    &rows.reason,
+                    &rows.tags,
+                    &self.model_set,
+                    &rows.known.image,
+                    &rows.known.tags,
+                    &rows.known.scores,
+                    &rows.known.bytes,
+                    &rows.known.width,
+                    &rows.known.height,
+                    &rows.failed.image,
+                    &rows.failed.outcome,
+                    &rows.failed.reason,
+                    &seconds,
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// A batch as columns.
+#[derive(Default)]
+struct Rows<'a> {
+    day: Vec<Date>,
+    scrape: Vec<i64>,
+    seq: Vec<i32>,
+    image: Vec<Uuid>,
+    outcome: Vec<&'static str>,
+    reason: Vec<Option<&'a str>>,
+    tags: Vec<Json<&'a Tags>>,
+    known: KnownRows<'a>,
+    failed: FailedRows<'a>,
+}
+
+#[derive(Default)]
+struct KnownRows<'a> {
+    image: Vec<Uuid>,
+    tags: Vec<Json<&'a Tags>>,
+    scores: Vec<Json<&'a Scores>>,
+    bytes: Vec<Uuid>,
+    width: Vec<i32>,
+    height: Vec<i32>,
+}
+
+#[derive(Default)]
+struct FailedRows<'a> {
+    image: Vec<Uuid>,
+    outcome: Vec<&'static str>,
+    reason: Vec<&'a str>,
+}
+
+/// What a skipped image is said to be by the models: nothing.
+static NO_TAGS: Tags = Tags(std::collections::BTreeMap::new());
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a [Ended], defaults: &'a Tags) -> Self {
+        // In one order everywhere, so that two batches never wait for each other.
+        let mut batch: Vec<&Ended> = batch.iter().collect();
+        batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq));
+        // A batch may hold a job twice; an upsert takes each row once.
+        batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
+        let mut rows = Self::default();
+        for Ended { job, outcome } in &batch {
+            rows.day.push(job.day);
+            rows.scrape.push(job.scrape);
+            rows.seq.push(job.seq);
+            rows.image.push(job.image.0);
+            rows.outcome.push(outcome.kind().as_str());
+            rows.reason.push(outcome.failure().map(|failure| &*failure.reason));
+            rows.tags.push(Json(match outcome {
+                Outcome::Inferred(known) | Outcome::Cached(known) | Outcome::Matched(known) => {
+                    &known.answer.tags
+                }
+                Outcome::Skipped(_) => &NO_TAGS,
+                Outcome::Defaulted(_) => defaults,
+            }));
+        }
+        // By image, for the same reason; the same image may be listed by two
+        // scrapes of one batch, and an upsert takes each row once.
+        batch.sort_unstable_by_key(|ended| ended.job.image);
+        for Ended { job, outcome } in batch {
+            let image = job.image.0;
+            if let Some(known) = new(outcome).filter(|_| rows.known.image.last() != Some(&image)) {
+                rows.known.push(image, known);
+            }
+            if let Some(reason) = lasting(outcome).filter(|_| rows.failed.image.last() != Some(&image)) {
+                rows.failed.image.push(image);
+                rows.failed.outcome.push(outcome.kind().as_str());
+                rows.failed.reason.push(reason);
+            }
+        }
+        rows
+    }
+}
+
+impl<'a> KnownRows<'a> {
+    fn push(&mut self, image: Uuid, known: &'a Known) {
+        self.image.push(image);
+        self.tags.push(Json(&known.answer.tags));
+        self.scores.push(Json(&known.answer.scores));
+        self.bytes.push(known.bytes.0);
+        self.width.push(i32::try_from(known.width).unwrap_or(i32::MAX));
+        self.height.push(i32::try_from(known.height).unwrap_or(i32::MAX));
+    }
+}
+
+/// What the second tier does not have yet under this key.
+fn new(outcome: &Outcome) -> Option<&Known> {
+    match outcome {
+        Outcome::Inferred(known) | Outcome::Matched(known) => Some(known),
+        _ => None,
+    }
+}
+
+/// A failure that the next scrape may take for granted.
+fn lasting(outcome: &Outcome) -> Option<&str> {
+    outcome.failure().filter(|failure| failure.remember).map(|failure| &*failure.reason)
+}

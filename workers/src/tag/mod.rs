@@ -1,0 +1,137 @@
+//! `tagfleet-worker tag`: the same pipeline on files, folders and URLs,
+//! without queue or database. The way to try a model on a folder.
+
+mod inputs;
+mod output;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use ipnet::IpNet;
+use prometheus::Registry;
+use tagfleet_shared::config::{LogConfig, LogFormat};
+use tagfleet_shared::tags::Tags;
+use tagfleet_shared::{telemetry, tls};
+
+use self::inputs::Input;
+pub use self::output::Format;
+use self::output::{Line, Printer};
+use crate::app::{build_pipeline, load_models};
+use crate::config::{TaggingConfig, WorkerConfig};
+use crate::metrics::Metrics;
+use crate::outcome::{Outcome, Unfinished};
+use crate::pipeline::{Pipeline, Wanted};
+
+/// Delays between the attempts at a server that is unwell. Short, because a
+/// person is waiting.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// What to tag, and how.
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// Files, folders, URLs, or `-`: NDJSON from stdin, one `{"url": …}`, path or URL a line.
+    #[arg(required = true, value_name = "PATH|URL|-")]
+    inputs: Vec<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// The model set: a folder with manifest.toml.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Where to run the models: auto, cpu, or cuda:N.
+    #[arg(long)]
+    device: Option<String>,
+    /// A network that URLs may lead into although it is not public.
+    #[arg(long = "allow-network", value_name = "CIDR")]
+    allow_networks: Vec<IpNet>,
+}
+
+impl TagArgs {
+    /// Tags every input; one bad input never ends the run.
+    ///
+    /// # Errors
+    ///
+    /// If the models cannot be loaded, or stdout is closed.
+    pub async fn run(self, file: Option<PathBuf>) -> anyhow::Result<()> {
+        tls::install();
+        let config = self.settings(TaggingConfig::load(file)?.config.0)?;
+        let log = LogConfig { filter: "error".into(), format: LogFormat::Text };
+        telemetry::init(&log)?;
+        let metrics = Metrics::register(&Registry::new())?;
+        let (set, models) = load_models(&config, &metrics)?;
+        let pipeline = build_pipeline(&config, &set, models, None, metrics)?;
+        let defaults = set.defaults();
+
+        let (inputs, total) = inputs::read(&self.inputs);
+        let bar = progress_bar(total);
+        let mut printer = Printer::new(self.format);
+        let lines = inputs.map(|input| line(&pipeline, &defaults, input));
+        let mut lines = lines.buffer_unordered(usize::from(config.work.prefetch));
+        while let Some(line) = lines.next().await {
+            bar.inc(1);
+            if !bar.suspend(|| printer.print(&line))? {
+                // The reader has seen enough: `tagfleet-worker tag … | head`.
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn settings(&self, mut config: WorkerConfig) -> anyhow::Result<WorkerConfig> {
+        if let Some(dir) = &self.models {
+            config.models.dir.clone_from(dir);
+        }
+        if let Some(device) = &self.device {
+            config.runtime.device = device.parse().context("--device")?;
+        }
+        config.download.allow_networks.extend(&self.allow_networks);
+        Ok(config)
+    }
+}
+
+/// Takes one input to its end.
+async fn line(pipeline: &Pipeline, defaults: &Tags, input: Input) -> Line {
+    match input {
+        Input::Image { name, wanted } => {
+            let outcome = end(pipeline, &wanted).await;
+            Line::of(name, &outcome, defaults)
+        }
+        Input::Malformed { name, error } => {
+            tracing::error!("{name}: {error}");
+            Line::malformed(name)
+        }
+    }
+}
+
+async fn end(pipeline: &Pipeline, wanted: &Wanted) -> Outcome {
+    let mut delays = RETRY_DELAYS.iter();
+    loop {
+        match pipeline.run(wanted).await {
+            Ok(outcome) => return outcome,
+            Err(Unfinished::Later(transient)) => match delays.next() {
+                Some(&delay) => tokio::time::sleep(delay).await,
+                None => return Outcome::given_up(&transient),
+            },
+            // There is no server of ours here that could be away.
+            Err(Unfinished::Outage(_)) => unreachable!("a pipeline without database has no outage"),
+        }
+    }
+}
+
+fn progress_bar(total: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{bar:30} {pos}/{len} {per_sec} {eta}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    match total {
+        Some(total) => ProgressBar::new(total).with_style(style),
+        None => ProgressBar::new_spinner(),
+    }
+}

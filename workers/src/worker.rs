@@ -1,0 +1,218 @@
+//! The loop of the worker: take, run, settle.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tagfleet_shared::backoff::Backoff;
+use tagfleet_shared::broker::{BrokerError, Closing, Lanes, Outgoing, Publisher, Received};
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::shutdown;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use crate::config::ReturnLimits;
+use crate::download::Transient;
+use crate::metrics::{InFlight, Metrics};
+use crate::outcome::{Outcome, Unfinished};
+use crate::pipeline::{Pipeline, Wanted, source_of};
+use crate::record::{Ended, Recorder};
+
+/// What is needed to bring jobs to their end. Cloned into every job.
+#[derive(Clone)]
+pub struct Worker {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// The way of outcomes into the database.
+    pub recorder: Arc<Recorder>,
+    /// The way to the retry and dead-letter queues.
+    pub publisher: Arc<Publisher>,
+    /// Delays of the retry queues: as many attempts follow the first.
+    pub retry_delays: Arc<[Duration]>,
+    /// When a job that came back is suspected.
+    pub returns: ReturnLimits,
+    /// Held by the one suspected job that is at work.
+    pub alone: Arc<Mutex<()>>,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+}
+
+impl Worker {
+    /// Works on jobs until `stop`, then lets jobs in flight finish within `grace`.
+    ///
+    /// At most `prefetch` jobs are at work: that is the worker's only limit.
+    pub async fn run(self, mut lanes: Lanes, prefetch: u16, grace: Duration, stop: CancellationToken) {
+        let running = TaskTracker::new();
+        let abandon = CancellationToken::new();
+        let places = Arc::new(Semaphore::new(usize::from(prefetch)));
+        loop {
+            let next = async {
+                let place = places.clone().acquire_owned().await.ok()?;
+                Some((lanes.next().await?, place))
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                next = next => match next {
+                    Some(((lane, received), place)) => {
+                        let work = self.clone().work(lane, received, place);
+                        running.spawn(abandon.clone().run_until_cancelled_owned(work));
+                    }
+                    None => break,
+                },
+            }
+        }
+        info!(jobs = running.len(), "taking no more jobs");
+        let closing = lanes.close();
+        shutdown::drain(running, abandon, grace).await;
+        // Finished work is acknowledged before its channel closes, so that it
+        // is not delivered again.
+        futures::future::join_all(closing.into_iter().map(Closing::finished)).await;
+    }
+
+    /// Takes one delivery to its settlement, whatever happens.
+    async fn work(self, lane: Lane, received: Received, _place: OwnedSemaphorePermit) {
+        let in_flight = self.metrics.job_received(lane, &received);
+        let job = match serde_json::from_slice::<Job>(&received.body) {
+            Ok(Job::TagImageV1(image)) => Arc::new(image),
+            Err(error) => return self.dead_letter(received, "malformed_job", &error.to_string()).await,
+        };
+        let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
+        self.settle(received, &job, &in_flight).instrument(span).await;
+    }
+
+    /// Takes one job to its settlement.
+    async fn settle(&self, received: Received, job: &Arc<TagImage>, in_flight: &InFlight) {
+        if received.returns >= self.returns.give_up_after {
+            let detail = format!("came back {} times: its workers died or were stopped", received.returns);
+            return self.park(received, job, "killed_worker", &detail).await;
+        }
+        let suspected = received.returns >= self.returns.alone_after;
+        let _alone = if suspected { Some(self.alone.lock().await) } else { None };
+        let finish = AssertUnwindSafe(self.finish(job, received.attempt, in_flight));
+        match finish.catch_unwind().await {
+            Ok(Ending::Recorded) => received.ack(),
+            Ok(Ending::Later(transient)) => self.retry(received, &transient).await,
+            Ok(Ending::Unrecordable(error)) => {
+                self.park(received, job, "unrecordable", &error.to_string()).await;
+            }
+            // A delivery that is neither acknowledged nor given back keeps its
+            // place in the prefetch window for ever.
+            Err(_) => self.park(received, job, "panicked", "the worker panicked on this job").await,
+        }
+    }
+
+    /// Brings one job to its outcome and into the database.
+    async fn finish(&self, job: &Arc<TagImage>, attempt: u32, in_flight: &InFlight) -> Ending {
+        let image = Wanted { id: job.image, source: source_of(&job.url), scrape: Some(job.scrape) };
+        let outcome = match self.until_known(&image).await {
+            Ok(outcome) => outcome,
+            Err(transient) if (attempt as usize) < self.retry_delays.len() => {
+                return Ending::Later(transient);
+            }
+            Err(transient) => Outcome::given_up(&transient),
+        };
+        let ended = Ended { job: job.clone(), outcome };
+        match self.until_recorded(&ended).await {
+            Ok(()) => {
+                debug!(outcome = %ended.outcome.kind(), "job ended");
+                self.metrics.job_ended(&ended.outcome, in_flight.took());
+                Ending::Recorded
+            }
+            Err(error) => Ending::Unrecordable(error),
+        }
+    }
+
+    /// Runs the pipeline until it comes to an end.
+    ///
+    /// A job is held, not requeued, while the fleet is unwell: with `prefetch`
+    /// jobs held the broker sends nothing more, and no job uses up its delivery
+    /// limit because Postgres was restarted.
+    async fn until_known(&self, image: &Wanted) -> Result<Outcome, Transient> {
+        let mut backoff = Backoff::for_outage();
+        loop {
+            match self.pipeline.run(image).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Unfinished::Later(transient)) => return Err(transient),
+                Err(Unfinished::Outage(outage)) => self.hold(&outage, outage.server(), &mut backoff).await,
+            }
+        }
+    }
+
+    /// Records until it is recorded; only data that can never be stored end it.
+    async fn until_recorded(&self, ended: &Ended) -> Result<(), Arc<DbError>> {
+        let mut backoff = Backoff::for_outage();
+        loop {
+            match self.recorder.record(ended.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_about_data() => return Err(error),
+                Err(outage) => self.hold(&*outage, "database", &mut backoff).await,
+            }
+        }
+    }
+
+    /// Sends the job to the retry queue whose delay is long enough: longer with
+    /// each attempt, and never shorter than the server asked for, if any is.
+    async fn retry(&self, received: Received, transient: &Transient) {
+        let delays = &self.retry_delays;
+        let asked = transient.retry_after.unwrap_or_default();
+        let by_attempt = (received.attempt as usize).min(delays.len() - 1);
+        let index = delays[by_attempt..].iter().position(|&delay| delay >= asked);
+        let index = index.map_or(delays.len() - 1, |i| by_attempt + i);
+        self.metrics.job_retried(transient.reason());
+        let topology = self.publisher.topology();
+        let copy = Outgoing::retry(topology, &received, delays[index], received.attempt + 1);
+        self.move_away(received, copy).await;
+    }
+
+    /// Ends a job that the fleet cannot work on: its image gets the defaults,
+    /// with the reason, so that its scrape comes to an end; a person gets a copy.
+    async fn park(&self, received: Received, job: &Arc<TagImage>, reason: &'static str, detail: &str) {
+        let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason) };
+        if let Err(error) = self.until_recorded(&ended).await {
+            error!(%error, "not even the defaults of this job can be recorded");
+        }
+        self.dead_letter(received, reason, detail).await;
+    }
+
+    /// Sends a copy of the job to where a person looks, with the reason.
+    async fn dead_letter(&self, received: Received, reason: &str, detail: &str) {
+        error!(reason, detail, queue = %received.queue, "dead-lettered a job");
+        self.metrics.job_dead_lettered(reason);
+        let copy = Outgoing::dead_letter(self.publisher.topology(), &received, reason, detail);
+        self.move_away(received, copy).await;
+    }
+
+    /// Acknowledges a job once its copy is confirmed elsewhere: it may then be
+    /// there twice for a moment, but never not at all.
+    async fn move_away(&self, received: Received, copy: Outgoing) {
+        let mut backoff = Backoff::for_outage();
+        let copy = [copy];
+        while let Err(error) = self.publisher.publish(&copy).await {
+            let error: BrokerError = error;
+            self.hold(&error, "broker", &mut backoff).await;
+        }
+        received.ack();
+    }
+
+    async fn hold(&self, outage: &(dyn std::error::Error + Sync), server: &str, backoff: &mut Backoff) {
+        self.metrics.outage(server);
+        warn!(error = %outage, "outage, holding the job");
+        backoff.wait().await;
+    }
+}
+
+/// What becomes of a delivery.
+enum Ending {
+    /// Its outcome is in the database.
+    Recorded,
+    /// It is to be tried again later.
+    Later(Transient),
+    /// The database will never take its outcome.
+    Unrecordable(Arc<DbError>),
+}
