@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# test.sh   everything that must hold before a commit, step by step, with the time of each; `make test` runs it
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cargo=${CARGO:-cargo}
+times=()
+# On a CI machine the lock file decides, and nothing is left running; a developer's servers stay for the next time.
+locked=()
+if [[ -n ${CI:-} ]]; then
+  locked=(--locked)
+  trap 'scripts/services.sh stop-all' EXIT
+fi
+
+step() {
+  local name=$1 started=$EPOCHREALTIME
+  shift
+  printf '\n==> %s\n' "$name"
+  "$@"
+  times+=("$(awk -v a="$started" -v b="$EPOCHREALTIME" -v n="$name" 'BEGIN { printf "%8.1f s  %s", b - a, n }')")
+}
+
+lint() { "$cargo" clippy "${locked[@]}" --workspace --all-targets -- -D warnings; }
+document() {
+  RUSTDOCFLAGS='-D warnings' "$cargo" doc "${locked[@]}" --workspace --no-deps --document-private-items
+}
+scripts_check() {
+  local check
+  for check in scripts/check-*.sh; do "$check"; done
+}
+
+step setup scripts/setup.sh --quiet
+step services scripts/services.sh start
+exports=$(scripts/services.sh env)
+eval "$exports"
+step fmt "$cargo" fmt --all --check
+step checks scripts_check
+step clippy lint
+step doc document
+# The fleet tests start and kill the real binaries, which `cargo test` alone does not build.
+step binaries "$cargo" build "${locked[@]}" --workspace --bins
+step test "$cargo" test "${locked[@]}" --workspace
+
+printf '\nall passed\n'
+printf '%s\n' "${times[@]}"
