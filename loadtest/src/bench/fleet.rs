@@ -1,0 +1,194 @@
+//! The fleet that is measured: real processes, and the scrapes that they are given.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use tagfleet_shared::broker::{Broker, Outgoing, SCRAPE_FINISHED};
+use tagfleet_shared::events::{ListedImage, ScrapeFinished};
+use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
+use tagfleet_shared::lane::Lane;
+use tokio::time::Instant;
+
+use super::process::{Process, Setting, command, setting};
+use super::progress;
+use super::servers::Servers;
+
+/// The lane of every scrape here, whatever its size.
+pub const LANE: Lane = Lane::Bulk;
+
+/// The longest that a scrape may take from one state to the next.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A scheduler, workers as they are asked for, and where they work.
+pub struct Fleet {
+    /// The fleet's own database.
+    pub pool: Pool,
+    /// The way to the fleet's own queues.
+    pub broker: Broker,
+    settings: Vec<Setting>,
+    worker_settings: Vec<Setting>,
+    logs: PathBuf,
+    scheduler: Process,
+    worker_peaks: Vec<f64>,
+    scrapes: u32,
+}
+
+/// A scrape that was published.
+pub struct Scrape {
+    id: String,
+    /// When its event was published, by the clock of the database.
+    since: Timestamp,
+}
+
+impl Fleet {
+    /// Makes the tables, and starts a scheduler. Every worker will have `worker_settings`.
+    pub async fn start(
+        servers: &Servers,
+        worker_settings: Vec<Setting>,
+        results: &Path,
+    ) -> anyhow::Result<Self> {
+        progress("starting the scheduler");
+        let logs = results.join("logs");
+        // Of an earlier benchmark.
+        let _ = std::fs::remove_dir_all(&logs);
+        std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+        let settings = servers.settings();
+        let migrated = command("tagfleet-scheduler", &settings)?.arg("migrate").output().await?;
+        if !migrated.status.success() {
+            bail!("cannot migrate the database:\n{}", String::from_utf8_lossy(&migrated.stderr));
+        }
+        Ok(Self {
+            pool: servers.pool.clone(),
+            broker: servers.broker.clone(),
+            scheduler: Process::start("tagfleet-scheduler", &settings, &logs).await?,
+            worker_peaks: Vec::new(),
+            scrapes: 0,
+            settings,
+            worker_settings,
+            logs,
+        })
+    }
+
+    /// Starts a worker: with the default settings, unless the command line says otherwise.
+    pub async fn start_worker(&self) -> anyhow::Result<Process> {
+        let mut settings = self.settings.clone();
+        settings.push(setting("download.allow_networks", "127.0.0.1/32"));
+        settings.extend_from_slice(&self.worker_settings);
+        Process::start("tagfleet-worker", &settings, &self.logs).await
+    }
+
+    /// Stops a worker, and notes how much memory it had.
+    pub async fn stop_worker(&mut self, worker: Process) -> anyhow::Result<()> {
+        self.worker_peaks.push(worker.peak_memory()?);
+        worker.stop().await
+    }
+
+    /// The peak memory of each worker that has ended, in MB.
+    pub fn worker_peaks(&self) -> &[f64] {
+        &self.worker_peaks
+    }
+
+    /// The peak memory of the scheduler so far, in MB.
+    pub fn scheduler_peak(&self) -> anyhow::Result<f64> {
+        self.scheduler.peak_memory()
+    }
+
+    /// Publishes a scrape as a pipeline would, of an advertiser that has no other.
+    pub async fn publish(&mut self, images: Vec<ListedImage>) -> anyhow::Result<Scrape> {
+        self.scrapes += 1;
+        let id = format!("bench-{}", self.scrapes);
+        let event = ScrapeFinished {
+            scrape_id: ScrapeId(id.clone()),
+            advertiser_id: AdvertiserId(id.clone()),
+            finished_at: Timestamp::now(),
+            lane: Some(LANE),
+            images: Some(images),
+            manifest_url: None,
+        };
+        let body = serde_json::to_vec(&event)?;
+        let outgoing = Outgoing::event(self.broker.topology(), SCRAPE_FINISHED, id.clone(), body);
+        let publisher = self.broker.publisher();
+        let since = self.now().await?;
+        publisher.publish(&[outgoing]).await?;
+        Ok(Scrape { id, since })
+    }
+
+    /// Waits until the last job of a scrape is confirmed. Returns the time since its event was
+    /// published, in seconds.
+    pub async fn until_fanned_out(&self, scrape: &Scrape) -> anyhow::Result<f64> {
+        self.until(scrape, "published_at IS NOT NULL").await?;
+        const SQL: &str =
+            "SELECT extract(epoch FROM published_at - $2)::float8 FROM scrapes WHERE scrape_id = $1";
+        Ok(self.pool.get().await?.query_one(SQL, &[&scrape.id, &scrape.since]).await?.get(0))
+    }
+
+    /// Waits until every image of a scrape has its outcome, which must be the one `expected`.
+    pub async fn until_tagged(&self, scrape: &Scrape, expected: &str) -> anyhow::Result<()> {
+        self.until(scrape, "state = 'tagged'").await?;
+        const SQL: &str = "SELECT outcomes::text, outcomes = jsonb_build_object($2::text, listed)
+                             FROM scrapes WHERE scrape_id = $1";
+        let row = self.pool.get().await?.query_one(SQL, &[&scrape.id, &expected]).await?;
+        ensure!(row.get::<_, bool>(1), "all images should be {expected}, but: {}", row.get::<_, &str>(0));
+        Ok(())
+    }
+
+    async fn until(&self, scrape: &Scrape, condition: &str) -> anyhow::Result<()> {
+        let sql = format!("SELECT 1 FROM scrapes WHERE scrape_id = $1 AND {condition}");
+        let client = self.pool.get().await?;
+        let end = Instant::now() + PATIENCE;
+        while client.query_opt(&sql, &[&scrape.id]).await?.is_none() {
+            ensure!(Instant::now() < end, "not {condition} in {PATIENCE:?}: see {}", self.logs.display());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Outcomes of a scrape per second, from `begun` to the last that was recorded.
+    pub async fn pace_since(&self, scrape: &Scrape, begun: Timestamp) -> anyhow::Result<f64> {
+        const SQL: &str = "
+            SELECT count(recorded_at) / extract(epoch FROM max(recorded_at) - $2)::float8
+              FROM scrape_images WHERE scrape = (SELECT key FROM scrapes WHERE scrape_id = $1)";
+        Ok(self.pool.get().await?.query_one(SQL, &[&scrape.id, &begun]).await?.get(0))
+    }
+
+    /// Outcomes of a scrape per second, from the first that was recorded to the last. Those that
+    /// were recorded with the first, in its batch, began before the clock did and do not count.
+    pub async fn pace(&self, scrape: &Scrape) -> anyhow::Result<f64> {
+        const SQL: &str = "
+            WITH times AS MATERIALIZED (
+                SELECT recorded_at AS at FROM scrape_images
+                 WHERE scrape = (SELECT key FROM scrapes WHERE scrape_id = $1) AND recorded_at IS NOT NULL
+            ), span AS (SELECT min(at) AS first, max(at) AS last FROM times)
+            SELECT count(*) FILTER (WHERE at > first) / nullif(extract(epoch FROM last - first), 0)::float8
+              FROM times, span GROUP BY first, last";
+        let row = self.pool.get().await?.query_opt(SQL, &[&scrape.id]).await?;
+        let pace: Option<f64> = row.and_then(|row| row.get(0));
+        pace.context("everything was recorded at once: too few images to measure")
+    }
+
+    /// Images of a scrape that have their outcome.
+    pub async fn recorded(&self, scrape: &Scrape) -> anyhow::Result<usize> {
+        const SQL: &str = "SELECT ended::int8 FROM scrape_overview WHERE scrape_id = $1";
+        let ended: i64 = self.pool.get().await?.query_one(SQL, &[&scrape.id]).await?.get(0);
+        Ok(usize::try_from(ended)?)
+    }
+
+    /// The time, by the clock of the database.
+    pub async fn now(&self) -> anyhow::Result<Timestamp> {
+        Ok(self.pool.get().await?.query_one("SELECT clock_timestamp()", &[]).await?.get(0))
+    }
+
+    /// Takes `jobs` jobs out of the lane, unseen.
+    pub async fn drain(&self, jobs: usize) -> anyhow::Result<()> {
+        let mut consumer = self.broker.consume(self.broker.topology().lane_queue(LANE), 5000);
+        for _ in 0..jobs {
+            let received = tokio::time::timeout(PATIENCE, consumer.next()).await;
+            received.ok().flatten().context("fewer jobs in the lane than were published")?.ack();
+        }
+        consumer.close().finished().await;
+        Ok(())
+    }
+}

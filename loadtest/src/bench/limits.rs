@@ -1,0 +1,5 @@
+//! The machine's own limits: bare loops that do what the fleet does, with nothing around it.
+
+pub mod publishing;
+pub mod recording;
+pub mod tagging;

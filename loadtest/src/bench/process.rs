@@ -1,0 +1,135 @@
+//! One process of the fleet: started, paused, measured, stopped.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+/// The longest that a process may take until it is ready, or until it has ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A setting: an environment variable and its value.
+pub type Setting = (String, String);
+
+/// The setting that `config.toml` calls `section.key`.
+pub fn setting(key: &str, value: &str) -> Setting {
+    (format!("TAGFLEET__{}", key.to_uppercase().replace('.', "__")), value.to_owned())
+}
+
+/// A running binary of the fleet. Killed when it is dropped.
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    pid: u32,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `binary run` and waits until it is ready. Its log goes into `logs`.
+    pub async fn start(binary: &'static str, settings: &[Setting], logs: &Path) -> anyhow::Result<Self> {
+        let admin = free_port()?;
+        let log = logs.join(format!("{binary}.log"));
+        let file = File::options().create(true).append(true).open(&log);
+        let child = command(binary, settings)?
+            .arg("run")
+            .env("TAGFLEET__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file.with_context(|| log.display().to_string())?)
+            // Ctrl-C is for the benchmark, which then ends its processes itself.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().context("it has ended already")?;
+        let mut process = Self { name: binary, child, pid, log };
+        process.until_ready(admin).await?;
+        Ok(process)
+    }
+
+    async fn until_ready(&mut self, admin: u16) -> anyhow::Result<()> {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answer = client.get(format!("http://127.0.0.1:{admin}/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if self.child.try_wait()?.is_some() || Instant::now() > end {
+                bail!("{} did not become ready: see {}", self.name, self.log.display());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Keeps it from running until [`Self::resume`]: for seconds only, or the broker takes it for
+    /// dead.
+    pub async fn pause(&self) -> anyhow::Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets it run on.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.signal("CONT").await
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.signal("TERM").await?;
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.with_context(|| format!("{} did not end", self.name))??;
+        anyhow::ensure!(status.success(), "{} failed: see {}", self.name, self.log.display());
+        Ok(())
+    }
+
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill").args([format!("-{signal}"), self.pid.to_string()]).status().await?;
+        anyhow::ensure!(status.success(), "{} has ended: see {}", self.name, self.log.display());
+        Ok(())
+    }
+
+    /// The most memory that it has had at any time, in MB (10^6 bytes).
+    pub fn peak_memory(&self) -> anyhow::Result<f64> {
+        let path = format!("/proc/{}/status", self.pid);
+        let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+        Ok(kib.with_context(|| format!("{path} has no VmHWM"))? * 1024.0 / 1e6)
+    }
+
+    /// CPU time that it has used so far, in seconds.
+    pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        cpu_seconds(&self.pid.to_string())
+    }
+}
+
+/// CPU time of a process, all its threads together; `self` for this one.
+pub fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
+    /// Of a second, whatever the kernel's own clock is.
+    const USER_HZ: f64 = 100.0;
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    // The name, in parentheses, may hold anything; utime and stime are the 12th and 13th behind it.
+    let (_, fields) = stat.rsplit_once(')').with_context(|| format!("{path} is strange"))?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>()? / USER_HZ)
+}
+
+/// A binary of the same build, beside this one.
+pub fn command(binary: &str, settings: &[Setting]) -> anyhow::Result<Command> {
+    let path = std::env::current_exe()?.with_file_name(binary);
+    if !path.is_file() {
+        bail!("{} is not built: run `make bench`", path.display());
+    }
+    let mut command = Command::new(path);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    Ok(command)
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

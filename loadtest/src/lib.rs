@@ -1,0 +1,7 @@
+//! Load for a tagging fleet: drawn pictures whose tags are known, and an origin that serves them.
+
+pub mod bench;
+pub mod cli;
+pub mod demo;
+pub mod draw;
+pub mod origin;

@@ -1,0 +1,179 @@
+//! The ways in which an image host answers, good and bad.
+
+use std::{convert::Infallible, future, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{self, HeaderName, HeaderValue, header},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+
+use super::Passage;
+
+/// How a path answers.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// As it should.
+    Bytes {
+        /// The media type that is claimed.
+        content_type: &'static str,
+        /// The whole body.
+        body: Bytes,
+    },
+    /// A status and no body.
+    Status(u16),
+    /// A status for the first requests, then a JPEG.
+    StatusThenBytes {
+        /// Such as 429 or 503.
+        status: u16,
+        /// So many requests get it.
+        times: u64,
+        /// Sent with the status, such as `Retry-After`.
+        headers: Vec<(&'static str, String)>,
+        /// Sent once the host is well again.
+        body: Bytes,
+    },
+    /// A JPEG, a few bytes at a time.
+    SlowBody {
+        /// The whole body.
+        body: Bytes,
+        /// On average; at least 1.
+        bytes_per_second: u64,
+    },
+    /// Takes the request and never answers.
+    Stall,
+    /// 302 to an address or a path; its own for a loop.
+    RedirectTo(String),
+    /// A body without length and without end.
+    Endless,
+    /// A JPEG that is shorter or longer than its `Content-Length`.
+    LyingLength {
+        /// What the header says.
+        claimed: u64,
+        /// What is there to be sent. Nothing beyond the claimed length goes over the wire.
+        body: Bytes,
+    },
+    /// Another response, later.
+    After(Duration, Box<Self>),
+}
+
+const JPEG: &str = "image/jpeg";
+/// Bodies are sent in pieces of at most this size.
+const PIECE: usize = 64 * 1024;
+/// Slow bodies are sent in so many pieces per second.
+const SLOW_PIECES: u64 = 20;
+
+impl Response {
+    /// A JPEG that is sent as it should be.
+    pub fn jpeg(body: impl Into<Bytes>) -> Self {
+        Self::Bytes { content_type: JPEG, body: body.into() }
+    }
+
+    /// Answers the request, for the `asked`-th time.
+    pub(super) async fn give(self, asked: u64, passage: Passage) -> http::Response<Body> {
+        let mut response = self;
+        while let Self::After(delay, then) = response {
+            tokio::time::sleep(delay).await;
+            response = *then;
+        }
+        match response {
+            Self::Bytes { content_type, body } => whole(content_type, body, passage),
+            Self::Status(status) => bare(status),
+            Self::StatusThenBytes { status, times, headers, .. } if asked <= times => {
+                let mut response = bare(status);
+                for (name, value) in headers {
+                    let value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static(""));
+                    if let Ok(name) = HeaderName::try_from(name) {
+                        response.headers_mut().insert(name, value);
+                    }
+                }
+                response
+            }
+            Self::StatusThenBytes { body, .. } => whole(JPEG, body, passage),
+            Self::SlowBody { body, bytes_per_second } => {
+                let length = body.len() as u64;
+                let piece = (bytes_per_second / SLOW_PIECES).max(1);
+                let pause = Duration::from_secs_f64(piece as f64 / bytes_per_second.max(1) as f64);
+                let pieces = pieces(body, piece as usize, pause, passage);
+                with_length(JPEG, length, Body::from_stream(pieces))
+            }
+            Self::Stall | Self::After(..) => {
+                let _open = passage;
+                future::pending().await
+            }
+            Self::RedirectTo(location) => {
+                let mut response = bare(302);
+                let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
+                response.headers_mut().insert(header::LOCATION, location);
+                response
+            }
+            Self::Endless => {
+                let mut response = http::Response::new(Body::from_stream(endless(passage)));
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JPEG));
+                response
+            }
+            Self::LyingLength { claimed, body } => {
+                let kept = usize::try_from(claimed).unwrap_or(usize::MAX).min(body.len());
+                let pieces = pieces(body.slice(..kept), PIECE, Duration::ZERO, passage).chain(hesitation());
+                with_length(JPEG, claimed, Body::from_stream(pieces))
+            }
+        }
+    }
+}
+
+fn bare(status: u16) -> http::Response<Body> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::IM_A_TEAPOT);
+    response
+}
+
+fn whole(content_type: &'static str, body: Bytes, passage: Passage) -> http::Response<Body> {
+    let length = body.len() as u64;
+    with_length(content_type, length, Body::from_stream(pieces(body, PIECE, Duration::ZERO, passage)))
+}
+
+fn with_length(content_type: &'static str, length: u64, body: Body) -> http::Response<Body> {
+    let mut response = http::Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    response
+}
+
+/// `body` in pieces, each but the first after a `pause`; the passage ends with the last one.
+fn pieces(
+    body: Bytes,
+    size: usize,
+    pause: Duration,
+    passage: Passage,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold((body, passage, false), move |(mut body, passage, begun)| async move {
+        if body.is_empty() {
+            return None;
+        }
+        if begun && !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        let piece = body.split_to(size.min(body.len()));
+        passage.sent(piece.len());
+        Some((Ok(piece), (body, passage, true)))
+    })
+}
+
+/// Nothing, a moment later: the end of a body that is too short closes the connection, and what
+/// is not yet on its way would be lost.
+fn hesitation() -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::once(async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(Bytes::new())
+    })
+}
+
+/// The start of a JPEG, then fill bytes for ever.
+fn endless(passage: Passage) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold((passage, Bytes::from_static(&[0xFF, 0xD8])), |(passage, piece)| async move {
+        passage.sent(piece.len());
+        Some((Ok(piece), (passage, Bytes::from_static(&[0xFF; PIECE]))))
+    })
+}
