@@ -1,0 +1,379 @@
+//! A whole fleet in one test: scheduler and workers in this process, on real
+//! servers, with a database and a queue prefix of their own.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use tagfleet_loadtest::origin::{Content, Origin, Response};
+use tagfleet_scheduler::app::App as Scheduler;
+use tagfleet_scheduler::config as scheduler;
+use tagfleet_shared::broker::{Broker, BrokerConfig, Consumer, Outgoing, SCRAPE_FINISHED, SCRAPE_TAGGED};
+use tagfleet_shared::config;
+use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
+use tagfleet_shared::ids::ScrapeId;
+use tagfleet_shared::tags::Tags;
+use tagfleet_worker::app::App as Worker;
+use tagfleet_worker::config as worker;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::Json;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{Process, Services, TestDatabase, eventually, jpeg};
+
+/// How a fleet differs from the usual one.
+pub struct Options {
+    /// Schedulers in this process.
+    pub schedulers: usize,
+    /// Workers in this process.
+    pub workers: usize,
+    /// Settings of all of them, like `("TAGFLEET__WORK__PREFETCH", "16")`;
+    /// each process takes those that it knows.
+    pub settings: Vec<(&'static str, String)>,
+    /// Other servers than those that all tests share.
+    pub services: Option<Services>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { schedulers: 1, workers: 1, settings: Vec::new(), services: None }
+    }
+}
+
+/// What the database says of one image of one scrape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its URL.
+    pub url: String,
+    /// Its outcome; none yet.
+    pub outcome: Option<String>,
+    /// Why it was skipped or defaulted.
+    pub reason: Option<String>,
+    /// The valid tags.
+    pub tags: Option<Tags>,
+}
+
+impl Row {
+    /// Outcome and reason.
+    pub fn end(&self) -> (&str, &str) {
+        (self.outcome.as_deref().unwrap_or("none"), self.reason.as_deref().unwrap_or(""))
+    }
+
+    /// The value of a tag; "null" where it is null.
+    pub fn tag(&self, attribute: &str) -> &str {
+        let tags = self.tags.as_ref().expect("the row has tags");
+        tags.0
+            .get(attribute)
+            .unwrap_or_else(|| panic!("no {attribute} in {tags:?}"))
+            .as_deref()
+            .unwrap_or("null")
+    }
+}
+
+/// A scheduler or worker in this process.
+pub struct Running {
+    /// Where its admin port is.
+    pub admin: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Scheduler, workers, a host of pictures, and everything to look at them with.
+pub struct Fleet {
+    /// The host of pictures.
+    pub origin: Origin,
+    /// The database.
+    pub database: TestDatabase,
+    /// The broker, as a neighbour of the fleet sees it.
+    pub broker: Broker,
+    /// Schedulers in this process.
+    pub schedulers: Vec<Running>,
+    /// Workers in this process.
+    pub workers: Vec<Running>,
+    settings: Vec<(String, String)>,
+    announcements: Mutex<Announcements>,
+}
+
+struct Announcements {
+    consumer: Consumer,
+    seen: HashMap<ScrapeId, Vec<ScrapeTagged>>,
+}
+
+impl Fleet {
+    /// The usual one.
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// Another one.
+    pub async fn with(options: Options) -> Self {
+        let services = options.services.unwrap_or_else(Services::shared);
+        let database = TestDatabase::create(&services.database_url).await;
+        let prefix = format!("test-{}", Uuid::new_v4().simple());
+        let mut settings = defaults(&services, &database.url, &prefix);
+        settings.extend(options.settings.into_iter().map(|(name, value)| (name.to_owned(), value)));
+
+        let broker =
+            Broker::connect(&broker_config(&settings), "test").await.expect("the test's RabbitMQ is there");
+        let consumer = broker.listen(SCRAPE_TAGGED).await.unwrap();
+        let announcements = Mutex::new(Announcements { consumer, seen: HashMap::new() });
+        let origin = Origin::start(Content::Nothing).unwrap();
+        let mut fleet = Self {
+            origin,
+            database,
+            broker,
+            schedulers: Vec::new(),
+            workers: Vec::new(),
+            settings,
+            announcements,
+        };
+        for _ in 0..options.schedulers {
+            fleet.start_scheduler().await;
+        }
+        for _ in 0..options.workers {
+            fleet.start_worker().await;
+        }
+        fleet
+    }
+
+    /// One more scheduler in this process.
+    pub async fn start_scheduler(&mut self) {
+        let settings = known(scheduler::DEFAULTS, &self.settings);
+        let config = config::load(scheduler::DEFAULTS, None, settings).unwrap().config;
+        let open = Scheduler::build(config).await.unwrap().open().await.unwrap();
+        let (admin, stop) = (open.admin, CancellationToken::new());
+        let task = tokio::spawn(open.run(stop.clone()));
+        self.schedulers.push(Running { admin, stop, task });
+    }
+
+    /// One more worker in this process.
+    pub async fn start_worker(&mut self) {
+        let settings = known(worker::DEFAULTS, &self.settings);
+        let config = config::load(worker::DEFAULTS, None, settings).unwrap().config;
+        let open = Worker::build(config).await.unwrap().open().await.unwrap();
+        let (admin, stop) = (open.admin, CancellationToken::new());
+        let task = tokio::spawn(open.run(stop.clone()));
+        self.workers.push(Running { admin, stop, task });
+    }
+
+    /// One more worker, as a process.
+    pub fn spawn_worker(&self) -> Process {
+        Process::run("tagfleet-worker", &known(worker::DEFAULTS, &self.settings))
+    }
+
+    /// One more scheduler, as a process.
+    pub fn spawn_scheduler(&self) -> Process {
+        Process::run("tagfleet-scheduler", &known(scheduler::DEFAULTS, &self.settings))
+    }
+
+    /// The settings of a scheduler of this fleet, as environment variables.
+    pub fn settings_of_scheduler(&self) -> Vec<(String, String)> {
+        known(scheduler::DEFAULTS, &self.settings)
+    }
+
+    /// Puts a picture of its own on the host; its URL.
+    pub fn picture(&self, path: &str) -> String {
+        self.origin.put(path, Response::jpeg(jpeg()));
+        self.origin.url(path)
+    }
+
+    /// Waits until the host was asked for `path` so often.
+    pub async fn requested(&self, path: &str, times: u64) {
+        let asked = tokio::time::timeout(crate::PATIENCE, self.origin.until_requested(path, times)).await;
+        assert!(asked.is_ok(), "{path} was requested {} times", self.origin.requests(path));
+    }
+
+    /// Puts `count` pictures of their own on the host; their URLs.
+    pub fn pictures(&self, count: usize) -> Vec<String> {
+        (0..count).map(|n| self.picture(&format!("/{}-{n}.jpg", Uuid::new_v4().simple()))).collect()
+    }
+
+    /// Publishes an event, and waits until the broker has it.
+    pub async fn publish(&self, event: &ScrapeFinished) {
+        self.publish_bytes(serde_json::to_vec(event).unwrap()).await;
+    }
+
+    /// Publishes whatever bytes as an event.
+    pub async fn publish_bytes(&self, body: Vec<u8>) {
+        let id = Uuid::new_v4().to_string();
+        let event = Outgoing::event(self.broker.topology(), SCRAPE_FINISHED, id, body);
+        self.broker.publisher().publish(&[event]).await.unwrap();
+    }
+
+    /// Publishes a scrape and waits until it is announced as tagged.
+    pub async fn tag(&self, event: &ScrapeFinished) -> ScrapeTagged {
+        self.publish(event).await;
+        self.announced(&event.scrape_id).await
+    }
+
+    /// Waits for the announcement of a scrape.
+    pub async fn announced(&self, scrape: &ScrapeId) -> ScrapeTagged {
+        let mut announcements = self.announcements.lock().await;
+        let waiting = async {
+            loop {
+                if let Some(events) = announcements.seen.get(scrape) {
+                    return events[0].clone();
+                }
+                announcements.take_next().await;
+            }
+        };
+        match tokio::time::timeout(crate::PATIENCE, waiting).await {
+            Ok(event) => event,
+            Err(_) => panic!("{scrape} was not announced; its rows: {:#?}", self.rows(scrape).await),
+        }
+    }
+
+    /// All announcements of a scrape that have arrived by now.
+    pub async fn announcements(&self, scrape: &ScrapeId) -> Vec<ScrapeTagged> {
+        let mut announcements = self.announcements.lock().await;
+        while let Some(received) = announcements.consumer.try_next() {
+            announcements.note(&received.body);
+            received.ack();
+        }
+        announcements.seen.get(scrape).cloned().unwrap_or_default()
+    }
+
+    /// The rows of a scrape in the order of its inventory.
+    pub async fn rows(&self, scrape: &ScrapeId) -> Vec<Row> {
+        let client = self.database.pool.get().await.unwrap();
+        let sql = "SELECT url, outcome, reason, tags FROM tagged_images WHERE scrape_id = $1 ORDER BY seq";
+        let rows = client.query(sql, &[&scrape.0]).await.unwrap();
+        let row = |row: &tokio_postgres::Row| Row {
+            url: row.get(0),
+            outcome: row.get(1),
+            reason: row.get(2),
+            tags: row.get::<_, Option<Json<Tags>>>(3).map(|Json(tags)| tags),
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Runs a query that gives one number.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let client = self.database.pool.get().await.unwrap();
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Runs a statement.
+    pub async fn execute(&self, sql: &str) {
+        self.database.pool.get().await.unwrap().batch_execute(sql).await.unwrap();
+    }
+
+    /// Waits until no queue of the fleet holds a ready message, the dead-letter
+    /// queue left out.
+    pub async fn queues_are_empty(&self) {
+        let dead = self.broker.topology().dead();
+        eventually("the queues are empty", || async {
+            for queue in self.broker.topology().queues() {
+                if queue != dead && self.broker.depth(&queue).await.ok()?.0 > 0 {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    /// Takes one dead letter: its headers `reason` and `error`, and its body.
+    pub async fn dead_letter(&self) -> (String, String, Vec<u8>) {
+        let mut consumer = self.broker.consume(self.broker.topology().dead(), 1);
+        let received = tokio::time::timeout(crate::PATIENCE, consumer.next()).await;
+        let received = received.expect("a dead letter arrives in time").unwrap();
+        let header = |name: &str| received.header(name).unwrap_or_default();
+        let letter = (header("x-tagfleet-reason"), header("x-tagfleet-error"), received.body.clone());
+        received.ack();
+        consumer.close().finished().await;
+        letter
+    }
+
+    /// Stops everything, sees that the queues end empty, and deletes them.
+    pub async fn end(mut self) {
+        self.stop().await;
+        // With nobody left to hold a message, all that is there is ready.
+        self.queues_are_empty().await;
+        self.clean_up().await;
+    }
+
+    /// Stops everything and deletes the queues, whatever is in them.
+    pub async fn abandon(mut self) {
+        self.stop().await;
+        self.clean_up().await;
+    }
+
+    async fn stop(&mut self) {
+        for running in self.workers.drain(..).chain(self.schedulers.drain(..)) {
+            running.stop().await;
+        }
+    }
+
+    async fn clean_up(self) {
+        self.announcements.into_inner().consumer.close().finished().await;
+        self.broker.delete_everything().await.unwrap();
+    }
+}
+
+impl Announcements {
+    async fn take_next(&mut self) {
+        let received = self.consumer.next().await.expect("the listener lives on");
+        self.note(&received.body);
+        received.ack();
+    }
+
+    fn note(&mut self, body: &[u8]) {
+        let event: ScrapeTagged = serde_json::from_slice(body).unwrap();
+        self.seen.entry(event.scrape_id.clone()).or_default().push(event);
+    }
+}
+
+/// Small and quick, and allowed to talk to this machine.
+fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, String)> {
+    let models = crate::repository().join("models/default");
+    [
+        ("LOG__FILTER", "info"),
+        ("ADMIN__LISTEN", "127.0.0.1:0"),
+        ("BROKER__URL", &services.amqp_url),
+        ("BROKER__PREFIX", prefix),
+        ("BROKER__RETRY_DELAYS", "200ms,400ms"),
+        ("DATABASE__URL", database),
+        ("DATABASE__POOL_SIZE", "8"),
+        ("WORK__PREFETCH", "32"),
+        ("WORK__DECODE_THREADS", "1"),
+        ("WORK__GRACE", "20s"),
+        ("SHUTDOWN__GRACE", "20s"),
+        ("DOWNLOAD__ALLOW_NETWORKS", "127.0.0.1/32"),
+        ("MODELS__DIR", &models.display().to_string()),
+        ("MODELS__SESSIONS", "1"),
+        ("RUNTIME__LIBRARY", &services.onnxruntime.display().to_string()),
+        ("ANNOUNCE__EVERY", "50ms"),
+    ]
+    .map(|(name, value)| (format!("{}{name}", config::ENV_PREFIX), value.to_owned()))
+    .to_vec()
+}
+
+/// Those of `settings` that a binary with these `defaults` knows.
+fn known(defaults: &str, settings: &[(String, String)]) -> Vec<(String, String)> {
+    let knows = |name: &str| {
+        let key = name.strip_prefix(config::ENV_PREFIX).unwrap_or(name).to_lowercase();
+        let (section, key) = key.rsplit_once("__").expect("a section and a key");
+        let section = format!("\n[{}]\n", section.replace("__", "."));
+        defaults.split_once(&section).is_some_and(|(_, rest)| {
+            let rest = rest.split("\n[").next().unwrap_or(rest);
+            rest.lines().any(|line| line.starts_with(&format!("{key} =")))
+        })
+    };
+    settings.iter().filter(|(name, _)| knows(name)).cloned().collect()
+}
+
+fn broker_config(settings: &[(String, String)]) -> BrokerConfig {
+    let known = known(worker::DEFAULTS, settings);
+    let loaded = config::load::<worker::WorkerConfig>(worker::DEFAULTS, None, known).unwrap();
+    loaded.config.broker
+}

@@ -1,0 +1,98 @@
+//! The real binaries, to be killed.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// One process of the fleet. Killed with the value.
+pub struct Process {
+    child: Child,
+    /// Where it logs, as JSON.
+    pub log: PathBuf,
+}
+
+impl Process {
+    /// Starts `binary run` with these settings on top of its defaults.
+    pub fn run(binary: &str, settings: &[(String, String)]) -> Self {
+        let log = logs().join(format!("{binary}-{}.log", uuid::Uuid::new_v4().simple()));
+        let file = std::fs::File::create(&log).unwrap();
+        let child = Command::new(path_of(binary))
+            .arg("run")
+            .envs(settings.iter().cloned())
+            .current_dir(super::repository())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{binary} cannot be started: {error}"));
+        Self { child, log }
+    }
+
+    /// A binary with whatever arguments.
+    pub fn command(binary: &str) -> Command {
+        let mut command = Command::new(path_of(binary));
+        command.current_dir(super::repository()).stdin(Stdio::null());
+        command
+    }
+
+    /// What it has logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The most memory that it has taken so far (`VmHWM`).
+    pub fn peak_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    }
+
+    /// SIGKILL: it can do nothing about it.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args([name, &pid]).status().unwrap();
+    }
+
+    /// Waits for its end: its exit code.
+    pub async fn exit_code(self) -> Option<i32> {
+        let child = std::sync::Mutex::new(self);
+        crate::eventually("the process ends", || {
+            let ended = child.lock().unwrap().child.try_wait().unwrap();
+            std::future::ready(ended.map(|status| status.code()))
+        })
+        .await
+    }
+
+    /// SIGTERM, and waits for its end. True if it ended well.
+    pub async fn terminate(self) -> bool {
+        self.signal("-TERM");
+        self.exit_code().await == Some(0)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A binary of the workspace, beside the test's own.
+pub(crate) fn path_of(binary: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let directory = test.ancestors().find(|dir| dir.join(binary).is_file());
+    directory
+        .map(|dir| dir.join(binary))
+        .unwrap_or_else(|| panic!("{binary} is not built: cargo build --bins"))
+}
+
+fn logs() -> PathBuf {
+    let dir = super::repository().join("target/fleet-logs");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}

@@ -1,0 +1,63 @@
+//! What operators look at.
+
+use tagfleet_tests::{Fleet, Process, get, listed, metric, scrape};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ready_fleet_says_so_and_counts_its_work() {
+    let fleet = Fleet::start().await;
+    let mut images: Vec<_> = fleet.pictures(4).into_iter().map(listed).collect();
+    images.push(listed(fleet.origin.url("/gone.jpg")));
+    fleet.tag(&scrape("dealer", images)).await;
+
+    let (worker, scheduler) = (fleet.workers[0].admin, fleet.schedulers[0].admin);
+    for admin in [worker, scheduler] {
+        assert_eq!(get(admin, "/healthz").await, (200, "ok\n".to_owned()));
+        let (status, body) = get(admin, "/readyz").await;
+        assert_eq!(status, 200, "{body}");
+        for check in ["database: ok", "broker: ok", "consumers: ok"] {
+            assert!(body.contains(check), "{body}");
+        }
+    }
+    let text = get(worker, "/metrics").await.1;
+    assert_eq!(metric(&text, r#"tagfleet_worker_jobs_total{outcome="inferred",reason=""}"#), 4.0);
+    assert_eq!(metric(&text, r#"tagfleet_worker_jobs_total{outcome="skipped",reason="gone"}"#), 1.0);
+    assert_eq!(metric(&text, r#"tagfleet_worker_cache_total{tier="nowhere"}"#), 5.0);
+    assert_eq!(metric(&text, "tagfleet_worker_jobs_in_flight"), 0.0);
+    assert_eq!(metric(&text, r#"tagfleet_worker_job_wait_seconds_count{lane="express"}"#), 5.0);
+    for stage in ["lookup", "download", "match", "decode", "infer", "record"] {
+        assert!(
+            metric(&text, &format!(r#"tagfleet_worker_stage_seconds_count{{stage="{stage}"}}"#)) > 0.0,
+            "{stage}"
+        );
+    }
+    assert!(text.contains(r#"provider="cpu""#), "the provider in use is told");
+    let text = get(scheduler, "/metrics").await.1;
+    assert_eq!(metric(&text, "tagfleet_scheduler_jobs_published_total"), 5.0);
+    fleet.end().await;
+}
+
+#[tokio::test]
+async fn the_config_command_hides_passwords_and_a_typo_is_told_by_its_key() {
+    for binary in ["tagfleet-worker", "tagfleet-scheduler"] {
+        let urls = [
+            ("TAGFLEET__BROKER__URL", "amqp://fleet:hunter2@broker/%2f"),
+            ("TAGFLEET__DATABASE__URL", "postgres://fleet:hunter2@db/tagfleet"),
+        ];
+        let shown = Process::command(binary).arg("config").envs(urls).output().unwrap();
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert!(
+            shown.status.success() && text.contains("[broker]") && text.contains("prefix = \"tagfleet\""),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+
+        let wrong = [("TAGFLEET__BROKER__PREFFIX", "x"), ("TAGFLEET__DATABASE__POOL_SIZE", "many")];
+        let refused = Process::command(binary).arg("config").envs(urls).envs(wrong).output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success());
+        assert!(
+            text.contains("did you mean broker.prefix?") && text.contains("database.pool_size"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,256 @@
+//! Events and jobs that come twice, too late, or malformed.
+
+use jiff::ToSpan;
+use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::broker::Outgoing;
+use tagfleet_shared::events::ListedImage;
+use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::lane::Lane;
+use tagfleet_tests::{Fleet, Options, Process, eventually, get, listed, metric, scrape};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_twice_is_one_scrape() {
+    let fleet = Fleet::with(Options { schedulers: 2, ..Options::default() }).await;
+    let event = scrape("dealer", fleet.pictures(5).into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    fleet.publish(&event).await;
+    fleet.announced(&event.scrape_id).await;
+    fleet.publish(&event).await;
+    fleet.queues_are_empty().await;
+
+    assert_eq!(fleet.count("SELECT count(*) FROM scrapes").await, 1);
+    assert_eq!(fleet.rows(&event.scrape_id).await.len(), 5);
+    assert_eq!(fleet.announcements(&event.scrape_id).await.len(), 1);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_delivered_twice_counts_once() {
+    let fleet = Fleet::start().await;
+    let event = scrape("dealer", fleet.pictures(3).into_iter().map(listed).collect());
+    fleet.tag(&event).await;
+    let client = fleet.database.pool.get().await.unwrap();
+    let row =
+        client.query_one("SELECT day, scrape, url FROM scrape_images WHERE seq = 1", &[]).await.unwrap();
+    let url: String = row.get(2);
+    let job = Job::TagImageV1(TagImage {
+        day: row.get(0),
+        scrape: row.get(1),
+        seq: 1,
+        scrape_id: event.scrape_id.clone(),
+        image: ImageId::of(None, &url),
+        url,
+    });
+    let copy = Outgoing::job(fleet.broker.topology(), Lane::Express, serde_json::to_vec(&job).unwrap());
+    fleet.broker.publisher().publish(&[copy.clone(), copy]).await.unwrap();
+    eventually("both copies are worked on", || async {
+        let text = get(fleet.workers[0].admin, "/metrics").await.1;
+        (metric(&text, "tagfleet_worker_jobs_total") == 5.0).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.count("SELECT count(*) FROM scrape_progress").await, 0);
+    assert_eq!(fleet.rows(&event.scrape_id).await[1].end(), ("inferred", ""));
+    assert_eq!(fleet.announcements(&event.scrape_id).await.len(), 1);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_scrape_supersedes_an_unfinished_older_one() {
+    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let urls = fleet.pictures(6);
+    let older = scrape("dealer", urls.iter().cloned().map(listed).collect());
+    let newer = scrape("dealer", urls[..2].iter().cloned().map(listed).collect());
+    let other = scrape("another dealer", urls[..1].iter().cloned().map(listed).collect());
+    for event in [&older, &newer, &other] {
+        fleet.publish(event).await;
+        eventually("the jobs are there", || async {
+            let sql = format!(
+                "SELECT count(*) FROM scrapes WHERE scrape_id = '{}' AND published_at IS NOT NULL",
+                event.scrape_id
+            );
+            (fleet.count(&sql).await == 1).then_some(())
+        })
+        .await;
+    }
+    fleet.start_worker().await;
+    let tagged = fleet.announced(&newer.scrape_id).await;
+    assert_eq!((tagged.outcomes["inferred"] + tagged.outcomes["cached"], tagged.superseded_by), (2, None));
+    assert_eq!(fleet.announced(&other.scrape_id).await.superseded_by, None);
+
+    let overtaken = fleet.announced(&older.scrape_id).await;
+    assert_eq!(overtaken.superseded_by, Some(newer.scrape_id));
+    assert_eq!(overtaken.outcomes["skipped"], 6);
+    assert!(fleet.rows(&older.scrape_id).await.iter().all(|row| row.end() == ("skipped", "superseded")));
+    assert_eq!(fleet.origin.total_requests(), 2, "its jobs cost a look-up and nothing else");
+    fleet.queues_are_empty().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_that_arrives_after_a_newer_one_is_superseded_from_the_start() {
+    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let newer = scrape("dealer", fleet.pictures(1).into_iter().map(listed).collect());
+    let mut late = scrape("dealer", fleet.pictures(4).into_iter().map(listed).collect());
+    late.finished_at = newer.finished_at - 1.hour();
+    fleet.publish(&newer).await;
+    eventually("the newer one is known", || async {
+        (fleet.count("SELECT count(*) FROM scrapes").await == 1).then_some(())
+    })
+    .await;
+    let overtaken = fleet.tag(&late).await;
+
+    assert_eq!(overtaken.superseded_by, Some(newer.scrape_id.clone()));
+    assert_eq!((overtaken.images, overtaken.outcomes["skipped"]), (4, 4));
+    fleet.start_worker().await;
+    assert_eq!(fleet.announced(&newer.scrape_id).await.outcomes["inferred"], 1);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_event_is_dead_lettered_with_its_field_and_the_rest_go_on() {
+    let fleet = Fleet::start().await;
+    let head = r#""scrape_id":"bad","advertiser_id":"dealer","finished_at":"2026-11-21T09:00:00Z""#;
+    let bad = format!(r#"{{{head},"images":[{{"url":"http://a.test/1.jpg"}},{{"url":7}}]}}"#);
+    fleet.publish_bytes(bad.clone().into_bytes()).await;
+    let good = scrape("dealer", fleet.pictures(1).into_iter().map(listed).collect());
+    assert_eq!(fleet.tag(&good).await.outcomes["inferred"], 1);
+
+    let (reason, error, body) = fleet.dead_letter().await;
+    assert_eq!(reason, "malformed_event");
+    assert!(error.starts_with("images[1].url: "), "{error}");
+    assert_eq!(body, bad.into_bytes());
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_job_is_dead_lettered_and_the_rest_go_on() {
+    let fleet = Fleet::start().await;
+    let bad = br#"{"type":"tag_image_v1","scrape":"seventeen"}"#;
+    let job = Outgoing::job(fleet.broker.topology(), Lane::Express, bad.to_vec());
+    fleet.broker.publisher().publish(&[job]).await.unwrap();
+    let good = scrape("dealer", fleet.pictures(1).into_iter().map(listed).collect());
+    assert_eq!(fleet.tag(&good).await.outcomes["inferred"], 1);
+
+    let (reason, error, body) = fleet.dead_letter().await;
+    assert_eq!((reason.as_str(), body.as_slice()), ("malformed_job", bad.as_slice()));
+    assert!(!error.is_empty());
+    fleet.queues_are_empty().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_to_lanes_by_the_size_of_the_inventory_or_as_the_event_says() {
+    let settings = vec![
+        ("TAGFLEET__LANES__EXPRESS_MAX", "2".to_owned()),
+        ("TAGFLEET__LANES__STANDARD_MAX", "4".to_owned()),
+    ];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let of = |n: usize| vec![listed("http://127.0.0.1/1.jpg"); n];
+    let mut asked = scrape("four", of(1));
+    asked.lane = Some(Lane::Bulk);
+    for event in [scrape("one", of(2)), scrape("two", of(3)), scrape("three", of(5)), asked] {
+        fleet.publish(&event).await;
+    }
+    for (lane, jobs) in [(Lane::Express, 2), (Lane::Standard, 3), (Lane::Bulk, 6)] {
+        let queue = fleet.broker.topology().lane_queue(lane);
+        eventually(&format!("{lane} holds {jobs} jobs"), || async {
+            (fleet.broker.depth(&queue).await.ok()?.0 == jobs).then_some(())
+        })
+        .await;
+    }
+    fleet.abandon().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gzip_manifest_is_an_inventory_whose_bad_lines_cost_nothing_else() {
+    let fleet = Fleet::start().await;
+    let urls = fleet.pictures(30);
+    let mut lines: Vec<String> = urls
+        .iter()
+        .map(|url| serde_json::to_string(&ListedImage { url: url.clone(), ..Default::default() }).unwrap())
+        .collect();
+    lines.insert(10, r#"{"url": 5}"#.into());
+    let body = gzip(&lines.join("\n"));
+    fleet
+        .origin
+        .put("/manifest", Response::Bytes { content_type: "application/x-ndjson", body: body.into() });
+
+    let mut event = scrape("dealer", Vec::new());
+    event.images = None;
+    event.manifest_url = Some(fleet.origin.url("/manifest"));
+    let tagged = fleet.tag(&event).await;
+
+    assert_eq!((tagged.images, tagged.outcomes["inferred"], tagged.outcomes["skipped"]), (31, 30, 1));
+    assert_eq!(fleet.rows(&event.scrape_id).await[10].end(), ("skipped", "malformed_line"));
+    fleet.end().await;
+}
+
+/// What stopped moving is made up for: jobs that got lost, and the second pass
+/// of a fix whose author died.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
+    let settings =
+        vec![("TAGFLEET__SWEEP__EVERY", "200ms".to_owned()), ("TAGFLEET__SWEEP__AFTER", "1s".to_owned())];
+    let mut fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let event = scrape("dealer", fleet.pictures(3).into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    eventually("the jobs are published", || async {
+        (fleet.count("SELECT count(*) FROM scrapes WHERE state = 'tagging'").await == 1).then_some(())
+    })
+    .await;
+    // Lost: taken and acknowledged by nobody of the fleet.
+    let mut thief = fleet.broker.consume(fleet.broker.topology().lane_queue(Lane::Express), 10);
+    for _ in 0..3 {
+        thief.next().await.unwrap().ack();
+    }
+    thief.close().finished().await;
+    let image = ImageId::of(None, &event.images.as_ref().unwrap()[0].url);
+    fleet
+        .execute(&format!("INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES ('{image}', 'color', 'teal', 'test')"))
+        .await;
+    fleet.start_worker().await;
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 3);
+    eventually("the fix is applied", || async {
+        (fleet.count("SELECT count(*) FROM pending_fixes").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.rows(&event.scrape_id).await[0].tag("color"), "teal");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_publishes_an_event_from_a_file_and_is_told_what_is_wrong_with_it() {
+    let fleet = Fleet::start().await;
+    let event = scrape("dealer", fleet.pictures(1).into_iter().map(listed).collect());
+    let file = std::env::temp_dir().join(format!("{}.json", event.scrape_id));
+    std::fs::write(&file, serde_json::to_vec(&event).unwrap()).unwrap();
+    let publish = || {
+        let settings = fleet.settings_of_scheduler();
+        Process::command("tagfleet-scheduler")
+            .args(["publish".as_ref(), file.as_os_str()])
+            .envs(settings)
+            .output()
+    };
+    let output = publish().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), event.scrape_id.0, "{output:?}");
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+
+    std::fs::write(&file, r#"{"scrape_id":"s","advertiser_id":7}"#).unwrap();
+    let output = publish().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(error.contains("advertiser_id: ") && error.contains(".json"), "{error}");
+    fleet.end().await;
+}
+
+/// gzip(1), so that the reader and the writer are not the same library.
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    gzip.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    gzip.wait_with_output().unwrap().stdout
+}

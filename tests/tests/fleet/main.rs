@@ -1,0 +1,14 @@
+//! The whole fleet on real RabbitMQ, Postgres, HTTP and ONNX Runtime.
+
+#![allow(clippy::unwrap_used)]
+
+mod admin;
+mod events;
+mod failures;
+mod faults;
+mod hostile;
+mod kills;
+mod pika;
+mod precedence;
+mod tag_command;
+mod tagging;
