@@ -1,0 +1,48 @@
+# GNU make. `make help` lists the targets.
+CARGO ?= cargo
+export CARGO
+
+# The servers' addresses and the libraries, for a program that a recipe runs.
+ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
+LOADTEST = target/release/tagfleet-loadtest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup services demo test fmt lint bench stop clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install what is missing: packages, ONNX Runtime
+	@scripts/setup.sh
+
+services: ## Start the private PostgreSQL and RabbitMQ
+	@scripts/setup.sh --quiet
+	@scripts/services.sh start
+
+release: services
+	$(CARGO) build --release --workspace --bins
+.PHONY: release
+
+demo: release ## Tag an inventory with the whole fleet, twice (IMAGES=DIR for your own pictures)
+	@$(ENV) && $(LOADTEST) demo $(if $(IMAGES),--images '$(IMAGES)')
+
+test: ## Run everything that must hold before a commit
+	@scripts/test.sh
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+lint: ## Run clippy; warnings are errors
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: release ## Measure the fleet (SCENARIO=name)
+	@$(ENV) && $(LOADTEST) bench $(SCENARIO)
+
+stop: ## Stop the demo's processes and the private servers
+	@if [ -x $(LOADTEST) ]; then $(LOADTEST) stop || true; fi
+	@scripts/services.sh stop-all
+
+clean: stop ## Stop, and delete the servers' data, downloads and builds
+	@scripts/services.sh remove-all
+	rm -rf .tagfleet
+	$(CARGO) clean
