@@ -13,12 +13,14 @@ use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Lanes, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, tls};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::WorkerConfig;
 use crate::decoding::DecodeThreads;
 use crate::download::Downloader;
+use crate::hold::Holder;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::lookup::Lookup;
@@ -72,6 +74,7 @@ impl App {
             retry_delays: config.broker.retry_delays.clone().into(),
             returns: config.work.returns,
             alone: Arc::default(),
+            holder: Holder::new(metrics.clone()),
             metrics,
         };
         Ok(Self { worker, broker, pool, config, registry })
@@ -197,6 +200,7 @@ pub fn build_pipeline(
 ) -> anyhow::Result<Pipeline> {
     let threads = if config.work.decode_threads == 0 { cores() } else { config.work.decode_threads };
     Ok(Pipeline {
+        pictures: Semaphore::new(config.work.pictures),
         known: KnownImages::new(&config.cache, lookup, metrics.clone()),
         downloader: Downloader::new(config.download.clone())?,
         decoder: DecodeThreads::start(threads, &set.input_sizes(), &config.decode, &metrics)?,

@@ -51,6 +51,8 @@ pub struct WorkerConfig {
 pub struct WorkConfig {
     /// Jobs at work at once.
     pub prefetch: u16,
+    /// Pictures at once, from the download to the end of decoding.
+    pub pictures: usize,
     /// Threads that decode; 0 for one per core.
     pub decode_threads: usize,
     /// How long a lasting failure is remembered.
@@ -115,7 +117,7 @@ impl Check for WorkerConfig {
         let (prefetch, max_batch) = (self.work.prefetch, self.models.max_batch);
         if usize::from(prefetch) < 2 * max_batch {
             problems.push(format!(
-                "work.prefetch ({prefetch}) must be at least twice models.max_batch ({max_batch}), or the models wait for downloads"
+                "work.prefetch ({prefetch}) must be at least twice models.max_batch ({max_batch}), or the models wait for jobs"
             ));
         }
     }
@@ -150,6 +152,12 @@ fn check_tagging(config: &WorkerConfig, problems: &mut Vec<String>) {
     }
     if config.work.prefetch == 0 {
         problems.push("work.prefetch must be at least 1".into());
+    }
+    let (pictures, max_batch) = (config.work.pictures, config.models.max_batch);
+    if pictures < 2 * max_batch {
+        problems.push(format!(
+            "work.pictures ({pictures}) must be at least twice models.max_batch ({max_batch}), or the models wait for downloads"
+        ));
     }
     if config.decode.max_pixels == 0 {
         problems.push("decode.max_pixels must be at least 1".into());

@@ -1,12 +1,13 @@
 //! The life of one image, top to bottom.
 //!
 //! known? → download → known by its bytes? → decode → infer. Every step
-//! awaits; batching hides behind the await, and the only limit on how many
-//! images are at it at once is the prefetch.
+//! awaits, and batching hides behind the await. The prefetch limits how many
+//! images are at it at once, and `pictures` how many of them have bytes in memory.
 
 use std::sync::Arc;
 
 use tagfleet_shared::ids::{BytesHash, ImageId};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::decoding::DecodeThreads;
@@ -33,6 +34,8 @@ pub struct Wanted {
 pub struct Pipeline {
     /// The two-tier cache.
     pub known: KnownImages,
+    /// A place for each picture that is in memory; never closed.
+    pub pictures: Semaphore,
     /// The way to the pictures.
     pub downloader: Downloader,
     /// The threads that decode.
@@ -66,12 +69,14 @@ impl Pipeline {
         // finds the same bytes under another key has a match.
         let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
         let work = async {
+            let place = self.pictures.acquire().await;
             let bytes = self.download(&image.source).await?;
             let hash = BytesHash::of(&bytes);
             end = Outcome::Matched;
             let look = async {
                 end = Outcome::Inferred;
                 let pixels = self.decoder.decode(bytes).await?;
+                drop(place);
                 let (width, height) = (pixels.width(), pixels.height());
                 let answer = self.models.infer(pixels).await?;
                 Ok(Known { answer, bytes: hash, width, height })

@@ -14,10 +14,11 @@ use tagfleet_shared::shutdown;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span};
 
 use crate::config::ReturnLimits;
 use crate::download::Transient;
+use crate::hold::Holder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
@@ -38,6 +39,8 @@ pub struct Worker {
     pub returns: ReturnLimits,
     /// Held by the one suspected job that is at work.
     pub alone: Arc<Mutex<()>>,
+    /// What to do while a server is away.
+    pub holder: Holder,
     /// What is counted and timed.
     pub metrics: Metrics,
 }
@@ -45,7 +48,7 @@ pub struct Worker {
 impl Worker {
     /// Works on jobs until `stop`, then lets jobs in flight finish within `grace`.
     ///
-    /// At most `prefetch` jobs are at work: that is the worker's only limit.
+    /// At most `prefetch` jobs are at work, whatever the number of lanes.
     pub async fn run(self, mut lanes: Lanes, prefetch: u16, grace: Duration, stop: CancellationToken) {
         let running = TaskTracker::new();
         let abandon = CancellationToken::new();
@@ -139,7 +142,7 @@ impl Worker {
             match self.pipeline.run(image).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Unfinished::Later(transient)) => return Err(transient),
-                Err(Unfinished::Outage(outage)) => self.hold(&outage, outage.server(), &mut backoff).await,
+                Err(Unfinished::Outage(outage)) => self.holder.hold(&outage, outage.server(), &mut backoff).await,
             }
         }
     }
@@ -151,7 +154,7 @@ impl Worker {
             match self.recorder.record(ended.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_about_data() => return Err(error),
-                Err(outage) => self.hold(&*outage, "database", &mut backoff).await,
+                Err(outage) => self.holder.hold(&*outage, "database", &mut backoff).await,
             }
         }
     }
@@ -195,15 +198,9 @@ impl Worker {
         let copy = [copy];
         while let Err(error) = self.publisher.publish(&copy).await {
             let error: BrokerError = error;
-            self.hold(&error, "broker", &mut backoff).await;
+            self.holder.hold(&error, "broker", &mut backoff).await;
         }
         received.ack();
-    }
-
-    async fn hold(&self, outage: &(dyn std::error::Error + Sync), server: &str, backoff: &mut Backoff) {
-        self.metrics.outage(server);
-        warn!(error = %outage, "outage, holding the job");
-        backoff.wait().await;
     }
 }
 

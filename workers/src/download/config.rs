@@ -33,6 +33,9 @@ pub struct DownloadConfig {
     /// Redirects that are followed before the image is given up.
     pub max_redirects: usize,
 
+    /// Downloads from one host at the same time.
+    pub per_host: usize,
+
     /// The `User-Agent` header; `{version}` stands for the worker's version.
     pub user_agent: String,
 
@@ -58,6 +61,9 @@ impl DownloadConfig {
         if self.max_bytes == 0 {
             problems.push("download.max_bytes must be greater than zero".into());
         }
+        if self.per_host == 0 {
+            problems.push("download.per_host must be greater than zero".into());
+        }
         problems
     }
 
@@ -78,6 +84,7 @@ mod tests {
         total_timeout = "1m"
         max_bytes = 1000
         max_redirects = 5
+        per_host = 32
         user_agent = "tagfleet/{version}"
         allow_networks = ["10.0.0.0/8", "fd00::/8"]
     "#;
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let text = FULL.replace("5s", "0s").replace("1000", "0");
+        let text = FULL.replace("5s", "0s").replace("1000", "0").replace("32", "0");
         let config: DownloadConfig = toml::from_str(&text).unwrap();
 
         assert_eq!(
@@ -109,6 +116,7 @@ mod tests {
             [
                 "download.connect_timeout must be longer than zero",
                 "download.max_bytes must be greater than zero",
+                "download.per_host must be greater than zero",
             ]
         );
     }

@@ -14,6 +14,7 @@ use url::{Host, Url};
 use super::address::AddressPolicy;
 use super::config::DownloadConfig;
 use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::hosts::Hosts;
 use super::resolver::Resolver;
 use super::status::{self, Next};
 use super::{sniff, transport};
@@ -33,11 +34,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Downloads images, within limits, from public addresses only.
 ///
-/// Cheap to clone; clones share connections and resolved names.
+/// Cheap to clone; clones share connections, resolved names and turns at hosts.
 #[derive(Clone, Debug)]
 pub struct Downloader {
     client: Client,
     policy: Arc<AddressPolicy>,
+    hosts: Hosts,
     config: Arc<DownloadConfig>,
 }
 
@@ -85,7 +87,8 @@ impl Downloader {
             .http1_only()
             .http1_ignore_invalid_headers_in_responses(true)
             .build()?;
-        Ok(Self { client, policy, config: Arc::new(config) })
+        let hosts = Hosts::new(config.per_host);
+        Ok(Self { client, policy, hosts, config: Arc::new(config) })
     }
 
     /// The largest body that is kept.
@@ -93,9 +96,13 @@ impl Downloader {
         self.config.max_bytes
     }
 
-    /// Downloads the image at `url`.
+    /// Downloads the image at `url`. Waits for a turn at its host first; that
+    /// wait is not part of any limit.
     pub async fn fetch(&self, url: &Url) -> Result<Bytes, DownloadError> {
-        within(self.config.total_timeout, Limit::Total, self.follow(url.clone())).await
+        let turn = self.hosts.turn(url).await?;
+        let end = within(self.config.total_timeout, Limit::Total, self.follow(url.clone())).await;
+        turn.ended(&end);
+        end
     }
 
     /// Asks for `url`, and for what it redirects to, until there is a body.

@@ -31,6 +31,9 @@
 //! | `redirect_loop` | redirected to a URL that was asked before | no |
 //! | `bad_url` | scheme other than http and https, credentials, cannot be parsed | no |
 //!
+//! A host that fails again and again is left alone for a while: its pictures
+//! then fail with its last word, without being asked for.
+//!
 //! A body that is neither text nor a known image is returned: the decoder knows
 //! better.
 
@@ -38,6 +41,7 @@ mod address;
 mod config;
 mod error;
 mod fetch;
+mod hosts;
 mod resolver;
 mod sniff;
 mod status;

@@ -23,6 +23,7 @@ fn config() -> DownloadConfig {
         total_timeout: patient,
         max_bytes: 100_000,
         max_redirects: 3,
+        per_host: 8,
         user_agent: "tagfleet/{version}".into(),
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
     }
