@@ -13,7 +13,7 @@ use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Lanes, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, tls};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -35,7 +35,7 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// A worker that is ready to run.
 pub struct App {
-    worker: Worker,
+    worker: Arc<Worker>,
     broker: Broker,
     pool: Pool,
     config: WorkerConfig,
@@ -69,15 +69,15 @@ impl App {
         let recorder = Recorder::new(pool.clone(), model_set, set.defaults(), remember, metrics.clone());
         let worker = Worker {
             pipeline: Arc::new(build_pipeline(&config, &set, models, Some(lookup), metrics.clone())?),
-            recorder: Arc::new(recorder),
-            publisher: Arc::new(broker.publisher()),
-            retry_delays: config.broker.retry_delays.clone().into(),
+            recorder,
+            publisher: broker.publisher(),
+            retry_delays: config.broker.retry_delays.clone(),
             returns: config.work.returns,
-            alone: Arc::default(),
+            alone: Mutex::default(),
             holder: Holder::new(metrics.clone()),
             metrics,
         };
-        Ok(Self { worker, broker, pool, config, registry })
+        Ok(Self { worker: Arc::new(worker), broker, pool, config, registry })
     }
 
     /// Works until `stop`, then drains.

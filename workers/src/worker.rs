@@ -24,21 +24,20 @@ use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::record::{Ended, Recorder};
 
-/// What is needed to bring jobs to their end. Cloned into every job.
-#[derive(Clone)]
+/// What is needed to bring jobs to their end.
 pub struct Worker {
     /// The stages.
     pub pipeline: Arc<Pipeline>,
     /// The way of outcomes into the database.
-    pub recorder: Arc<Recorder>,
+    pub recorder: Recorder,
     /// The way to the retry and dead-letter queues.
-    pub publisher: Arc<Publisher>,
+    pub publisher: Publisher,
     /// Delays of the retry queues: as many attempts follow the first.
-    pub retry_delays: Arc<[Duration]>,
+    pub retry_delays: Vec<Duration>,
     /// When a job that came back is suspected.
     pub returns: ReturnLimits,
     /// Held by the one suspected job that is at work.
-    pub alone: Arc<Mutex<()>>,
+    pub alone: Mutex<()>,
     /// What to do while a server is away.
     pub holder: Holder,
     /// What is counted and timed.
@@ -49,7 +48,13 @@ impl Worker {
     /// Works on jobs until `stop`, then lets jobs in flight finish within `grace`.
     ///
     /// At most `prefetch` jobs are at work, whatever the number of lanes.
-    pub async fn run(self, mut lanes: Lanes, prefetch: u16, grace: Duration, stop: CancellationToken) {
+    pub async fn run(
+        self: Arc<Self>,
+        mut lanes: Lanes,
+        prefetch: u16,
+        grace: Duration,
+        stop: CancellationToken,
+    ) {
         let running = TaskTracker::new();
         let abandon = CancellationToken::new();
         let places = Arc::new(Semaphore::new(usize::from(prefetch)));
@@ -79,7 +84,7 @@ impl Worker {
     }
 
     /// Takes one delivery to its settlement, whatever happens.
-    async fn work(self, lane: Lane, received: Received, _place: OwnedSemaphorePermit) {
+    async fn work(self: Arc<Self>, lane: Lane, received: Received, _place: OwnedSemaphorePermit) {
         let in_flight = self.metrics.job_received(lane, &received);
         let job = match serde_json::from_slice::<Job>(&received.body) {
             Ok(Job::TagImageV1(image)) => Arc::new(image),
@@ -142,7 +147,9 @@ impl Worker {
             match self.pipeline.run(image).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Unfinished::Later(transient)) => return Err(transient),
-                Err(Unfinished::Outage(outage)) => self.holder.hold(&outage, outage.server(), &mut backoff).await,
+                Err(Unfinished::Outage(outage)) => {
+                    self.holder.hold(&outage, outage.server(), &mut backoff).await
+                }
             }
         }
     }

@@ -58,6 +58,11 @@ impl Received {
         self.headers.get(name).cloned()
     }
 
+    /// Whether the channel that it came over is gone.
+    fn is_stale(&self) -> bool {
+        self.settled.is_closed()
+    }
+
     /// A message without a broker behind it.
     #[cfg(test)]
     pub(super) fn of_nobody() -> Self {
@@ -122,13 +127,21 @@ impl Consumer {
     }
 
     /// The next message; waits through outages. Cancel-safe.
+    ///
+    /// What arrived over a channel that is lost by now is passed over: the
+    /// broker delivers it again.
     pub async fn next(&mut self) -> Option<Received> {
-        self.received.recv().await
+        loop {
+            let received = self.received.recv().await?;
+            if !received.is_stale() {
+                return Some(received);
+            }
+        }
     }
 
     /// A message that has already arrived.
     pub fn try_next(&mut self) -> Option<Received> {
-        self.received.try_recv().ok()
+        std::iter::from_fn(|| self.received.try_recv().ok()).find(|received| !received.is_stale())
     }
 
     /// Whether the broker has this consumer, now.
@@ -192,19 +205,10 @@ impl Supervisor {
 
         let (settled, settlements) = mpsc::unbounded_channel();
         let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
-        loop {
-            tokio::select! {
-                delivery = consumer.next() => match delivery {
-                    Some(delivery) => {
-                        let received = self.receive(delivery?, &settled);
-                        // Nobody takes it when the consumer is closing: back to the queue.
-                        let _ = self.deliveries.send(received);
-                    }
-                    // The queue was deleted, or the channel closed.
-                    None => return Err(BrokerError::Refused(format!("the consumer of {}", self.queue))),
-                },
-                () = self.stop.cancelled() => break,
-            }
+        if let Err(lost) = self.pass_on(&mut consumer, &settled).await {
+            // What came over this channel is stale from now on.
+            settler.abort();
+            return Err(lost);
         }
         self.receiving.store(false, Ordering::Relaxed);
         let _ = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
@@ -212,6 +216,22 @@ impl Supervisor {
         // Jobs that are still held by then are delivered again.
         let _ = tokio::time::timeout(SETTLING, settler).await;
         close(&channel).await;
+        Ok(())
+    }
+
+    /// Passes on what the broker delivers. `Ok` when it was stopped.
+    async fn pass_on(
+        &self,
+        consumer: &mut lapin::Consumer,
+        settled: &mpsc::UnboundedSender<u64>,
+    ) -> Result<(), BrokerError> {
+        while let Some(next) = self.stop.run_until_cancelled(consumer.next()).await {
+            // None: the queue was deleted, or the channel closed.
+            let refused = || BrokerError::Refused(format!("the consumer of {}", self.queue));
+            let received = self.receive(next.ok_or_else(refused)??, settled);
+            // Nobody takes it when the consumer is closing: back to the queue.
+            let _ = self.deliveries.send(received);
+        }
         Ok(())
     }
 

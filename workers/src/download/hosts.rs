@@ -7,11 +7,10 @@
 //! scrapes nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tracing::{info, warn};
 use url::Url;
 
@@ -75,12 +74,13 @@ impl Hosts {
     /// If the host is away: what it failed with, and when to come back.
     pub async fn turn(&self, url: &Url) -> Result<Turn, Transient> {
         // Host and port: two servers on one machine are two hosts.
-        let name = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+        let name =
+            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
         let host = self.hosts.get_with_by_ref(&name, async { Arc::new(Host::new(self.per_host)) }).await;
-        host.health().here()?;
+        host.health().here(Instant::now())?;
         let place = host.places.clone().acquire_owned().await.expect("places are never closed");
         // It may have gone away while we waited.
-        host.health().here()?;
+        host.health().here(Instant::now())?;
         Ok(Turn { name, host, _place: place })
     }
 }
@@ -89,10 +89,11 @@ impl Turn {
     /// Notes how the download ended, for those who come next.
     pub fn ended<T>(self, end: &Result<T, DownloadError>) {
         let Self { name, host, .. } = self;
+        let now = Instant::now();
         match end {
-            Err(DownloadError::Transient(failure)) => host.health().failed(&name, failure),
+            Err(DownloadError::Transient(failure)) => host.health().failed(&name, failure, now),
             // A picture that is gone was answered for by a host that is well.
-            Ok(_) | Err(DownloadError::Final(_)) => host.health().answered(&name),
+            Ok(_) | Err(DownloadError::Final(_)) => host.health().answered(&name, now),
         }
     }
 }
@@ -108,10 +109,10 @@ impl Host {
 }
 
 impl Health {
-    fn here(&self) -> Result<(), Transient> {
+    fn here(&self, now: Instant) -> Result<(), Transient> {
         match &self.away {
-            Some((until, cause)) if *until > Instant::now() => {
-                let retry_after = Some(until.duration_since(Instant::now()));
+            Some((until, cause)) if *until > now => {
+                let retry_after = Some(until.duration_since(now));
                 Err(Transient { cause: cause.clone(), retry_after })
             }
             _ => Ok(()),
@@ -120,7 +121,7 @@ impl Health {
 
     /// The first failure after a pause begins the next one: `failures` goes
     /// back to 0 only with an answer.
-    fn failed(&mut self, name: &str, failure: &Transient) {
+    fn failed(&mut self, name: &str, failure: &Transient, now: Instant) {
         // The file is to blame, or the way: part of the body was there.
         if let Cause::Truncated { .. } = failure.cause {
             return;
@@ -137,13 +138,13 @@ impl Health {
         if self.away.is_none() {
             warn!(host = name, error = %failure.cause, "leaving {name} alone for {pause:?} at a time");
         }
-        self.away = Some((Instant::now() + pause, failure.cause.clone()));
+        self.away = Some((now + pause, failure.cause.clone()));
     }
 
-    fn answered(&mut self, name: &str) {
+    fn answered(&mut self, name: &str, now: Instant) {
         self.failures = 0;
         // An answer to a question from before the pause does not end it.
-        if self.away.take_if(|(until, _)| *until <= Instant::now()).is_some() {
+        if self.away.take_if(|(until, _)| *until <= now).is_some() {
             info!(host = name, "{name} answers again");
         }
     }
@@ -158,18 +159,12 @@ mod tests {
         Url::parse("http://cdn.example/1.jpg").unwrap()
     }
 
-    fn timeout() -> Result<(), DownloadError> {
-        Err(Cause::Timeout(Limit::Headers).into())
+    fn timeout() -> Transient {
+        Cause::Timeout(Limit::Headers).into()
     }
 
-    fn gone() -> Result<(), DownloadError> {
-        Err(Undownloadable::Gone(404).into())
-    }
-
-    async fn fail(hosts: &Hosts, times: u32) {
-        for _ in 0..times {
-            hosts.turn(&url()).await.unwrap().ended(&timeout());
-        }
+    fn fail(health: &mut Health, times: u32, now: Instant) {
+        (0..times).for_each(|_| health.failed("cdn.example", &timeout(), now));
     }
 
     #[tokio::test]
@@ -185,49 +180,55 @@ mod tests {
         assert!(hosts.turn(&url()).await.is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_fails_many_times_in_a_row_is_left_alone_for_a_while() {
+    #[tokio::test]
+    async fn nobody_gets_a_turn_at_a_host_that_is_away() {
         let hosts = Hosts::new(2);
-        fail(&hosts, FAILURES).await;
+        for _ in 0..FAILURES {
+            hosts.turn(&url()).await.unwrap().ended::<()>(&Err(timeout().into()));
+        }
 
         let away = hosts.turn(&url()).await.err().unwrap();
-        assert_eq!(away, Transient { cause: Cause::Timeout(Limit::Headers), retry_after: Some(PAUSE) });
+        assert_eq!(away.cause, timeout().cause);
+        assert!(away.retry_after.unwrap() <= PAUSE);
+    }
+
+    #[test]
+    fn a_host_that_fails_many_times_in_a_row_is_left_alone_for_a_while() {
+        let (mut health, start) = (Health::default(), Instant::now());
+        fail(&mut health, FAILURES, start);
+        assert!(health.here(start).is_err());
 
         // The first failure after a pause begins the next one.
-        tokio::time::advance(PAUSE).await;
-        fail(&hosts, 1).await;
-        assert!(hosts.turn(&url()).await.is_err());
+        let later = start + PAUSE;
+        assert!(health.here(later).is_ok());
+        fail(&mut health, 1, later);
+        assert!(health.here(later).is_err());
 
-        tokio::time::advance(PAUSE).await;
-        hosts.turn(&url()).await.unwrap().ended(&Ok(()));
-        fail(&hosts, FAILURES - 1).await;
-        assert!(hosts.turn(&url()).await.is_ok());
+        health.answered("cdn.example", later + PAUSE);
+        fail(&mut health, FAILURES - 1, later + PAUSE);
+        assert!(health.here(later + PAUSE).is_ok());
     }
 
     #[tokio::test]
     async fn a_host_that_answers_now_and_then_is_not_away() {
         let hosts = Hosts::new(2);
-        for _ in 0..5 {
-            fail(&hosts, FAILURES - 1).await;
-            hosts.turn(&url()).await.unwrap().ended(&gone());
+        for i in 0..5 * FAILURES {
+            let gone = Undownloadable::Gone(404).into();
+            let end = if i % (FAILURES - 1) == 0 { gone } else { timeout().into() };
+            hosts.turn(&url()).await.unwrap().ended::<()>(&Err(end));
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_asks_to_be_left_alone_is_but_not_for_ever() {
-        let hosts = Hosts::new(2);
-        let leave_me = |seconds| {
+    #[test]
+    fn a_host_that_asks_to_be_left_alone_is_but_not_for_ever() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let mut ask = |seconds| {
             let retry_after = Some(Duration::from_secs(seconds));
-            Err::<(), _>(Transient { cause: Cause::Throttled(429), retry_after }.into())
+            health.failed("cdn.example", &Transient { cause: Cause::Throttled(429), retry_after }, now);
+            health.here(now).unwrap_err().retry_after
         };
 
-        hosts.turn(&url()).await.unwrap().ended(&leave_me(7));
-        let away = hosts.turn(&url()).await.err().unwrap();
-        assert_eq!(away.retry_after, Some(Duration::from_secs(7)));
-
-        tokio::time::advance(Duration::from_secs(7)).await;
-        hosts.turn(&url()).await.unwrap().ended(&leave_me(1_000_000));
-        tokio::time::advance(LONGEST_PAUSE).await;
-        assert!(hosts.turn(&url()).await.is_ok());
+        assert_eq!(ask(7), Some(Duration::from_secs(7)));
+        assert_eq!(ask(1_000_000), Some(LONGEST_PAUSE));
     }
 }
