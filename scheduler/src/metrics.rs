@@ -37,7 +37,7 @@ impl Metrics {
     /// If the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let add = Registrar::new(registry, "scheduler", env!("CARGO_PKG_VERSION"), &SECONDS)?;
-        Ok(Self {
+        let metrics = Self {
             scrapes_total: add.counters(
                 "scrapes_total",
                 "Scrapes by what happened to them: accepted, resumed (a fan-out was cut off), repeated (the event \
@@ -81,7 +81,12 @@ impl Metrics {
                 &["state"],
             )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
-        })
+        };
+        // There from the start, at 0: a series that begins at 1 has not increased.
+        for event in ["accepted", "resumed", "repeated", "superseded", "finished"] {
+            metrics.scrapes_total.with_label_values(&[event]);
+        }
+        Ok(metrics)
     }
 
     /// An event was taken.

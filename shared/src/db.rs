@@ -130,10 +130,14 @@ pub fn pool(config: &DatabaseConfig) -> anyhow::Result<Pool> {
             Box::pin(async move {
                 // The keepalives are the server's: the locks of a machine that
                 // vanished are free within half a minute, not two hours.
-                // A planner that has seen an empty table must not keep its plan
-                // for a full one: generic plans are fixed at the first calls.
+                // Every statement of ours asks for rows by their keys. A planner whose
+                // statistics are from when a table was small would rather read all
+                // of it: seconds, when it has grown. So that way is closed, keys are
+                // cheap (they are in memory), and a plan is made once, not for each batch.
                 let sql = format!(
-                    "SET statement_timeout = {statement_timeout}; SET plan_cache_mode = force_custom_plan;
+                    "SET statement_timeout = {statement_timeout}; SET plan_cache_mode = force_generic_plan;
+                     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+                     SET enable_material = off; SET random_page_cost = 0.1; SET seq_page_cost = 0.1; SET jit = off;
                      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
                 );
                 client.batch_execute(&sql).await.map_err(deadpool_postgres::HookError::Backend)

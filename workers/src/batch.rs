@@ -85,7 +85,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             let (waiting, handler) = (waiting.clone(), handler.clone());
             tokio::spawn(async move {
                 let mut batch = Vec::with_capacity(max_batch);
-                while waiting.lock().await.recv_many(&mut batch, max_batch).await > 0 {
+                while gather(&waiting, &mut batch, max_batch).await {
                     let (questions, replies) = open(&mut batch);
                     // Called inside the future: a handler may panic before its first await.
                     let answers = async { handler(questions).await };
@@ -110,6 +110,28 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         self.requests.send(Request { question, reply }).await.map_err(|_| Lost)?;
         answer.await.map_err(|_| Lost)
     }
+}
+
+/// Waits for a question, and takes what is waiting with it: `false` when nobody
+/// is left to ask.
+async fn gather<Q, A>(
+    waiting: &Mutex<mpsc::Receiver<Request<Q, A>>>,
+    batch: &mut Vec<Request<Q, A>>,
+    max_batch: usize,
+) -> bool {
+    let mut waiting = waiting.lock().await;
+    if waiting.recv_many(batch, max_batch).await == 0 {
+        return false;
+    }
+    // Whoever is ready to ask comes along. This is one round of the runtime and
+    // no wait: where nobody is ready, it ends at once.
+    tokio::task::yield_now().await;
+    while batch.len() < max_batch
+        && let Ok(request) = waiting.try_recv()
+    {
+        batch.push(request);
+    }
+    true
 }
 
 /// Questions and where their answers go; requests whose caller has gone are dropped.

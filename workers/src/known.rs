@@ -1,11 +1,15 @@
 //! What is known already: moka in front of Postgres, by image and by bytes.
 
+#![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
+
+use std::hash::Hash;
 use std::sync::Arc;
 
 use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 
+use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered};
 use crate::metrics::{Metrics, Tier};
 use crate::outcome::{Known, Outcome, Stop};
@@ -19,10 +23,13 @@ pub struct CacheConfig {
     pub max_bytes: u64,
 }
 
+/// The first tier, by one kind of key.
+type Tier1<K> = Cache<K, Arc<Known>, BuildAlreadyHashed>;
+
 /// The two-tier cache, and the rule that one image is worked on once at a time.
 pub struct KnownImages {
-    by_image: Cache<ImageId, Arc<Known>>,
-    by_bytes: Cache<BytesHash, Arc<Known>>,
+    by_image: Tier1<ImageId>,
+    by_bytes: Tier1<BytesHash>,
     /// The second tier; none for `tagfleet-worker tag`.
     lookup: Option<Lookup>,
     metrics: Metrics,
@@ -32,9 +39,7 @@ impl KnownImages {
     /// An empty first tier over `lookup`.
     pub fn new(config: &CacheConfig, lookup: Option<Lookup>, metrics: Metrics) -> Self {
         let half = config.max_bytes / 2;
-        let by_image = Cache::builder().max_capacity(half).weigher(|_, known| weight(known)).build();
-        let by_bytes = Cache::builder().max_capacity(half).weigher(|_, known| weight(known)).build();
-        Self { by_image, by_bytes, lookup, metrics }
+        Self { by_image: tier1(half), by_bytes: tier1(half), lookup, metrics }
     }
 
     /// Images in the first tier.
@@ -105,6 +110,11 @@ impl KnownImages {
         };
         self.by_bytes.try_get_with(bytes, find_or_work).await.map_err(|stop: Arc<Stop>| (*stop).clone())
     }
+}
+
+fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {
+    let weigher = |_: &K, known: &Arc<Known>| weight(known);
+    Cache::builder().max_capacity(max_bytes).weigher(weigher).build_with_hasher(BuildAlreadyHashed::default())
 }
 
 /// Bytes on the heap, roughly: names, values, tree nodes, and moka's own entry.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod decode;
 pub mod decoding;
 pub mod download;
+pub mod hashed;
 pub mod hold;
 pub mod inference;
 pub mod known;

@@ -1,6 +1,6 @@
 //! The second cache tier: look-ups in Postgres, one statement per batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use deadpool_postgres::Pool;
@@ -68,7 +68,8 @@ impl Lookup {
             }
         };
         Self {
-            by_image: Batcher::on_tasks(2, by_image, MAX_BATCH),
+            // One at a time: while it runs, a larger batch gathers, which costs less per image.
+            by_image: Batcher::on_tasks(1, by_image, MAX_BATCH),
             by_bytes: Batcher::on_tasks(1, by_bytes, MAX_BATCH),
         }
     }
@@ -105,31 +106,38 @@ fn each<T: Clone>(answers: Result<Vec<T>, DbError>, questions: usize) -> Vec<Ans
 }
 
 /// What is said of images is asked together with whether their scrapes still
-/// count, and whether they failed a short while ago: the answers come in the
-/// order of the questions.
+/// count, and whether those of which nothing is said failed a short while ago:
+/// the answers come in the order of the questions. `LIMIT 1` keeps the planner
+/// from anything but one index look-up for each question.
 async fn select_by_image(
     pool: &Pool,
     model_set: i32,
     questions: &[(ImageId, ScrapeKey)],
 ) -> Result<Vec<Remembered>, DbError> {
     const SQL: &str = "
-        SELECT c.superseded_by IS NOT NULL, t.image_id IS NOT NULL, f.outcome, f.reason,
+        SELECT q.scrape = ANY (ARRAY(SELECT key FROM scrapes
+                                      WHERE key = ANY ($4::int8[]) AND superseded_by IS NOT NULL)),
+               t.image_id IS NOT NULL, f.outcome, f.reason,
                t.bytes_hash, t.tags, t.scores, t.width, t.height
           FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS q (image_id, scrape, n)
-          LEFT JOIN image_tags t ON t.image_id = q.image_id AND t.model_set = $3
-          LEFT JOIN image_failures f ON f.image_id = q.image_id AND f.until > now()
-          LEFT JOIN scrapes c ON c.key = q.scrape
+          LEFT JOIN LATERAL (SELECT * FROM image_tags
+                              WHERE image_id = q.image_id AND model_set = $3 LIMIT 1) t ON true
+          LEFT JOIN LATERAL (SELECT outcome, reason FROM image_failures
+                              WHERE t.image_id IS NULL AND image_id = q.image_id AND until > now() LIMIT 1) f ON true
          ORDER BY q.n";
     let images: Vec<Uuid> = questions.iter().map(|(image, _)| image.0).collect();
     let scrapes: Vec<ScrapeKey> = questions.iter().map(|(_, scrape)| *scrape).collect();
+    // Few: a batch is of one scrape or two.
+    let distinct: BTreeSet<i64> = scrapes.iter().copied().flatten().collect();
+    let distinct = Vec::from_iter(distinct);
     let client = pool.get().await?;
     let statement = client.prepare_cached(SQL).await?;
-    let rows = client.query(&statement, &[&images, &scrapes, &model_set]).await?;
+    let rows = client.query(&statement, &[&images, &scrapes, &model_set, &distinct]).await?;
     rows.iter().map(remembered).collect::<Result<_, _>>().map_err(DbError::from)
 }
 
 fn remembered(row: &Row) -> Result<Remembered, tokio_postgres::Error> {
-    if row.try_get(0)? {
+    if row.try_get::<_, Option<bool>>(0)? == Some(true) {
         return Ok(Remembered::Superseded);
     }
     if row.try_get(1)? {

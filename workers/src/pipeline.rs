@@ -4,6 +4,8 @@
 //! awaits, and batching hides behind the await. The prefetch limits how many
 //! images are at it at once, and `pictures` how many of them have bytes in memory.
 
+#![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
+
 use std::sync::Arc;
 
 use tagfleet_shared::ids::{BytesHash, ImageId};
@@ -65,6 +67,12 @@ impl Pipeline {
         if let Some(known) = self.known.find(image).await? {
             return Ok(Outcome::Cached(known));
         }
+        // Boxed: nine jobs in ten are known, and need not be as large as this.
+        Box::pin(self.find_out(image)).await
+    }
+
+    /// What nobody knows has to be looked at.
+    async fn find_out(&self, image: &Wanted) -> Result<Outcome, Stop> {
         // Who waits for another's work on the same image finds it cached; who
         // finds the same bytes under another key has a match.
         let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
@@ -81,9 +89,9 @@ impl Pipeline {
                 let answer = self.models.infer(pixels).await?;
                 Ok(Known { answer, bytes: hash, width, height })
             };
-            self.known.same_bytes(hash, look).await
+            self.known.same_bytes(hash, Box::pin(look)).await
         };
-        let known = self.known.once(image.id, work).await?;
+        let known = self.known.once(image.id, Box::pin(work)).await?;
         Ok(end(known))
     }
 

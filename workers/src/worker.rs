@@ -1,5 +1,7 @@
 //! The loop of the worker: take, run, settle.
 
+#![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,7 +205,7 @@ impl Worker {
     async fn move_away(&self, received: Received, copy: Outgoing) {
         let mut backoff = Backoff::for_outage();
         let copy = [copy];
-        while let Err(error) = self.publisher.publish(&copy).await {
+        while let Err(error) = Box::pin(self.publisher.publish(&copy)).await {
             let error: BrokerError = error;
             self.holder.hold(&error, "broker", &mut backoff).await;
         }

@@ -17,7 +17,15 @@ async fn the_same_event_twice_is_one_scrape() {
     fleet.publish(&event).await;
     fleet.announced(&event.scrape_id).await;
     fleet.publish(&event).await;
-    fleet.queues_are_empty().await;
+    eventually("both repetitions are known as such", || async {
+        let mut repeated = 0.0;
+        for scheduler in &fleet.schedulers {
+            let text = get(scheduler.admin, "/metrics").await.1;
+            repeated += metric(&text, "tagfleet_scheduler_scrapes_total{event=\"repeated\"}");
+        }
+        (repeated == 2.0).then_some(())
+    })
+    .await;
 
     assert_eq!(fleet.count("SELECT count(*) FROM scrapes").await, 1);
     assert_eq!(fleet.rows(&event.scrape_id).await.len(), 5);
