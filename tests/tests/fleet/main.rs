@@ -10,5 +10,6 @@ mod hostile;
 mod kills;
 mod pika;
 mod precedence;
+mod tables;
 mod tag_command;
 mod tagging;

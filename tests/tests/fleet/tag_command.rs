@@ -82,3 +82,22 @@ fn an_address_that_is_not_public_is_refused_unless_it_is_allowed() {
     let output = tag().arg("http://127.0.0.1:9/a.jpg").output().unwrap();
     assert_eq!(lines(&output.stdout)[0]["reason"], "forbidden_address");
 }
+
+#[test]
+fn a_table_is_for_people() {
+    let dir = std::env::temp_dir().join(format!("tagfleet-table-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("a.jpg"), jpeg()).unwrap();
+    let output = tag().arg(&dir).args(["missing.jpg", "--format", "table"]).output().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+
+    let text = String::from_utf8_lossy(&output.stdout);
+    let columns = |name: &str| -> Vec<&str> {
+        text.lines().find(|line| line.contains(name)).unwrap().split_whitespace().skip(1).collect()
+    };
+    assert_eq!(columns("missing.jpg"), ["skipped", "(gone)"]);
+    let tagged = columns("a.jpg");
+    assert_eq!(tagged[0], "inferred");
+    assert!(tagged[1].starts_with("color=") && text.contains("image_type="), "{text}");
+    assert!(text.contains(" %)"), "with scores: {text}");
+}

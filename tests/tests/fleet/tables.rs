@@ -1,0 +1,65 @@
+//! What the fleet does to its tables, and what the tables do not let anybody do.
+
+use tagfleet_shared::events::ListedImage;
+use tagfleet_tests::{Fleet, eventually, listed, scrape};
+
+/// An image that ends without a download.
+fn unreadable(i: usize) -> ListedImage {
+    ListedImage { image_key: Some(format!("key-{i}")), ..listed("not a url") }
+}
+
+/// A plan that was made when the table was small must do for a large one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_reads_the_rows_that_it_writes_and_no_others() {
+    const IMAGES: usize = 5000;
+    const READ: &str = "SELECT coalesce(sum(idx_tup_read), 0)::int8 FROM pg_stat_user_indexes
+                         WHERE indexrelname LIKE 'scrape_images_%_pkey'";
+    let fleet = Fleet::start().await;
+    fleet.tag(&scrape("small", vec![unreadable(0)])).await;
+
+    let tagged = fleet.tag(&scrape("large", (1..=IMAGES).map(unreadable).collect())).await;
+
+    assert_eq!(tagged.outcomes["skipped"], IMAGES as u64);
+    // Statistics come a little later than the rows.
+    let read = eventually("the reads are counted", || async {
+        let read = fleet.count(READ).await;
+        (read >= IMAGES as i64).then_some(read)
+    })
+    .await;
+    assert!(read < 2 * IMAGES as i64, "{read} rows were read to write {IMAGES}");
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_fixes_is_append_only() {
+    let fleet = Fleet::start().await;
+    let fix = "INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES (gen_random_uuid(), 'color', 'red', 'ann')";
+    fleet.execute(fix).await;
+    fleet.execute("UPDATE fixes SET value = 'blue', fixed_by = 'bob'").await;
+    fleet.execute("DELETE FROM fixes").await;
+
+    let client = fleet.database.pool.get().await.unwrap();
+    let history = client
+        .query("SELECT action, from_value, to_value, fixed_by FROM fix_history ORDER BY id", &[])
+        .await
+        .unwrap();
+    let history: Vec<(String, Option<String>, Option<String>, String)> =
+        history.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        history,
+        [
+            ("set".into(), None, text("red"), "ann".into()),
+            ("set".into(), text("red"), text("blue"), "bob".into()),
+            ("withdrawn".into(), text("blue"), None, "bob".into()),
+        ]
+    );
+    for forbidden in
+        ["UPDATE fix_history SET fixed_by = 'eve'", "DELETE FROM fix_history", "TRUNCATE fix_history"]
+    {
+        let error = client.batch_execute(forbidden).await.unwrap_err();
+        assert_eq!(error.as_db_error().unwrap().message(), "fix_history is append-only", "{forbidden}");
+    }
+    drop(client);
+    fleet.end().await;
+}
