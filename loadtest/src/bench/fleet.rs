@@ -20,7 +20,7 @@ use super::servers::Servers;
 pub const LANE: Lane = Lane::Bulk;
 
 /// The longest that a scrape may take from one state to the next.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A scheduler, workers as they are asked for, and where they work.
 pub struct Fleet {
@@ -98,6 +98,19 @@ impl Fleet {
 
     /// Publishes a scrape as a pipeline would, of an advertiser that has no other.
     pub async fn publish(&mut self, images: Vec<ListedImage>) -> anyhow::Result<Scrape> {
+        self.publish_event(Some(images), None).await
+    }
+
+    /// Publishes a scrape whose inventory is to be had at `url`.
+    pub async fn publish_manifest(&mut self, url: String) -> anyhow::Result<Scrape> {
+        self.publish_event(None, Some(url)).await
+    }
+
+    async fn publish_event(
+        &mut self,
+        images: Option<Vec<ListedImage>>,
+        manifest_url: Option<String>,
+    ) -> anyhow::Result<Scrape> {
         self.scrapes += 1;
         let id = format!("bench-{}", self.scrapes);
         let event = ScrapeFinished {
@@ -105,8 +118,8 @@ impl Fleet {
             advertiser_id: AdvertiserId(id.clone()),
             finished_at: Timestamp::now(),
             lane: Some(LANE),
-            images: Some(images),
-            manifest_url: None,
+            images,
+            manifest_url,
         };
         let body = serde_json::to_vec(&event)?;
         let outgoing = Outgoing::event(self.broker.topology(), SCRAPE_FINISHED, id.clone(), body);
