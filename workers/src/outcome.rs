@@ -108,11 +108,16 @@ impl Outcome {
 
     /// A transient failure that did not pass, and is taken for lasting where
     /// the server itself has answered. Where none did, our own way to it may
-    /// be to blame, and the next scrape asks again.
+    /// be to blame, and where it was not even asked, others' pictures: the next
+    /// scrape asks again.
     pub fn given_up(transient: &Transient) -> Self {
         let reason = transient.reason();
         let ours = matches!(transient.cause, Cause::Dns(_) | Cause::Connection(_) | Cause::Tls(_));
-        Self::Skipped(if ours { Failure::passing(reason) } else { Failure::lasting(reason) })
+        Self::Skipped(if ours || !transient.asked {
+            Failure::passing(reason)
+        } else {
+            Failure::lasting(reason)
+        })
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Transient {
     /// How long the server asked to be left alone. It is the server's word and
     /// may be years: whoever waits sets the upper bound.
     pub retry_after: Option<Duration>,
+
+    /// Whether the host was asked for this very picture, and not only left
+    /// alone because of others.
+    pub asked: bool,
 }
 
 /// What went wrong in a [`Transient`] failure.
@@ -187,7 +191,7 @@ impl Undownloadable {
 
 impl From<Cause> for Transient {
     fn from(cause: Cause) -> Self {
-        Self { cause, retry_after: None }
+        Self { cause, retry_after: None, asked: true }
     }
 }
 

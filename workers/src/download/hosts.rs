@@ -113,7 +113,7 @@ impl Health {
         match &self.away {
             Some((until, cause)) if *until > now => {
                 let retry_after = Some(until.duration_since(now));
-                Err(Transient { cause: cause.clone(), retry_after })
+                Err(Transient { cause: cause.clone(), retry_after, asked: false })
             }
             _ => Ok(()),
         }
@@ -189,6 +189,7 @@ mod tests {
 
         let away = hosts.turn(&url()).await.err().unwrap();
         assert_eq!(away.cause, timeout().cause);
+        assert!(!away.asked);
         assert!(away.retry_after.unwrap() <= PAUSE);
     }
 
@@ -224,7 +225,11 @@ mod tests {
         let (mut health, now) = (Health::default(), Instant::now());
         let mut ask = |seconds| {
             let retry_after = Some(Duration::from_secs(seconds));
-            health.failed("cdn.example", &Transient { cause: Cause::Throttled(429), retry_after }, now);
+            health.failed(
+                "cdn.example",
+                &Transient { cause: Cause::Throttled(429), retry_after, asked: true },
+                now,
+            );
             health.here(now).unwrap_err().retry_after
         };
 

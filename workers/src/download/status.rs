@@ -43,7 +43,7 @@ fn later(cause: Cause, headers: &HeaderMap) -> DownloadError {
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| retry_after(value, Timestamp::now()));
-    Transient { cause, retry_after }.into()
+    Transient { cause, retry_after, asked: true }.into()
 }
 
 /// Reads `Retry-After`: seconds, or a date in any of HTTP's three formats. A

@@ -78,10 +78,14 @@ pub fn read(arguments: &[String]) -> (impl Stream<Item = Input> + Unpin + use<>,
     (Box::pin(given.chain(piped)), total)
 }
 
-/// Files below `dir`, hidden ones left out.
+/// Files below `dir`, hidden ones left out. A folder that cannot be read stands
+/// for itself, so that it has a line which says so.
 fn walk(dir: &Path, files: &mut Vec<String>) {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    for entry in entries {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        files.push(dir.to_string_lossy().into_owned());
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }

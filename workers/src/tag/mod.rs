@@ -118,8 +118,11 @@ async fn end(pipeline: &Pipeline, wanted: &Wanted) -> Outcome {
                 Some(&delay) => tokio::time::sleep(delay).await,
                 None => return Outcome::given_up(&transient),
             },
-            // There is no server of ours here that could be away.
-            Err(Unfinished::Outage(_)) => unreachable!("a pipeline without database has no outage"),
+            // The models are sick. The fleet would wait for better ones; a person has to see it.
+            Err(Unfinished::Outage(outage)) => {
+                tracing::error!("{outage}");
+                return Outcome::parked("inference");
+            }
         }
     }
 }

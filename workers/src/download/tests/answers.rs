@@ -139,7 +139,10 @@ async fn the_server_may_say_in_seconds_when_to_come_back() {
     let error = fetch(config(), &server.url("/")).await.unwrap_err();
 
     let retry_after = Some(Duration::from_secs(7));
-    assert_eq!(error, DownloadError::Transient(Transient { cause: Cause::Throttled(429), retry_after }));
+    assert_eq!(
+        error,
+        DownloadError::Transient(Transient { cause: Cause::Throttled(429), retry_after, asked: true })
+    );
 }
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn the_server_may_say_by_date_when_to_come_back() {
 
     let error = fetch(config(), &server.url("/")).await.unwrap_err();
 
-    let DownloadError::Transient(Transient { cause, retry_after: Some(wait) }) = error else {
+    let DownloadError::Transient(Transient { cause, retry_after: Some(wait), asked: true }) = error else {
         panic!("{error:?}");
     };
     assert_eq!(cause, Cause::ServerError(503));
