@@ -43,7 +43,7 @@ impl Refusal {
 
     /// It met a mistake in the scheduler. Its neighbours are unharmed.
     pub fn panic() -> Self {
-        Self { reason: "panic", problem: "the scheduler panicked; see its log".to_owned() }
+        Self { reason: "panicked", problem: "the scheduler panicked; see its log".to_owned() }
     }
 }
 

@@ -13,7 +13,7 @@ use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Lanes, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, tls};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -27,6 +27,7 @@ use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::model::{self, ManifestError, ModelSet, OnnxModel, Runtime};
 use crate::pipeline::Pipeline;
+use crate::places::Places;
 use crate::record::Recorder;
 use crate::worker::Worker;
 
@@ -200,7 +201,7 @@ pub fn build_pipeline(
 ) -> anyhow::Result<Pipeline> {
     let threads = if config.work.decode_threads == 0 { cores() } else { config.work.decode_threads };
     Ok(Pipeline {
-        pictures: Semaphore::new(config.work.pictures),
+        pictures: Places::new(config.work.pictures, config.lanes),
         known: KnownImages::new(&config.cache, lookup, metrics.clone()),
         downloader: Downloader::new(config.download.clone())?,
         decoder: DecodeThreads::start(threads, &set.input_sizes(), &config.decode, &metrics)?,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tagfleet_shared::admin::AdminConfig;
-use tagfleet_shared::broker::{BrokerConfig, LaneWeights};
+use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
 use tagfleet_shared::db::DatabaseConfig;
+use tagfleet_shared::lane::LaneWeights;
 
 use crate::decode::DecodeLimits;
 use crate::download::DownloadConfig;

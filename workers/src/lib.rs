@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod model;
 pub mod outcome;
 pub mod pipeline;
+pub mod places;
 pub mod record;
 pub mod source;
 pub mod tag;

@@ -10,6 +10,7 @@ use tagfleet_shared::outcome::OutcomeKind;
 use tagfleet_shared::tags::Answer;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
+use tracing::error;
 use uuid::Uuid;
 
 use crate::batch::Batcher;
@@ -133,7 +134,19 @@ async fn select_by_image(
     let client = pool.get().await?;
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&images, &scrapes, &model_set, &distinct]).await?;
-    rows.iter().map(remembered).collect::<Result<_, _>>().map_err(DbError::from)
+    let answer = |(row, image): (&Row, &Uuid)| {
+        remembered(row).unwrap_or_else(|error| {
+            unreadable(&error, image);
+            Remembered::Nothing
+        })
+    };
+    Ok(rows.iter().zip(&images).map(answer).collect())
+}
+
+/// A row that cannot be read is as good as none: an outage would hold its image
+/// for ever, and its batch mates with it.
+fn unreadable(error: &tokio_postgres::Error, key: &Uuid) {
+    error!(%error, key = %key, "a row of image_tags cannot be read, working without it");
 }
 
 fn remembered(row: &Row) -> Result<Remembered, tokio_postgres::Error> {
@@ -164,10 +177,14 @@ async fn select_by_bytes(
     let client = pool.get().await?;
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&hashes, &model_set]).await?;
-    let known: Result<HashMap<BytesHash, Known>, tokio_postgres::Error> =
-        rows.iter().map(|row| known(row, 0).map(|known| (known.bytes, known))).collect();
-    let known = known?;
-    Ok(questions.iter().map(|hash| known.get(hash).cloned()).collect())
+    let mut known_bytes = HashMap::new();
+    for row in &rows {
+        match known(row, 0) {
+            Ok(known) => drop(known_bytes.insert(known.bytes, known)),
+            Err(error) => unreadable(&error, &row.try_get(0)?),
+        }
+    }
+    Ok(questions.iter().map(|hash| known_bytes.get(hash).cloned()).collect())
 }
 
 /// Reads `bytes_hash, tags, scores, width, height` from column `first` on.

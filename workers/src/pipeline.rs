@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use tagfleet_shared::ids::{BytesHash, ImageId};
-use tokio::sync::Semaphore;
+use tagfleet_shared::lane::Lane;
 use url::Url;
 
 use crate::decoding::DecodeThreads;
@@ -19,6 +19,7 @@ use crate::known::KnownImages;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Known, Outcome, Stop, Unfinished};
+use crate::places::Places;
 use crate::source::Source;
 
 /// One image that somebody wants tagged.
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub id: ImageId,
     /// Where it is.
     pub source: Source,
+    /// The lane that it came by.
+    pub lane: Lane,
     /// The scrape that asks, so that its being superseded is noticed.
     pub scrape: ScrapeKey,
 }
@@ -36,8 +39,8 @@ pub struct Wanted {
 pub struct Pipeline {
     /// The two-tier cache.
     pub known: KnownImages,
-    /// A place for each picture that is in memory; never closed.
-    pub pictures: Semaphore,
+    /// A place for each picture that is in memory.
+    pub pictures: Places,
     /// The way to the pictures.
     pub downloader: Downloader,
     /// The threads that decode.
@@ -77,7 +80,7 @@ impl Pipeline {
         // finds the same bytes under another key has a match.
         let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
         let work = async {
-            let place = self.pictures.acquire().await;
+            let place = self.pictures.take(image.lane).await;
             let bytes = self.download(&image.source).await?;
             let hash = BytesHash::of(&bytes);
             end = Outcome::Matched;

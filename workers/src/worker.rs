@@ -93,18 +93,18 @@ impl Worker {
             Err(error) => return self.dead_letter(received, "malformed_job", &error.to_string()).await,
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
-        self.settle(received, &job, &in_flight).instrument(span).await;
+        self.settle(lane, received, &job, &in_flight).instrument(span).await;
     }
 
     /// Takes one job to its settlement.
-    async fn settle(&self, received: Received, job: &Arc<TagImage>, in_flight: &InFlight) {
+    async fn settle(&self, lane: Lane, received: Received, job: &Arc<TagImage>, in_flight: &InFlight) {
         if received.returns >= self.returns.give_up_after {
             let detail = format!("came back {} times: its workers died or were stopped", received.returns);
             return self.park(received, job, "killed_worker", &detail).await;
         }
         let suspected = received.returns >= self.returns.alone_after;
         let _alone = if suspected { Some(self.alone.lock().await) } else { None };
-        let finish = AssertUnwindSafe(self.finish(job, received.attempt, in_flight));
+        let finish = AssertUnwindSafe(self.finish(lane, job, received.attempt, in_flight));
         match finish.catch_unwind().await {
             Ok(Ending::Recorded) => received.ack(),
             Ok(Ending::Later(transient)) => self.retry(received, &transient).await,
@@ -118,8 +118,8 @@ impl Worker {
     }
 
     /// Brings one job to its outcome and into the database.
-    async fn finish(&self, job: &Arc<TagImage>, attempt: u32, in_flight: &InFlight) -> Ending {
-        let image = Wanted { id: job.image, source: source_of(&job.url), scrape: Some(job.scrape) };
+    async fn finish(&self, lane: Lane, job: &Arc<TagImage>, attempt: u32, in_flight: &InFlight) -> Ending {
+        let image = Wanted { id: job.image, source: source_of(&job.url), lane, scrape: Some(job.scrape) };
         let outcome = match self.until_known(&image).await {
             Ok(outcome) => outcome,
             Err(transient) if (attempt as usize) < self.retry_delays.len() => {

@@ -3,47 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::future::select_all;
-use serde::Deserialize;
-
 use super::Broker;
 use super::consumer::{Closing, Consumer, Received};
-use crate::lane::Lane;
-
-/// Shares of the lanes when all of them have jobs.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LaneWeights {
-    /// Of [`Lane::Express`].
-    pub express: u32,
-    /// Of [`Lane::Standard`].
-    pub standard: u32,
-    /// Of [`Lane::Bulk`].
-    pub bulk: u32,
-}
-
-impl LaneWeights {
-    /// The weight of one lane; 0 means that the worker does not consume it.
-    pub fn of(&self, lane: Lane) -> u32 {
-        match lane {
-            Lane::Express => self.express,
-            Lane::Standard => self.standard,
-            Lane::Bulk => self.bulk,
-        }
-    }
-}
+use crate::lane::{Lane, LaneWeights, Shares};
+use futures::future::select_all;
 
 /// The lanes of one worker, shared by weight.
 ///
 /// Work-conserving: a lane that has no jobs leaves its share to the others.
 pub struct Lanes {
     sources: Vec<Source<Consumer>>,
+    shares: Shares,
 }
 
 struct Source<C> {
     lane: Lane,
-    weight: i64,
-    credit: i64,
     head: Option<Received>,
     consumer: C,
 }
@@ -54,12 +28,10 @@ impl Lanes {
     pub fn consume(broker: &Broker, weights: LaneWeights, prefetch: u16) -> Self {
         let sources = Lane::ALL.into_iter().filter(|&lane| weights.of(lane) > 0).map(|lane| Source {
             lane,
-            weight: i64::from(weights.of(lane)),
-            credit: 0,
             head: None,
             consumer: broker.consume(broker.topology().lane_queue(lane), prefetch),
         });
-        Self { sources: sources.collect() }
+        Self { sources: sources.collect(), shares: Shares::new(weights) }
     }
 
     /// The next job. Cancel-safe: a job is taken out only when it is returned.
@@ -70,7 +42,7 @@ impl Lanes {
                     source.head = source.consumer.try_next();
                 }
             }
-            if let Some(next) = pick(&mut self.sources) {
+            if let Some(next) = pick(&mut self.sources, &mut self.shares) {
                 return Some(next);
             }
             let waiting = self.sources.iter_mut().map(|source| {
@@ -96,25 +68,12 @@ impl Lanes {
     }
 }
 
-/// Smooth weighted round robin over the lanes that have a job (the algorithm
-/// of nginx's upstream balancer: each gains its weight, the richest is taken
-/// and pays the sum).
-fn pick<C>(sources: &mut [Source<C>]) -> Option<(Lane, Received)> {
-    let mut total = 0;
-    let mut richest: Option<usize> = None;
-    for i in 0..sources.len() {
-        if sources[i].head.is_none() {
-            continue;
-        }
-        sources[i].credit += sources[i].weight;
-        total += sources[i].weight;
-        if richest.is_none_or(|best| sources[i].credit > sources[best].credit) {
-            richest = Some(i);
-        }
-    }
-    let source = &mut sources[richest?];
-    source.credit -= total;
-    Some((source.lane, source.head.take()?))
+/// The head of the lane whose turn it is, of those that have one.
+fn pick<C>(sources: &mut [Source<C>], shares: &mut Shares) -> Option<(Lane, Received)> {
+    let has_job = |lane| sources.iter().any(|source| source.lane == lane && source.head.is_some());
+    let lane = shares.next(has_job)?;
+    let source = sources.iter_mut().find(|source| source.lane == lane)?;
+    Some((lane, source.head.take()?))
 }
 
 /// The first lane that is not receiving, of those of [`Lanes::receiving`].
@@ -126,35 +85,17 @@ pub fn first_silent(lanes: &[(Lane, Arc<AtomicBool>)]) -> Option<Lane> {
 mod tests {
     use super::*;
 
-    fn taken(with_jobs: &[bool; 3], rounds: usize) -> [usize; 3] {
-        let mut sources: Vec<_> = Lane::ALL
-            .into_iter()
-            .zip([6, 3, 1])
-            .map(|(lane, weight)| Source { lane, weight, credit: 0, head: None, consumer: () })
-            .collect();
-        let mut counts = [0; 3];
-        for _ in 0..rounds {
-            for (source, has_jobs) in sources.iter_mut().zip(with_jobs) {
-                if *has_jobs && source.head.is_none() {
-                    source.head = Some(Received::of_nobody());
-                }
-            }
-            if let Some((lane, job)) = pick(&mut sources) {
-                counts[lane as usize] += 1;
-                drop(job);
-            }
-        }
-        counts
-    }
-
+    /// Each job comes out once, with the name of its lane.
     #[test]
-    fn busy_lanes_share_by_weight() {
-        assert_eq!(taken(&[true, true, true], 100), [60, 30, 10]);
-    }
+    fn a_job_is_taken_from_the_lane_whose_turn_it_is() {
+        let weights = LaneWeights { express: 6, standard: 3, bulk: 1 };
+        let source = |lane| Source { lane, head: None, consumer: () };
+        let (mut sources, mut shares) = (Lane::ALL.map(source), Shares::new(weights));
+        assert!(pick(&mut sources, &mut shares).is_none());
 
-    #[test]
-    fn a_lane_without_jobs_leaves_its_share_to_the_others() {
-        assert_eq!(taken(&[false, true, true], 100), [0, 75, 25]);
-        assert_eq!(taken(&[false, false, true], 100), [0, 0, 100]);
+        sources[2].head = Some(Received::of_nobody());
+        sources[1].head = Some(Received::of_nobody());
+        let order = [(); 3].map(|()| pick(&mut sources, &mut shares).map(|(lane, _)| lane));
+        assert_eq!(order, [Some(Lane::Standard), Some(Lane::Bulk), None]);
     }
 }

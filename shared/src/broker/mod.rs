@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 use tracing::info;
 
 pub use consumer::{Closing, Consumer, Received};
-pub use lanes::{LaneWeights, Lanes, first_silent};
+pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
 pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
 

@@ -149,3 +149,21 @@ async fn a_slow_picture_does_not_hold_up_a_full_prefetch_of_quick_ones() {
     fleet.announced(&event.scrape_id).await;
     fleet.end().await;
 }
+
+/// A row that cannot be read is as good as none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_the_cache_that_cannot_be_read_holds_up_nobody() {
+    let mut fleet = Fleet::start().await;
+    let images: Vec<_> = fleet.pictures(3).into_iter().map(listed).collect();
+    fleet.tag(&scrape("dealer", images.clone())).await;
+    fleet.workers.remove(0).stop().await;
+    fleet
+        .execute("UPDATE image_tags SET tags = '[1]' WHERE image_id = (SELECT min(image_id::text)::uuid FROM image_tags)")
+        .await;
+    fleet.start_worker().await;
+
+    let tagged = fleet.tag(&scrape("dealer", images)).await;
+
+    assert_eq!((tagged.outcomes["cached"], tagged.outcomes["inferred"]), (2, 1));
+    fleet.end().await;
+}

@@ -7,6 +7,7 @@ use futures::Stream;
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::lane::Lane;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -42,7 +43,7 @@ impl Input {
             _ => Source::File(PathBuf::from(&name)),
         };
         let id = ImageId::of(image_key, &name);
-        Self::Image { name, wanted: Wanted { id, source, scrape: None } }
+        Self::Image { name, wanted: Wanted { id, source, lane: Lane::Express, scrape: None } }
     }
 }
 
