@@ -18,7 +18,7 @@ CREATE TABLE scrapes (
     advertiser_id text NOT NULL,
     lane          text NOT NULL,
     state         text NOT NULL DEFAULT 'fanning_out'
-                  CHECK (state IN ('fanning_out', 'tagging', 'tagged')),
+                  CHECK (state IN ('fanning_out', 'tagging', 'tagged', 'refused')),
     day           date NOT NULL,
     finished_at   timestamptz NOT NULL,
     received_at   timestamptz NOT NULL DEFAULT now(),
@@ -33,9 +33,10 @@ CREATE TABLE scrapes (
     announced_at  timestamptz
 );
 COMMENT ON COLUMN scrapes.scrape_id IS 'What the scrape pipeline calls it; key is our own short name.';
+COMMENT ON COLUMN scrapes.state IS 'refused: nothing of its inventory could be read; its event can be sent again.';
 COMMENT ON COLUMN scrapes.listed IS 'Images recorded in scrape_images so far.';
 COMMENT ON COLUMN scrapes.published IS 'Of these, images whose job the broker has confirmed: where a fan-out resumes.';
-CREATE INDEX scrapes_unfinished ON scrapes (advertiser_id) WHERE state <> 'tagged';
+CREATE INDEX scrapes_unfinished ON scrapes (advertiser_id) WHERE state IN ('fanning_out', 'tagging');
 CREATE INDEX scrapes_unannounced ON scrapes (state, key) WHERE announced_at IS NULL;
 CREATE INDEX scrapes_of_advertiser ON scrapes (advertiser_id, finished_at DESC);
 
@@ -102,7 +103,7 @@ BEGIN
          WHERE i.inhparent = 'scrape_images'::regclass
            AND c.relname < 'scrape_images_' || to_char(first_kept, 'YYYYMMDD')
            -- A scrape that is not tagged yet still needs its rows.
-           AND NOT EXISTS (SELECT FROM scrapes s WHERE s.state <> 'tagged'
+           AND NOT EXISTS (SELECT FROM scrapes s WHERE s.state IN ('fanning_out', 'tagging')
                               AND c.relname = 'scrape_images_' || to_char(s.day, 'YYYYMMDD'))
     LOOP
         EXECUTE format('DROP TABLE %I', name);

@@ -155,7 +155,7 @@ impl Open {
         loop {
             let next = async {
                 let place = places.clone().acquire_owned().await.ok()?;
-                Some((self.events.next().await?, place))
+                Some((self.events.next().await, place))
             };
             let Some(Some((received, place))) = stop.run_until_cancelled(next).await else { break };
             let fan_out = fan_out.clone();

@@ -139,6 +139,7 @@ impl SchedulerConfig {
 
 impl Check for SchedulerConfig {
     fn check(&self, problems: &mut Vec<String>) {
+        self.log.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
         let at_once = usize::from(self.fan_out.scrapes_at_once);

@@ -135,8 +135,7 @@ impl FanOut {
 
     /// A scrape whose inventory cannot be read to its end is refused, but what
     /// is listed of it by then comes to its end like any other. Where nothing
-    /// is listed the scrape stays open, and its event can be sent once more
-    /// when the manifest is there.
+    /// is listed its event can be sent once more when the manifest is there.
     async fn list_and_finish(
         &self,
         lock: &mut ScrapeLock,
@@ -150,6 +149,7 @@ impl FanOut {
                 self.publish_listed(lock, scrape).await?;
                 self.finish(lock, scrape).await?;
             }
+            Err(Halt::Refused(_)) => store::refuse(lock.connection(), scrape).await?,
             Err(_) => {}
         }
         listed

@@ -235,6 +235,15 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+impl LogConfig {
+    /// See [`Check`].
+    pub fn check(&self, problems: &mut Vec<String>) {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.filter) {
+            problems.push(format!("log.filter: {error}"));
+        }
+    }
+}
+
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::info;
 
+/// What Postgres takes for a number of milliseconds ends after 24 days.
+const LONGEST_STATEMENT: Duration = Duration::from_secs(24 * 3600);
+
 /// How to reach the database.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +47,9 @@ impl DatabaseConfig {
         }
         if self.timeout.is_zero() {
             problems.push("database.timeout must be longer than nothing".into());
+        }
+        if self.statement_timeout > LONGEST_STATEMENT {
+            problems.push("database.statement_timeout must not be longer than a day".into());
         }
     }
 }
@@ -93,6 +99,31 @@ fn describe(error: &tokio_postgres::Error) -> String {
 ///
 /// If the URL cannot be read or the system's certificates cannot be loaded.
 pub fn pool(config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    // A planner that has seen an empty table must not keep its plan for a full one.
+    open(config, "SET plan_cache_mode = force_custom_plan")
+}
+
+/// Opens a pool for statements that do nothing but read and write rows by their
+/// keys, a batch at a time. Connects lazily, as [`pool`] does.
+///
+/// A planner whose statistics are from when a table was small would rather read
+/// all of it for each batch: seconds, when it has grown. So that way is closed,
+/// keys are cheap (they are in memory), and a plan is made once, not for each
+/// batch. Any other statement may become slow without bounds here.
+///
+/// # Errors
+///
+/// As [`pool`].
+pub fn pool_by_keys(config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    open(
+        config,
+        "SET plan_cache_mode = force_generic_plan; SET jit = off;
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+         SET enable_material = off; SET random_page_cost = 0.1; SET seq_page_cost = 0.1",
+    )
+}
+
+fn open(config: &DatabaseConfig, planner: &'static str) -> anyhow::Result<Pool> {
     let mut postgres: tokio_postgres::Config = config.url.expose_secret().parse().context("database.url")?;
     postgres.connect_timeout(config.timeout);
     // A server that vanished is noticed after half a minute.
@@ -130,14 +161,8 @@ pub fn pool(config: &DatabaseConfig) -> anyhow::Result<Pool> {
             Box::pin(async move {
                 // The keepalives are the server's: the locks of a machine that
                 // vanished are free within half a minute, not two hours.
-                // Every statement of ours asks for rows by their keys. A planner whose
-                // statistics are from when a table was small would rather read all
-                // of it: seconds, when it has grown. So that way is closed, keys are
-                // cheap (they are in memory), and a plan is made once, not for each batch.
                 let sql = format!(
-                    "SET statement_timeout = {statement_timeout}; SET plan_cache_mode = force_generic_plan;
-                     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-                     SET enable_material = off; SET random_page_cost = 0.1; SET seq_page_cost = 0.1; SET jit = off;
+                    "SET statement_timeout = {statement_timeout}; {planner};
                      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
                 );
                 client.batch_execute(&sql).await.map_err(deadpool_postgres::HookError::Backend)
@@ -177,7 +202,9 @@ pub async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
 ///
 /// If the database is away, or holds migrations that this binary does not know.
 pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
-    let mut client = pool.get().await.context("no database connection")?;
+    // Taken out of the pool: its statements have no limit from now on.
+    let client = pool.get().await.context("no database connection")?;
+    let mut client = deadpool_postgres::Object::take(client);
     client
         .batch_execute(
             "SET statement_timeout = 0; SELECT pg_advisory_lock(hashtextextended('tagfleet migrate', 0))",
@@ -185,11 +212,7 @@ pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
         .await?;
     let client: &mut tokio_postgres::Client = &mut client;
     let report = embedded::migrations::runner().set_abort_missing(true).run_async(client).await;
-    client
-        .batch_execute(
-            "SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0)); RESET statement_timeout",
-        )
-        .await?;
+    client.batch_execute("SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0))").await?;
     for applied in report.context("cannot migrate the database")?.applied_migrations() {
         info!(migration = %applied, "applied migration {applied}");
     }

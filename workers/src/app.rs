@@ -55,7 +55,7 @@ impl App {
         let metrics = Metrics::register(&registry)?;
         let (set, models) = load_models(&config, &metrics)?;
 
-        let pool = db::pool(&config.database)?;
+        let pool = db::pool_by_keys(&config.database)?;
         let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
         anyhow::ensure!(
             missing.is_empty(),

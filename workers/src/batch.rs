@@ -168,8 +168,8 @@ mod tests {
         let (sizes, seen) = sync::channel();
         let (open, gate) = sync::channel::<()>();
         let handler = move |questions: Vec<u32>| {
-            gate.recv().unwrap();
             sizes.send(questions.len()).unwrap();
+            gate.recv().unwrap();
             questions.iter().map(|q| q + 1).collect()
         };
         let batcher = Batcher::on_threads("test", [handler], 4).unwrap();
@@ -177,19 +177,33 @@ mod tests {
             let batcher = batcher.clone();
             async move { batcher.ask(0).await }
         });
-        // The thread has taken the first alone once its question is gone.
-        while batcher.requests.capacity() < batcher.requests.max_capacity() {
-            tokio::task::yield_now().await;
-        }
         tokio::task::yield_now().await;
+        // The first is at work, alone, once its size is told.
+        assert_eq!(seen.recv(), Ok(1));
+
         let rest = join_all((1..=6).map(|q| batcher.ask(q)));
-        let opener = async { (0..8).for_each(|_| open.send(()).unwrap()) };
+        let opener = async { (0..3).for_each(|_| open.send(()).unwrap()) };
         let (answers, ()) = tokio::join!(rest, opener);
+
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(answers, (2..=7).map(Ok).collect::<Vec<_>>());
-        let sizes: Vec<_> = seen.try_iter().collect();
-        assert_eq!(sizes.iter().sum::<usize>(), 7);
-        assert!(sizes.iter().all(|&size| size <= 4), "{sizes:?}");
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [4, 2]);
+    }
+
+    /// Whoever is ready to ask comes along with the first.
+    #[tokio::test]
+    async fn a_batch_of_a_task_is_whoever_is_ready() {
+        let (sizes, seen) = sync::channel();
+        let handler = move |questions: Vec<u32>| {
+            sizes.send(questions.len()).unwrap();
+            std::future::ready(questions)
+        };
+        let batcher = Batcher::on_tasks(1, handler, 4);
+
+        let answers = join_all((0..6).map(|q| batcher.ask(q))).await;
+
+        assert_eq!(answers, (0..6).map(Ok).collect::<Vec<_>>());
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [4, 2]);
     }
 
     #[tokio::test]

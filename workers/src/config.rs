@@ -102,11 +102,12 @@ impl WorkerConfig {
 
 impl Check for WorkerConfig {
     fn check(&self, problems: &mut Vec<String>) {
+        self.log.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
         check_tagging(self, problems);
         let LaneWeights { express, standard, bulk } = self.lanes;
-        if express + standard + bulk == 0 {
+        if [express, standard, bulk] == [0, 0, 0] {
             problems.push("lanes: all weights are 0, the worker would take no jobs".into());
         }
         let (give_up, limit) = (self.work.returns.give_up_after, self.broker.delivery_limit);
@@ -159,6 +160,9 @@ fn check_tagging(config: &WorkerConfig, problems: &mut Vec<String>) {
         problems.push(format!(
             "work.pictures ({pictures}) must be at least twice models.max_batch ({max_batch}), or the models wait for downloads"
         ));
+    }
+    if config.decode.max_memory_bytes == 0 {
+        problems.push("decode.max_memory_bytes must be at least 1".into());
     }
     if config.decode.max_pixels == 0 {
         problems.push("decode.max_pixels must be at least 1".into());

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub type BuildAlreadyHashed = BuildHasherDefault<AlreadyHashed>;
 
 /// Takes the first eight bytes of the key as they are: of a cryptographic hash
-/// they are as good as any other eight, and nobody can choose them.
+/// they are as good as any other eight, and cost as much to choose.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlreadyHashed(u64);
 

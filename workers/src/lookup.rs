@@ -163,16 +163,18 @@ fn remembered(row: &Row) -> Result<Remembered, tokio_postgres::Error> {
     })
 }
 
-/// Any one of the images that have the same bytes: they all have the same tags.
+/// Any one of the images that have the same bytes: they all have the same tags,
+/// and there may be a million of them.
 async fn select_by_bytes(
     pool: &Pool,
     model_set: i32,
     questions: &[BytesHash],
 ) -> Result<Vec<Option<Known>>, DbError> {
     const SQL: &str = "
-        SELECT DISTINCT ON (bytes_hash) bytes_hash, tags, scores, width, height
-          FROM image_tags
-         WHERE bytes_hash = ANY ($1::uuid[]) AND model_set = $2";
+        SELECT t.*
+          FROM unnest($1::uuid[]) AS q (bytes_hash)
+         CROSS JOIN LATERAL (SELECT bytes_hash, tags, scores, width, height FROM image_tags
+                              WHERE bytes_hash = q.bytes_hash AND model_set = $2 LIMIT 1) t";
     let hashes: Vec<Uuid> = questions.iter().map(|hash| hash.0).collect();
     let client = pool.get().await?;
     let statement = client.prepare_cached(SQL).await?;

@@ -180,7 +180,8 @@ impl Metrics {
         if received.returns > 0 {
             self.jobs_returned_total.inc();
         }
-        if let Some(waited) = received.waited {
+        // A job that comes back from a retry queue was not waiting for a worker.
+        if let Some(waited) = received.waited.filter(|_| received.attempt == 0) {
             self.job_wait_seconds.with_label_values(&[lane.as_str()]).observe(waited.as_secs_f64());
         }
         self.jobs_in_flight.inc();

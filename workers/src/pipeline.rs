@@ -8,18 +8,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use url::Url;
 
 use crate::decoding::DecodeThreads;
-use crate::download::Downloader;
+use crate::download::{Downloaded, Downloader, Room};
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Known, Outcome, Stop, Unfinished};
-use crate::places::Places;
+use crate::places::{Place, Places};
 use crate::source::Source;
 
 /// One image that somebody wants tagged.
@@ -80,14 +81,13 @@ impl Pipeline {
         // finds the same bytes under another key has a match.
         let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
         let work = async {
-            let place = self.pictures.take(image.lane).await;
-            let bytes = self.download(&image.source).await?;
+            let (bytes, held) = self.download(image).await?;
             let hash = BytesHash::of(&bytes);
             end = Outcome::Matched;
             let look = async {
                 end = Outcome::Inferred;
                 let pixels = self.decoder.decode(bytes).await?;
-                drop(place);
+                drop(held);
                 let (width, height) = (pixels.width(), pixels.height());
                 let answer = self.models.infer(pixels).await?;
                 Ok(Known { answer, bytes: hash, width, height })
@@ -98,11 +98,17 @@ impl Pipeline {
         Ok(end(known))
     }
 
-    async fn download(&self, source: &Source) -> Result<bytes::Bytes, Stop> {
+    /// The bytes, and what has to be held for as long as they are in memory.
+    ///
+    /// First the turn and then the place: the pictures of a slow host wait for
+    /// each other, and take no place from those of other hosts.
+    async fn download(&self, image: &Wanted) -> Result<(Bytes, (Place, Room)), Stop> {
+        let turn = image.source.turn(&self.downloader).await?;
+        let place = self.pictures.take(image.lane).await;
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let bytes = source.fetch(&self.downloader).await?;
+        let Downloaded { bytes, room } = image.source.fetch(&self.downloader, turn).await?;
         self.metrics.downloaded(bytes.len());
-        Ok(bytes)
+        Ok((bytes, (place, room)))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where a picture comes from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use url::Url;
 
-use crate::download::{DownloadError, Downloader, Undownloadable, is_text};
+use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, is_text};
 
 /// A place to get bytes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,26 +19,44 @@ pub enum Source {
 }
 
 impl Source {
-    /// Brings the bytes.
+    /// Waits until its host may be asked.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Downloader::turn`].
+    pub async fn turn(&self, downloader: &Downloader) -> Result<Option<Turn>, DownloadError> {
+        match self {
+            Self::Url(url) => downloader.turn(url).await.map(Some),
+            Self::File(_) | Self::Unreadable => Ok(None),
+        }
+    }
+
+    /// Brings the bytes, in a turn that [`Self::turn`] has given.
     ///
     /// # Errors
     ///
     /// Those of [`Downloader::fetch`]; a file that cannot be read is gone or denied.
-    pub async fn fetch(&self, downloader: &Downloader) -> Result<Bytes, DownloadError> {
-        match self {
-            Self::Url(url) => downloader.fetch(url).await,
-            Self::File(path) => read(path, downloader.max_bytes()).await.map_err(DownloadError::Final),
-            Self::Unreadable => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
+    pub async fn fetch(
+        &self,
+        downloader: &Downloader,
+        turn: Option<Turn>,
+    ) -> Result<Downloaded, DownloadError> {
+        match (self, turn) {
+            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn).await,
+            (Self::File(path), _) => {
+                let mut room = downloader.room().await;
+                let size = size(path, downloader.max_bytes()).await.map_err(DownloadError::Final)?;
+                room.fit(size).await;
+                let bytes = read(path).await.map_err(DownloadError::Final)?;
+                Ok(Downloaded { bytes, room })
+            }
+            _ => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
         }
     }
 }
 
 /// The size limit holds for files as well: a folder may hold anything.
-async fn read(path: &PathBuf, limit: usize) -> Result<Bytes, Undownloadable> {
-    let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Undownloadable::Gone(404),
-        _ => Undownloadable::Denied(403),
-    };
+async fn size(path: &Path, limit: usize) -> Result<usize, Undownloadable> {
     let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size > limit as u64 {
         return Err(Undownloadable::TooLarge { limit });
@@ -46,9 +64,20 @@ async fn read(path: &PathBuf, limit: usize) -> Result<Bytes, Undownloadable> {
     if size == 0 {
         return Err(Undownloadable::Empty);
     }
+    Ok(size as usize)
+}
+
+async fn read(path: &Path) -> Result<Bytes, Undownloadable> {
     let bytes = tokio::fs::read(path).await.map_err(unreadable)?;
     if is_text(&bytes[..bytes.len().min(512)]) {
         return Err(Undownloadable::NotAnImage);
     }
     Ok(bytes.into())
+}
+
+fn unreadable(error: std::io::Error) -> Undownloadable {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Undownloadable::Gone(404),
+        _ => Undownloadable::Denied(403),
+    }
 }

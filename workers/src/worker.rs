@@ -19,12 +19,16 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span};
 
 use crate::config::ReturnLimits;
-use crate::download::Transient;
+use crate::download::{Cause, Transient};
 use crate::hold::Holder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::record::{Ended, Recorder};
+
+/// How long a host that asks for patience may put off a picture without its
+/// counting as an attempt.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What is needed to bring jobs to their end.
 pub struct Worker {
@@ -63,7 +67,7 @@ impl Worker {
         loop {
             let next = async {
                 let place = places.clone().acquire_owned().await.ok()?;
-                Some((lanes.next().await?, place))
+                Some((lanes.next().await, place))
             };
             tokio::select! {
                 biased;
@@ -100,7 +104,7 @@ impl Worker {
     async fn settle(&self, lane: Lane, received: Received, job: &Arc<TagImage>, in_flight: &InFlight) {
         if received.returns >= self.returns.give_up_after {
             let detail = format!("came back {} times: its workers died or were stopped", received.returns);
-            return self.park(received, job, "killed_worker", &detail).await;
+            return self.park(received, job, in_flight, "killed_worker", &detail).await;
         }
         let suspected = received.returns >= self.returns.alone_after;
         let _alone = if suspected { Some(self.alone.lock().await) } else { None };
@@ -109,11 +113,13 @@ impl Worker {
             Ok(Ending::Recorded) => received.ack(),
             Ok(Ending::Later(transient)) => self.retry(received, &transient).await,
             Ok(Ending::Unrecordable(error)) => {
-                self.park(received, job, "unrecordable", &error.to_string()).await;
+                self.park(received, job, in_flight, "unrecordable", &error.to_string()).await;
             }
             // A delivery that is neither acknowledged nor given back keeps its
             // place in the prefetch window for ever.
-            Err(_) => self.park(received, job, "panicked", "the worker panicked on this job").await,
+            Err(_) => {
+                self.park(received, job, in_flight, "panicked", "the worker panicked on this job").await
+            }
         }
     }
 
@@ -171,6 +177,10 @@ impl Worker {
     /// Sends the job to the retry queue whose delay is long enough: longer with
     /// each attempt, and never shorter than the server asked for, if any is.
     async fn retry(&self, received: Received, transient: &Transient) {
+        // Who was sent away without being looked at has not had an attempt; but
+        // no host can keep its pictures waiting for ever by asking for patience.
+        let sent_away = !transient.asked && matches!(transient.cause, Cause::Throttled(_));
+        let attempt = received.attempt + u32::from(!sent_away || received.waited > Some(LONGEST_PATIENCE));
         let delays = &self.retry_delays;
         let asked = transient.retry_after.unwrap_or_default();
         let by_attempt = (received.attempt as usize).min(delays.len() - 1);
@@ -178,17 +188,25 @@ impl Worker {
         let index = index.map_or(delays.len() - 1, |i| by_attempt + i);
         self.metrics.job_retried(transient.reason());
         let topology = self.publisher.topology();
-        let copy = Outgoing::retry(topology, &received, delays[index], received.attempt + 1);
+        let copy = Outgoing::retry(topology, &received, delays[index], attempt);
         self.move_away(received, copy).await;
     }
 
     /// Ends a job that the fleet cannot work on: its image gets the defaults,
     /// with the reason, so that its scrape comes to an end; a person gets a copy.
-    async fn park(&self, received: Received, job: &Arc<TagImage>, reason: &'static str, detail: &str) {
+    async fn park(
+        &self,
+        received: Received,
+        job: &Arc<TagImage>,
+        in_flight: &InFlight,
+        reason: &'static str,
+        detail: &str,
+    ) {
         let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason) };
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }
+        self.metrics.job_ended(&ended.outcome, in_flight.took());
         self.dead_letter(received, reason, detail).await;
     }
 

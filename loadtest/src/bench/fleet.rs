@@ -199,7 +199,7 @@ impl Fleet {
         let mut consumer = self.broker.consume(self.broker.topology().lane_queue(LANE), 5000);
         for _ in 0..jobs {
             let received = tokio::time::timeout(PATIENCE, consumer.next()).await;
-            received.ok().flatten().context("fewer jobs in the lane than were published")?.ack();
+            received.context("fewer jobs in the lane than were published")?.ack();
         }
         consumer.close().finished().await;
         Ok(())

@@ -82,7 +82,7 @@ fn need(name: &str) -> anyhow::Result<String> {
 
 fn pool(url: &str, pool_size: usize) -> anyhow::Result<Pool> {
     let (timeout, statement_timeout) = (Duration::from_secs(10), PATIENCE);
-    db::pool(&DatabaseConfig { url: url.into(), pool_size, timeout, statement_timeout })
+    db::pool_by_keys(&DatabaseConfig { url: url.into(), pool_size, timeout, statement_timeout })
 }
 
 /// The fleet's processes declare the queues, by the same settings: their defaults.

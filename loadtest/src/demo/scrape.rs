@@ -120,7 +120,7 @@ impl Demo {
 
 async fn announced(announcements: &mut Consumer, scrape: &ScrapeId) -> anyhow::Result<ScrapeTagged> {
     loop {
-        let received = announcements.next().await.context("the broker's listener ended")?;
+        let received = announcements.next().await;
         let event: ScrapeTagged = serde_json::from_slice(&received.body)?;
         received.ack();
         if event.scrape_id == *scrape {

@@ -41,7 +41,8 @@ pub async fn accept(client: &mut Client, event: &ScrapeFinished, lane: Lane) -> 
     let transaction = client.transaction().await?;
     take_turns(&transaction, &event.advertiser_id).await?;
     let new = insert(&transaction, event, lane, day).await?;
-    let superseded = match new {
+    let reopened = reopen(&transaction, event, day).await?;
+    let superseded = match new.or(reopened) {
         Some(key) => {
             supersede_older(&transaction, key).await? + supersede_by_newer(&transaction, key).await?
         }
@@ -99,6 +100,20 @@ async fn insert(
     Ok(row.map(|row| row.get(0)))
 }
 
+/// A scrape that was refused is open again, as if it had never come before.
+async fn reopen(
+    transaction: &Transaction<'_>,
+    event: &ScrapeFinished,
+    day: Date,
+) -> Result<Option<i64>, DbError> {
+    const SQL: &str = "
+        UPDATE scrapes SET state = 'fanning_out', day = $3
+         WHERE scrape_id = $1 AND advertiser_id = $2 AND state = 'refused'
+     RETURNING key";
+    let row = transaction.query_opt(SQL, &[&event.scrape_id.0, &event.advertiser_id.0, &day]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// A scrape overtakes the unfinished ones of its advertiser that ended before
 /// it; of two that ended at the same time, the one that arrived first.
 async fn supersede_older(transaction: &Transaction<'_>, key: i64) -> Result<u64, DbError> {
@@ -107,7 +122,7 @@ async fn supersede_older(transaction: &Transaction<'_>, key: i64) -> Result<u64,
           FROM scrapes newer
          WHERE newer.key = $1
            AND older.advertiser_id = newer.advertiser_id
-           AND older.state <> 'tagged'
+           AND older.state IN ('fanning_out', 'tagging')
            AND older.superseded_by IS NULL
            AND (older.finished_at, older.key) < (newer.finished_at, newer.key)";
     Ok(transaction.execute(SQL, &[&key]).await?)

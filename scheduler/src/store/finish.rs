@@ -53,3 +53,15 @@ pub async fn finish(client: &Client, scrape: &Scrape) -> Result<(), DbError> {
     client.execute(&statement, &[&scrape.key, &scrape.listed, &scrape.published]).await?;
     Ok(())
 }
+
+/// Nothing of the scrape is listed, and nothing will be unless its event comes
+/// again: it keeps nobody waiting, neither a person nor the retention.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn refuse(client: &Client, scrape: &Scrape) -> Result<(), DbError> {
+    const SQL: &str = "UPDATE scrapes SET state = 'refused' WHERE key = $1 AND state = 'fanning_out'";
+    client.execute(SQL, &[&scrape.key]).await?;
+    Ok(())
+}

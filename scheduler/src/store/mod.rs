@@ -16,7 +16,7 @@ use tagfleet_shared::lane::Lane;
 use tokio_postgres::Row;
 
 pub use accept::{Accepted, accept};
-pub use finish::{finish, skip_open_images};
+pub use finish::{finish, refuse, skip_open_images};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
 pub use stalled::{claim_stalled, pending_fixes};

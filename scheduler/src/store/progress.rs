@@ -14,6 +14,10 @@ use super::Client;
 /// row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
 const FOLDED_ABOVE: i64 = 8;
 
+/// Scrapes that one look brings to their end: after an evening without a
+/// scheduler there are thousands, and no statement should be about all of them.
+const LOOKED_AT: i64 = 500;
+
 /// What a look at the scrapes in work has found, by key.
 #[derive(Debug, Default)]
 pub struct Tick {
@@ -23,7 +27,7 @@ pub struct Tick {
     pub crowded: Vec<i64>,
 }
 
-/// Looks at every scrape in work.
+/// Looks at the scrapes in work.
 ///
 /// It is done all the time, so it must be cheap: one index look-up for each
 /// scrape, and few rows, because [`fold`] keeps them few.
@@ -39,10 +43,10 @@ pub async fn look(client: &Client) -> Result<Tick, DbError> {
                                FROM scrape_progress WHERE scrape = s.key) p
          WHERE s.state = 'tagging' AND s.announced_at IS NULL
            AND (p.images >= s.listed OR p.rows > $1)
-         ORDER BY s.key";
+         ORDER BY s.key LIMIT $2";
     let statement = client.prepare_cached(SQL).await?;
     let mut tick = Tick::default();
-    for row in client.query(&statement, &[&FOLDED_ABOVE]).await? {
+    for row in client.query(&statement, &[&FOLDED_ABOVE, &LOOKED_AT]).await? {
         let of_its_kind = if row.get(1) { &mut tick.ended } else { &mut tick.crowded };
         of_its_kind.push(row.get(0));
     }

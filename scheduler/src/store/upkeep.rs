@@ -58,7 +58,7 @@ pub struct Standing {
 pub async fn standing(client: &Client) -> Result<Vec<Standing>, DbError> {
     const SQL: &str = "
         SELECT state, count(*), extract(epoch FROM now() - min(received_at))::float8
-          FROM scrapes WHERE state <> 'tagged' GROUP BY state";
+          FROM scrapes WHERE state IN ('fanning_out', 'tagging') GROUP BY state";
     let rows = client.query(SQL, &[]).await?;
     let standing = |row: &tokio_postgres::Row| Standing {
         state: row.get(0),

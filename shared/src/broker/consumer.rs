@@ -1,8 +1,8 @@
 //! Consuming that survives the broker, and messages that must be settled.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -44,8 +44,10 @@ pub struct Received {
     pub returns: u32,
     /// Attempts that it has behind it in the retry queues.
     pub attempt: u32,
-    /// How long ago it was published, of a job that comes from a scheduler.
+    /// How long ago it was first published, of a job.
     pub waited: Option<Duration>,
+    /// The same as a time, in milliseconds since 1970.
+    pub(super) published: Option<i64>,
     /// Its text headers.
     headers: BTreeMap<String, String>,
     tag: u64,
@@ -56,11 +58,6 @@ impl Received {
     /// A text header, such as `x-tagfleet-reason` of a dead letter.
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).cloned()
-    }
-
-    /// Whether the channel that it came over is gone.
-    fn is_stale(&self) -> bool {
-        self.settled.is_closed()
     }
 
     /// A message without a broker behind it.
@@ -75,6 +72,7 @@ impl Received {
             returns: 0,
             attempt: 0,
             waited: None,
+            published: None,
             headers,
             tag: 1,
             settled,
@@ -91,10 +89,29 @@ impl Received {
 
 /// A supervised consumer of one queue.
 pub struct Consumer {
-    received: mpsc::UnboundedReceiver<Received>,
+    inbox: Arc<Inbox>,
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// What has arrived and nobody has taken: as much as the prefetch at most,
+/// because it is emptied when the channel is lost. The broker delivers that again.
+#[derive(Default)]
+struct Inbox {
+    messages: Mutex<VecDeque<Received>>,
+    arrived: Notify,
+}
+
+impl Inbox {
+    fn messages(&self) -> MutexGuard<'_, VecDeque<Received>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, received: Received) {
+        self.messages().push_back(received);
+        self.arrived.notify_one();
+    }
 }
 
 /// The end of a consumer: waits for the last acknowledgements.
@@ -112,36 +129,33 @@ impl Closing {
 
 impl Consumer {
     pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16) -> Self {
-        let (deliveries, received) = mpsc::unbounded_channel();
+        let inbox = Arc::<Inbox>::default();
         let receiving = Arc::new(AtomicBool::new(false));
         let stop = CancellationToken::new();
         let supervisor = Supervisor {
             link,
             queue: queue.into(),
             prefetch,
-            deliveries,
+            inbox: inbox.clone(),
             receiving: receiving.clone(),
             stop: stop.clone(),
         };
-        Self { received, receiving, stop, task: tokio::spawn(supervisor.run()) }
+        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run()) }
     }
 
     /// The next message; waits through outages. Cancel-safe.
-    ///
-    /// What arrived over a channel that is lost by now is passed over: the
-    /// broker delivers it again.
-    pub async fn next(&mut self) -> Option<Received> {
+    pub async fn next(&mut self) -> Received {
         loop {
-            let received = self.received.recv().await?;
-            if !received.is_stale() {
-                return Some(received);
+            if let Some(received) = self.try_next() {
+                return received;
             }
+            self.inbox.arrived.notified().await;
         }
     }
 
     /// A message that has already arrived.
     pub fn try_next(&mut self) -> Option<Received> {
-        std::iter::from_fn(|| self.received.try_recv().ok()).find(|received| !received.is_stale())
+        self.inbox.messages().pop_front()
     }
 
     /// Whether the broker has this consumer, now.
@@ -160,7 +174,7 @@ struct Supervisor {
     link: Arc<Link>,
     queue: Arc<str>,
     prefetch: u16,
-    deliveries: mpsc::UnboundedSender<Received>,
+    inbox: Arc<Inbox>,
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
 }
@@ -205,8 +219,10 @@ impl Supervisor {
 
         let (settled, settlements) = mpsc::unbounded_channel();
         let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
-        if let Err(lost) = self.pass_on(&mut consumer, &settled).await {
-            // What came over this channel is stale from now on.
+        let passed_on = self.pass_on(&mut consumer, &settled).await;
+        // Back to the queue with what nobody has taken.
+        self.inbox.messages().clear();
+        if let Err(lost) = passed_on {
             settler.abort();
             return Err(lost);
         }
@@ -228,20 +244,20 @@ impl Supervisor {
         while let Some(next) = self.stop.run_until_cancelled(consumer.next()).await {
             // None: the queue was deleted, or the channel closed.
             let refused = || BrokerError::Refused(format!("the consumer of {}", self.queue));
-            let received = self.receive(next.ok_or_else(refused)??, settled);
-            // Nobody takes it when the consumer is closing: back to the queue.
-            let _ = self.deliveries.send(received);
+            self.inbox.put(self.receive(next.ok_or_else(refused)??, settled));
         }
         Ok(())
     }
 
     fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
+        let published = number(&delivery.properties, PUBLISHED);
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
             returns: count(&delivery.properties, "x-delivery-count"),
             attempt: count(&delivery.properties, ATTEMPT),
-            waited: waited(&delivery.properties),
+            waited: published.map(since),
+            published,
             headers: texts(&delivery.properties),
             tag: delivery.delivery_tag,
             body: delivery.data,
@@ -283,10 +299,9 @@ fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
 }
 
 /// A clock that is behind the publisher's sees no negative time.
-fn waited(properties: &BasicProperties) -> Option<Duration> {
-    let published = number(properties, PUBLISHED)?;
+fn since(published: i64) -> Duration {
     let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(published);
-    Some(Duration::from_millis(u64::try_from(waited).unwrap_or(0)))
+    Duration::from_millis(u64::try_from(waited).unwrap_or(0))
 }
 
 /// A header that counts; 0 where there is none.

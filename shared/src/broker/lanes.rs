@@ -35,7 +35,7 @@ impl Lanes {
     }
 
     /// The next job. Cancel-safe: a job is taken out only when it is returned.
-    pub async fn next(&mut self) -> Option<(Lane, Received)> {
+    pub async fn next(&mut self) -> (Lane, Received) {
         loop {
             for source in &mut self.sources {
                 if source.head.is_none() {
@@ -43,17 +43,14 @@ impl Lanes {
                 }
             }
             if let Some(next) = pick(&mut self.sources, &mut self.shares) {
-                return Some(next);
+                return next;
             }
             let waiting = self.sources.iter_mut().map(|source| {
                 Box::pin(async {
-                    source.head = source.consumer.next().await;
-                    source.head.is_some()
+                    source.head = Some(source.consumer.next().await);
                 })
             });
-            if !select_all(waiting).await.0 {
-                return None;
-            }
+            select_all(waiting).await;
         }
     }
 

@@ -56,6 +56,9 @@ impl Outgoing {
     pub fn retry(topology: &Topology, received: &Received, delay: Duration, attempt: u32) -> Self {
         let mut new = Self::new(topology.retry(delay), received.routing_key.clone(), received.body.clone());
         new.headers.insert(ATTEMPT.into(), AMQPValue::LongUInt(attempt));
+        if let Some(published) = received.published {
+            new.headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(published));
+        }
         new
     }
 

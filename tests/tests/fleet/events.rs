@@ -210,7 +210,7 @@ async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
     // Lost: taken and acknowledged by nobody of the fleet.
     let mut thief = fleet.broker.consume(fleet.broker.topology().lane_queue(Lane::Express), 10);
     for _ in 0..3 {
-        thief.next().await.unwrap().ack();
+        thief.next().await.ack();
     }
     thief.close().finished().await;
     let image = ImageId::of(None, &event.images.as_ref().unwrap()[0].url);

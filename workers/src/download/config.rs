@@ -30,6 +30,9 @@ pub struct DownloadConfig {
     /// Largest body that is kept. A body of exactly this size is.
     pub max_bytes: usize,
 
+    /// Memory of all bodies together, until they are decoded.
+    pub max_memory_bytes: usize,
+
     /// Redirects that are followed before the image is given up.
     pub max_redirects: usize,
 
@@ -83,6 +86,7 @@ mod tests {
         idle_timeout = "500ms"
         total_timeout = "1m"
         max_bytes = 1000
+        max_memory_bytes = 134217728
         max_redirects = 5
         per_host = 32
         user_agent = "tagfleet/{version}"
@@ -102,13 +106,13 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_an_error() {
-        let text = FULL.replace("max_bytes", "max_byte");
+        let text = FULL.replace("max_redirects", "max_redirect");
         assert!(toml::from_str::<DownloadConfig>(&text).is_err());
     }
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let text = FULL.replace("5s", "0s").replace("1000", "0").replace("32", "0");
+        let text = FULL.replace("5s", "0s").replace("= 1000", "= 0").replace("= 32", "= 0");
         let config: DownloadConfig = toml::from_str(&text).unwrap();
 
         assert_eq!(

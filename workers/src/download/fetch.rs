@@ -14,7 +14,8 @@ use url::{Host, Url};
 use super::address::AddressPolicy;
 use super::config::DownloadConfig;
 use super::error::{Cause, DownloadError, Limit, Undownloadable};
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Turn};
+use super::memory::{Memory, Room};
 use super::resolver::Resolver;
 use super::status::{self, Next};
 use super::{sniff, transport};
@@ -34,13 +35,23 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Downloads images, within limits, from public addresses only.
 ///
-/// Cheap to clone; clones share connections, resolved names and turns at hosts.
+/// Cheap to clone; clones share connections, resolved names, turns at hosts and memory.
 #[derive(Clone, Debug)]
 pub struct Downloader {
     client: Client,
     policy: Arc<AddressPolicy>,
     hosts: Hosts,
+    memory: Memory,
     config: Arc<DownloadConfig>,
+}
+
+/// A picture's bytes, and what they take of the memory for all of them.
+#[derive(Debug)]
+pub struct Downloaded {
+    /// The whole file.
+    pub bytes: Bytes,
+    /// Given back when it is dropped: keep it for as long as the bytes.
+    pub room: Room,
 }
 
 /// Why there can be no downloader.
@@ -87,8 +98,8 @@ impl Downloader {
             .http1_only()
             .http1_ignore_invalid_headers_in_responses(true)
             .build()?;
-        let hosts = Hosts::new(config.per_host);
-        Ok(Self { client, policy, hosts, config: Arc::new(config) })
+        let (hosts, memory) = (Hosts::new(config.per_host), Memory::new(config.max_memory_bytes));
+        Ok(Self { client, policy, hosts, memory, config: Arc::new(config) })
     }
 
     /// The largest body that is kept.
@@ -96,17 +107,31 @@ impl Downloader {
         self.config.max_bytes
     }
 
-    /// Downloads the image at `url`. Waits for a turn at its host first; that
-    /// wait is not part of any limit.
-    pub async fn fetch(&self, url: &Url) -> Result<Bytes, DownloadError> {
-        let turn = self.hosts.turn(url).await?;
-        let end = within(self.config.total_timeout, Limit::Total, self.follow(url.clone())).await;
+    /// Waits for a turn at the host of `url`; that wait is not part of any limit.
+    ///
+    /// # Errors
+    ///
+    /// If the host is to be left alone for now.
+    pub async fn turn(&self, url: &Url) -> Result<Turn, DownloadError> {
+        Ok(self.hosts.turn(url).await?)
+    }
+
+    /// Waits for room for a picture that comes from elsewhere.
+    pub async fn room(&self) -> Room {
+        self.memory.room().await
+    }
+
+    /// Downloads the image at `url`, whose host has given a turn.
+    pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
+        let mut room = self.room().await;
+        let following = self.follow(url.clone(), &mut room);
+        let end = within(self.config.total_timeout, Limit::Total, following).await;
         turn.ended(&end);
-        end
+        Ok(Downloaded { bytes: end?, room })
     }
 
     /// Asks for `url`, and for what it redirects to, until there is a body.
-    async fn follow(&self, mut url: Url) -> Result<Bytes, DownloadError> {
+    async fn follow(&self, mut url: Url, room: &mut Room) -> Result<Bytes, DownloadError> {
         let limit = self.config.max_redirects;
         let mut asked = HashSet::new();
         loop {
@@ -120,7 +145,7 @@ impl Downloader {
             }
             let response = self.ask(&url).await?;
             match status::judge(response.status(), response.headers())? {
-                Next::Body => return self.collect(response).await,
+                Next::Body => return self.collect(response, room).await,
                 Next::Redirect(location) => url = redirected(&url, location)?,
             }
         }
@@ -167,7 +192,7 @@ impl Downloader {
 
     /// Reads the body. The limit holds while it streams in: `Content-Length` is
     /// a claim by the server, not a fact.
-    async fn collect(&self, mut response: Response) -> Result<Bytes, DownloadError> {
+    async fn collect(&self, mut response: Response, room: &mut Room) -> Result<Bytes, DownloadError> {
         let limit = self.config.max_bytes;
         let claim = response.content_length().unwrap_or(0);
         if claim > limit as u64 {
@@ -179,6 +204,7 @@ impl Downloader {
             if body.len() + chunk.len() > limit {
                 return Err(Undownloadable::TooLarge { limit }.into());
             }
+            room.fit(body.len() + chunk.len()).await;
             body.extend_from_slice(&chunk);
             if !sniffed && body.len() >= sniff::ENOUGH {
                 refuse_text(&body)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 use url::Url;
 
 use super::error::{Cause, DownloadError, Transient};
@@ -128,24 +128,32 @@ impl Health {
         }
         self.failures += 1;
         let asked = match failure.cause {
-            Cause::Throttled(_) => failure.retry_after,
+            Cause::Throttled(_) | Cause::ServerError(_) => failure.retry_after,
             _ => None,
         };
         if asked.is_none() && self.failures < FAILURES {
             return;
         }
-        let pause = asked.unwrap_or(PAUSE).min(LONGEST_PAUSE);
-        if self.away.is_none() {
-            warn!(host = name, error = %failure.cause, "leaving {name} alone for {pause:?} at a time");
+        let until = now + asked.unwrap_or(PAUSE).min(LONGEST_PAUSE);
+        match &self.away {
+            // What it asked for holds, whatever else fails meanwhile.
+            Some((later, _)) if *later >= until => return,
+            Some(_) => {}
+            None if asked.is_some() => {
+                debug!(host = name, error = %failure.cause, "{name} asks for patience")
+            }
+            None => {
+                warn!(host = name, error = %failure.cause, "{name} fails again and again, leaving it alone")
+            }
         }
-        self.away = Some((now + pause, failure.cause.clone()));
+        self.away = Some((until, failure.cause.clone()));
     }
 
     fn answered(&mut self, name: &str, now: Instant) {
         self.failures = 0;
         // An answer to a question from before the pause does not end it.
         if self.away.take_if(|(until, _)| *until <= now).is_some() {
-            info!(host = name, "{name} answers again");
+            debug!(host = name, "{name} answers again");
         }
     }
 }
@@ -235,5 +243,6 @@ mod tests {
 
         assert_eq!(ask(7), Some(Duration::from_secs(7)));
         assert_eq!(ask(1_000_000), Some(LONGEST_PAUSE));
+        assert_eq!(ask(1), Some(LONGEST_PAUSE), "a later failure does not cut it short");
     }
 }

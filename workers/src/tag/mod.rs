@@ -31,6 +31,9 @@ use crate::pipeline::{Pipeline, Wanted};
 /// person is waiting.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
+/// The longest that a person waits because a server asked for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// What to tag, and how.
 #[derive(Debug, Args)]
 pub struct TagArgs {
@@ -115,7 +118,10 @@ async fn end(pipeline: &Pipeline, wanted: &Wanted) -> Outcome {
         match pipeline.run(wanted).await {
             Ok(outcome) => return outcome,
             Err(Unfinished::Later(transient)) => match delays.next() {
-                Some(&delay) => tokio::time::sleep(delay).await,
+                Some(&delay) => {
+                    let asked = transient.retry_after.unwrap_or_default().min(LONGEST_WAIT);
+                    tokio::time::sleep(delay.max(asked)).await;
+                }
                 None => return Outcome::given_up(&transient),
             },
             // The models are sick. The fleet would wait for better ones; a person has to see it.

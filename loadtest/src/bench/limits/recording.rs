@@ -42,7 +42,7 @@ pub async fn record(fleet: &Fleet, jobs: usize) -> anyhow::Result<()> {
 
 /// Waits for a job, and takes what is there with it.
 async fn gather(consumer: &mut Consumer) -> Vec<Received> {
-    let mut batch: Vec<_> = consumer.next().await.into_iter().collect();
+    let mut batch = vec![consumer.next().await];
     while batch.len() < BATCH
         && let Some(received) = consumer.try_next()
     {

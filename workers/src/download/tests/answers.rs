@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{Timestamp, ToSpan, fmt::rfc2822};
 
 use super::server::{Act, Server, chunk, chunked, ok, send, status};
-use super::{config, downloader, fetch, image, reason};
+use super::{config, downloader, fetch, get, image, reason};
 use crate::download::{Cause, DownloadError, Transient};
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn connections_are_used_again() {
     let downloader = downloader(config());
 
     for path in ["/1.jpg", "/2.jpg", "/3.jpg"] {
-        downloader.fetch(&server.url(path)).await.unwrap();
+        get(&downloader, &server.url(path)).await.unwrap();
     }
 
     assert_eq!(server.requests().len(), 3);
@@ -50,7 +50,7 @@ async fn connections_outlive_an_error_page() {
     let downloader = downloader(config());
 
     for path in ["/1.jpg", "/2.jpg", "/3.jpg"] {
-        assert_eq!(downloader.fetch(&server.url(path)).await.unwrap_err().reason(), "gone");
+        assert_eq!(get(&downloader, &server.url(path)).await.unwrap_err().reason(), "gone");
     }
 
     assert_eq!(server.connections(), 1);
@@ -196,7 +196,7 @@ async fn a_connection_that_closes_before_the_answer_is_replaced_once() {
     let downloader = downloader(config());
 
     for path in ["/a", "/b"] {
-        assert_eq!(downloader.fetch(&server.url(path)).await.unwrap(), image(100), "{path}");
+        assert_eq!(get(&downloader, &server.url(path)).await.unwrap(), image(100), "{path}");
     }
     assert_eq!(server.requests().len(), 3);
 

@@ -22,6 +22,7 @@ fn config() -> DownloadConfig {
         idle_timeout: patient,
         total_timeout: patient,
         max_bytes: 100_000,
+        max_memory_bytes: 10_000_000,
         max_redirects: 3,
         per_host: 8,
         user_agent: "tagfleet/{version}".into(),
@@ -36,7 +37,12 @@ fn downloader(config: DownloadConfig) -> Downloader {
 }
 
 async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError> {
-    downloader(config).fetch(url).await
+    get(&downloader(config), url).await
+}
+
+async fn get(downloader: &Downloader, url: &Url) -> Result<Bytes, DownloadError> {
+    let turn = downloader.turn(url).await?;
+    Ok(downloader.fetch(url, turn).await?.bytes)
 }
 
 /// The word for a download that must fail.
