@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,13 @@ def write(model: Tagger, attributes: list[Attribute], min_scores: dict[str, floa
     path = out / FILE
     names = [a.name for a in attributes]
     model = model.cpu().eval()
-    torch.onnx.export(
-        model, (torch.from_numpy(sample[:2]),), str(path), input_names=["images"], output_names=names,
-        dynamic_axes={key: {0: "N"} for key in ("images", *names)}, opset_version=17, dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # Of the exporter about itself; what it writes is checked below.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (torch.from_numpy(sample[:2]),), str(path), input_names=["images"], output_names=names,
+            dynamic_axes={key: {0: "N"} for key in ("images", *names)}, opset_version=17, dynamo=False,
+        )
     # Without what PyTorch's exporter leaves to be computed anew for each picture.
     lean = folded(path)
     ours = [opset for opset in lean.opset_import if opset.domain == ""]
