@@ -154,7 +154,8 @@ def main() -> None:
         known = labels >= 0
         model.temperatures[i] = metrics.temperature(part[known], labels[known], course.real.source[known])
         chosen[a.name] = metrics.thresholds(metrics.softmax(part[known], float(model.temperatures[i])), labels[known])
-    sample = export.resized(course.real.pixels[:16], plan.size)
+    # Evenly from all sources.
+    sample = export.resized(course.real.pixels[:: max(1, len(course.real) // 64)][:64], plan.size)
     # An attribute with a default always has an answer; of the others a doubtful one is null.
     min_scores = {a.name: chosen[a.name][0] for a in course.attributes if a.default is None}
     facts = export.write(model, course.attributes, min_scores, args.out, args.name, plan.size, sample)
