@@ -25,8 +25,9 @@ def standing(pixels: np.ndarray) -> tuple[float, float, float, float] | None:
     return columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
 
 
-def vary(pixels: np.ndarray, box: tuple[float, float, float, float] | None, photo: bool, size: int,
-         rng: np.random.Generator) -> np.ndarray:
+def vary(
+    pixels: np.ndarray, box: tuple[float, float, float, float] | None, photo: bool, size: int, rng: np.random.Generator
+) -> np.ndarray:
     """Varies one picture [side, side, 3] and makes it [size, size, 3].
 
     `box` is that of a thing on white (`standing`), which is framed anew, tightly or in much white.
@@ -38,7 +39,9 @@ def vary(pixels: np.ndarray, box: tuple[float, float, float, float] | None, phot
     else:
         image = cut(image, size, rng, 0.35 if photo else 0.7)
     if photo and rng.random() < 0.04:
-        image = image.transpose(rng.choice([Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]))
+        image = image.transpose(
+            rng.choice([Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
+        )
     elif photo and not box and rng.random() < 0.12:
         image = tilt(image, size, rng)
     if box and photo and rng.random() < 0.25:
@@ -64,7 +67,9 @@ def cut(image: Image.Image, size: int, rng: np.random.Generator, least: float) -
     return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + wide, top + high))
 
 
-def reframe(image: Image.Image, box: tuple[float, float, float, float], size: int, rng: np.random.Generator) -> Image.Image:
+def reframe(
+    image: Image.Image, box: tuple[float, float, float, float], size: int, rng: np.random.Generator
+) -> Image.Image:
     """From a thing cut at its edges to a small one in the middle of much white."""
     side = image.width
     left, top, right, bottom = (side * share for share in box)
@@ -76,8 +81,15 @@ def reframe(image: Image.Image, box: tuple[float, float, float, float], size: in
     y = (top + bottom - high) / 2 + rng.uniform(-0.5, 0.5) * abs(high - (bottom - top))
     # The part of the wanted frame that is picture; the rest stays white.
     seen = (max(0, x), max(0, y), min(side, x + wide), min(side, y + high))
-    place = [int(round(v)) for v in ((seen[0] - x) / wide * size, (seen[1] - y) / high * size,
-                                     (seen[2] - x) / wide * size, (seen[3] - y) / high * size)]
+    place = [
+        int(round(v))
+        for v in (
+            (seen[0] - x) / wide * size,
+            (seen[1] - y) / high * size,
+            (seen[2] - x) / wide * size,
+            (seen[3] - y) / high * size,
+        )
+    ]
     part = image.resize((max(1, place[2] - place[0]), max(1, place[3] - place[1])), Image.Resampling.BILINEAR, box=seen)
     canvas = Image.new("RGB", (size, size), "white")
     canvas.paste(part, (place[0], place[1]))
@@ -94,7 +106,9 @@ def tilt(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image
 def studio(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
     """White becomes a light ground with a floor, as in a hall for photographs or a configurator."""
     wall, floor = rng.uniform(0.78, 1, 2)
-    ramp = np.interp(np.arange(size), [0, size * rng.uniform(0.4, 0.75), size], [wall, wall * rng.uniform(0.96, 1.02), floor])
+    ramp = np.interp(
+        np.arange(size), [0, size * rng.uniform(0.4, 0.75), size], [wall, wall * rng.uniform(0.96, 1.02), floor]
+    )
     tint = 1 + rng.uniform(-0.02, 0.02, 3)
     shade = np.minimum(1, ramp[:, None, None] * tint)
     return Image.fromarray((np.asarray(image) * shade).astype(np.uint8))

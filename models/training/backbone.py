@@ -104,7 +104,9 @@ class TorchTrunk(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.inner = torch.export.load(path).module() if path.suffix == ".pt2" else torch.jit.load(path, map_location="cpu")
+        self.inner = (
+            torch.export.load(path).module() if path.suffix == ".pt2" else torch.jit.load(path, map_location="cpu")
+        )
         with torch.no_grad():
             found = self.inner(torch.zeros(2, 3, 224, 224))
         if found.dim() != 4:

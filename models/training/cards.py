@@ -32,7 +32,9 @@ def card(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def ground(rng: np.random.Generator) -> tuple[Image.Image, tuple]:
     """A plain or graded ground, most often light, and an ink that is seen on it."""
-    level = rng.choice([255, rng.integers(225, 256), rng.integers(90, 225), rng.integers(0, 90)], p=[0.35, 0.25, 0.25, 0.15])
+    level = rng.choice(
+        [255, rng.integers(225, 256), rng.integers(90, 225), rng.integers(0, 90)], p=[0.35, 0.25, 0.25, 0.15]
+    )
     tint = rng.integers(-40, 41, 3) if rng.random() < 0.3 and level < 255 else np.zeros(3, int)
     first = np.clip(level + tint, 0, 255)
     second = np.clip(first + rng.integers(-50, 51), 0, 255) if rng.random() < 0.3 else first
@@ -40,14 +42,20 @@ def ground(rng: np.random.Generator) -> tuple[Image.Image, tuple]:
     pixels = np.broadcast_to(first * (1 - ramp) + second * ramp, (SIDE, SIDE, 3)).astype(np.uint8)
     dark = int(level) > 128
     strength = rng.uniform(0.15, 1)
-    ink = np.clip(level + (-1 if dark else 1) * strength * 255, 0, 255) + (rng.integers(-60, 61, 3) if rng.random() < 0.4 else 0)
+    ink = np.clip(level + (-1 if dark else 1) * strength * 255, 0, 255) + (
+        rng.integers(-60, 61, 3) if rng.random() < 0.4 else 0
+    )
     return Image.fromarray(np.ascontiguousarray(pixels)), tuple(int(v) for v in np.clip(ink, 0, 255) * np.ones(3))
 
 
 def sign(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ink: tuple) -> None:
     """A camera, a car from the side, or a frame with a mountain; often crossed out."""
     r = rng.uniform(0.1, 0.24) * SIDE
-    x, y, thick = SIDE * rng.uniform(0.45, 0.55), SIDE * rng.uniform(0.35, 0.5), max(3, int(r * rng.uniform(0.06, 0.16)))
+    x, y, thick = (
+        SIDE * rng.uniform(0.45, 0.55),
+        SIDE * rng.uniform(0.35, 0.5),
+        max(3, int(r * rng.uniform(0.06, 0.16))),
+    )
     full = rng.random() < 0.5
     look = {"fill": ink} if full else {"outline": ink, "width": thick}
     kind = rng.integers(3)
@@ -57,7 +65,16 @@ def sign(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ink: tuple) -> Non
         lens = draw.im.getpixel((2, 2)) if full else ink
         draw.ellipse((x - r * 0.4, y - r * 0.35, x + r * 0.4, y + r * 0.45), outline=lens, width=thick)
     elif kind == 1:
-        shape = [(-1.3, 0.4), (-1.3, 0.05), (-0.85, -0.05), (-0.45, -0.45), (0.35, -0.45), (0.8, -0.05), (1.3, 0.1), (1.3, 0.4)]
+        shape = [
+            (-1.3, 0.4),
+            (-1.3, 0.05),
+            (-0.85, -0.05),
+            (-0.45, -0.45),
+            (0.35, -0.45),
+            (0.8, -0.05),
+            (1.3, 0.1),
+            (1.3, 0.4),
+        ]
         points = [(x + px * r, y + py * r) for px, py in shape]
         draw.polygon(points, **look)
         for wheel in (-0.75, 0.75):
@@ -65,8 +82,16 @@ def sign(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ink: tuple) -> Non
             draw.ellipse(box, fill=ink, outline=draw.im.getpixel((2, 2)), width=thick)
     else:
         draw.rectangle((x - r, y - r * 0.75, x + r, y + r * 0.75), outline=ink, width=thick)
-        draw.polygon([(x - r * 0.8, y + r * 0.55), (x - r * 0.2, y - r * 0.2), (x + r * 0.2, y + r * 0.25),
-                      (x + r * 0.45, y), (x + r * 0.8, y + r * 0.55)], fill=ink)
+        draw.polygon(
+            [
+                (x - r * 0.8, y + r * 0.55),
+                (x - r * 0.2, y - r * 0.2),
+                (x + r * 0.2, y + r * 0.25),
+                (x + r * 0.45, y),
+                (x + r * 0.8, y + r * 0.55),
+            ],
+            fill=ink,
+        )
         draw.ellipse((x + r * 0.25, y - r * 0.55, x + r * 0.6, y - r * 0.2), fill=ink)
     if rng.random() < 0.45:
         red = ink if rng.random() < 0.5 else (200, 40, 40)
@@ -78,8 +103,16 @@ def sign(draw: ImageDraw.ImageDraw, rng: np.random.Generator, ink: tuple) -> Non
 def hidden(vehicle: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
     """The shadow of a vehicle that stands free, with "coming soon": it shows that there is no photograph."""
     picture, ink = ground(rng)
-    small = Image.fromarray(vehicle).convert("L").resize((int(SIDE * rng.uniform(0.6, 0.95)), int(SIDE * rng.uniform(0.35, 0.6))))
-    mask = small.filter(ImageFilter.GaussianBlur(4)).point(lambda v: 255 if v < 238 else 0).filter(ImageFilter.GaussianBlur(1))
+    small = (
+        Image.fromarray(vehicle)
+        .convert("L")
+        .resize((int(SIDE * rng.uniform(0.6, 0.95)), int(SIDE * rng.uniform(0.35, 0.6))))
+    )
+    mask = (
+        small.filter(ImageFilter.GaussianBlur(4))
+        .point(lambda v: 255 if v < 238 else 0)
+        .filter(ImageFilter.GaussianBlur(1))
+    )
     place = ((SIDE - small.width) // 2, int(SIDE * rng.uniform(0.1, 0.35)))
     picture.paste(Image.new("RGB", small.size, ink), place, mask)
     line(ImageDraw.Draw(picture), rng, rng.choice(COMING), band(rng, 0.75, 0.92), ink)

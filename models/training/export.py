@@ -32,8 +32,15 @@ input = {{ name = "images", height = {size}, width = {size} }}
 """
 
 
-def write(model: Tagger, attributes: list[Attribute], min_scores: dict[str, float], out: Path, name: str, size: int,
-          sample: np.ndarray) -> dict[str, object]:
+def write(
+    model: Tagger,
+    attributes: list[Attribute],
+    min_scores: dict[str, float],
+    out: Path,
+    name: str,
+    size: int,
+    sample: np.ndarray,
+) -> dict[str, object]:
     """Exports `model` to `out` and checks the file against it on `sample` [N, size, size, 3].
 
     Returns what the card says of the file.
@@ -46,8 +53,14 @@ def write(model: Tagger, attributes: list[Attribute], min_scores: dict[str, floa
         # Of the exporter about itself; what it writes is checked below.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (torch.from_numpy(sample[:2]),), str(path), input_names=["images"], output_names=names,
-            dynamic_axes={key: {0: "N"} for key in ("images", *names)}, opset_version=17, dynamo=False,
+            model,
+            (torch.from_numpy(sample[:2]),),
+            str(path),
+            input_names=["images"],
+            output_names=names,
+            dynamic_axes={key: {0: "N"} for key in ("images", *names)},
+            opset_version=17,
+            dynamo=False,
         )
     # Without what PyTorch's exporter leaves to be computed anew for each picture.
     lean = folded(path)
@@ -67,12 +80,20 @@ def write(model: Tagger, attributes: list[Attribute], min_scores: dict[str, floa
 
 def section(attribute: Attribute, min_score: float | None) -> str:
     """The part of the manifest that describes one attribute."""
-    lines = ["", "[[stages.attributes]]", f'name = "{attribute.name}"', f'output = "{attribute.name}"',
-             f"classes = {quoted(attribute.classes)}"]
+    lines = [
+        "",
+        "[[stages.attributes]]",
+        f'name = "{attribute.name}"',
+        f'output = "{attribute.name}"',
+        f"classes = {quoted(attribute.classes)}",
+    ]
     if attribute.default:
         lines.append(f'default = "{attribute.default}"')
     if min_score is not None:
-        lines += ["# Below this the answer is null: chosen on left-out sources, see card.md.", f"min_score = {min_score:.2f}"]
+        lines += [
+            "# Below this the answer is null: chosen on left-out sources, see card.md.",
+            f"min_score = {min_score:.2f}",
+        ]
     if attribute.applies_when:
         conditions = ", ".join(f"{name} = {quoted(values)}" for name, values in attribute.applies_when.items())
         lines.append(f"applies_when = {{ {conditions} }}")

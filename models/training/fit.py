@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from tqdm import tqdm
 
 from augment import standing, vary
 from labels import Attribute
 from network import Tagger
 from pictures import NOTHING, UNKNOWN, Pictures
-from PIL import Image
 
 BATCH = 64
 KEEP = 0.98
@@ -42,7 +42,11 @@ class Lesson:
         self.weights = [torch.tensor(importance(pictures, a)) for a in attributes]
         types = pictures.taught.get("image_type")
         placeholder = next((a.classes.index("Placeholder") for a in attributes if a.name == "image_type"), None)
-        self.often = np.clip(np.maximum.reduce([pictures.weight[a.name] * (pictures.taught[a.name] != UNKNOWN) for a in attributes]), 0, 1)
+        self.often = np.clip(
+            np.maximum.reduce([pictures.weight[a.name] * (pictures.taught[a.name] != UNKNOWN) for a in attributes]),
+            0,
+            1,
+        )
         self.photo = np.ones(len(pictures), bool) if types is None else types != placeholder
 
     def batch(self, chosen: np.ndarray, size: int, rng: np.random.Generator) -> torch.Tensor:
@@ -107,10 +111,13 @@ def fit(model: Tagger, lesson: Lesson, plan: Configuration, seed: int, note: str
     rng = np.random.default_rng(seed)
     device = next(model.parameters()).device
     heads = [p for name, p in model.named_parameters() if not name.startswith("trunk.")]
-    optimizer = torch.optim.AdamW([
-        {"params": list(model.trunk.parameters()), "lr": plan.rate},
-        {"params": heads, "lr": 3 * plan.rate},
-    ], weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(model.trunk.parameters()), "lr": plan.rate},
+            {"params": heads, "lr": 3 * plan.rate},
+        ],
+        weight_decay=1e-3,
+    )
     # Dealt out beforehand, so that the rate falls to its end exactly at the end.
     dealt = list(steps(lesson, plan, rng))
     first, total = sum(phase == 0 for phase, _, _ in dealt), len(dealt)

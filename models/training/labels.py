@@ -111,13 +111,21 @@ def read_csv(file: Path, names: list[str], assume: list[str]) -> tuple[list[Row]
 def read_folders(data: Path, names: list[str]) -> tuple[list[Row], list[Attribute]]:
     """`data`/CLASS/PICTURE, or `data`/CLASS/SOURCE/PICTURE; the classes are those of one attribute."""
     if len(names) != 1:
-        raise BadData([f"{data}: no labels.csv; folders are classes of one attribute, which --attributes names, not {', '.join(names)}"])
+        raise BadData(
+            [
+                f"{data}: no labels.csv; folders are classes of one attribute, which --attributes names, "
+                f"not {', '.join(names)}"
+            ]
+        )
     folders = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
     if not folders:
         raise BadData([f"{data}: neither labels.csv nor a folder for each class"])
     attribute = attribute_of(names[0], {folder.name for folder in folders})
-    problems = [f"folder {folder.name}: unknown class of {names[0]}" for folder in folders
-                if folder.name not in attribute.classes]
+    problems = [
+        f"folder {folder.name}: unknown class of {names[0]}"
+        for folder in folders
+        if folder.name not in attribute.classes
+    ]
     rows = []
     for folder in folders:
         pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)

@@ -35,14 +35,21 @@ def logo(picture: Image.Image, rng: np.random.Generator) -> None:
         if rng.random() < 0.2:
             around(draw, rng, x, y, wide * 0.85, r * 0.85)
         if rng.random() < 0.35:
-            write(draw, rng, maker(rng)[:rng.integers(1, 7)], (int(x - wide * 0.7), int(y - r * 0.4), int(x + wide * 0.7), int(y + r * 0.4)),
-                  tuple(int(v) for v in rng.integers(0, 256, 3)))
+            write(
+                draw,
+                rng,
+                maker(rng)[: rng.integers(1, 7)],
+                (int(x - wide * 0.7), int(y - r * 0.4), int(x + wide * 0.7), int(y + r * 0.4)),
+                tuple(int(v) for v in rng.integers(0, 256, 3)),
+            )
     if name or alone:
         ink = (20, 20, 20) if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 200, 3))
         line(draw, rng, maker(rng), band(rng, 0.4, 0.6) if alone else band(rng, 0.76, 0.92), ink)
 
 
-def shape(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, w: float, h: float, hollow: bool) -> None:
+def shape(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, w: float, h: float, hollow: bool
+) -> None:
     """A circle, a shield, a star, wings, bars or a beast: something closed."""
     kind = rng.integers(6)
     if kind <= 1:
@@ -57,8 +64,13 @@ def shape(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: floa
         turns = [(k / n * np.pi, 1 if k % 2 else inner) for k in range(2 * n)]
         points = [(np.sin(a) * s, -np.cos(a) * s) for a, s in turns]
     elif kind == 4:
-        half = [(0, -rng.uniform(0.1, 0.5)), (rng.uniform(1, 1.8), -rng.uniform(0.2, 0.9)), (rng.uniform(0.7, 1.5), rng.uniform(0, 0.3)),
-                (rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.6)), (0, rng.uniform(0.2, 0.9))]
+        half = [
+            (0, -rng.uniform(0.1, 0.5)),
+            (rng.uniform(1, 1.8), -rng.uniform(0.2, 0.9)),
+            (rng.uniform(0.7, 1.5), rng.uniform(0, 0.3)),
+            (rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.6)),
+            (0, rng.uniform(0.2, 0.9)),
+        ]
         points = half + [(-a, b) for a, b in reversed(half)]
     else:
         n = int(rng.integers(8, 20))
@@ -79,7 +91,11 @@ def around(draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: flo
 def bevel(paint: Image.Image, mask: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Light on the upper edges and shadow on the lower: most badges were cast in metal."""
     height = np.asarray(mask.filter(ImageFilter.GaussianBlur(rng.uniform(3, 10)))).astype(np.float32)
-    slope = np.roll(height, -4, 0) - np.roll(height, 4, 0) + rng.uniform(-1, 1) * (np.roll(height, -4, 1) - np.roll(height, 4, 1))
+    slope = (
+        np.roll(height, -4, 0)
+        - np.roll(height, 4, 0)
+        + rng.uniform(-1, 1) * (np.roll(height, -4, 1) - np.roll(height, 4, 1))
+    )
     lit = np.asarray(paint).astype(np.float32) + slope[..., None] * rng.uniform(0.6, 2)
     return Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))
 
@@ -87,7 +103,7 @@ def bevel(paint: Image.Image, mask: Image.Image, rng: np.random.Generator) -> Im
 def metal(rng: np.random.Generator) -> Image.Image:
     """Light and dark bands, as on chrome."""
     stops = rng.integers(60, 256, rng.integers(3, 7))
-    y, x = np.mgrid[0:1:SIDE * 1j, 0:1:SIDE * 1j]
+    y, x = np.mgrid[0 : 1 : SIDE * 1j, 0 : 1 : SIDE * 1j]
     way = np.clip(y + rng.uniform(-0.6, 0.6) * (x - 0.5), 0, 1)
     ramp = np.interp(way, np.linspace(0, 1, len(stops)), stops)
     tint = np.ones(3) if rng.random() < 0.65 else rng.choice([[1, 0.85, 0.5], [0.9, 0.7, 0.5], rng.uniform(0.3, 1, 3)])

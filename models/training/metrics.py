@@ -49,7 +49,9 @@ def near_right(said: np.ndarray, labels: np.ndarray, attribute: Attribute) -> np
     """Right, or a class that people, too, take for it."""
     near = {frozenset(pair) for pair in attribute.near}
     names = attribute.classes
-    return np.array([a == b or frozenset((names[a], names[b])) in near for a, b in zip(said, labels, strict=True)], bool)
+    return np.array(
+        [a == b or frozenset((names[a], names[b])) in near for a, b in zip(said, labels, strict=True)], bool
+    )
 
 
 def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -89,8 +91,14 @@ def thresholds(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarra
     return for_all, np.array(each)
 
 
-def nested(attribute: Attribute, logits: np.ndarray, labels: np.ndarray, fold: np.ndarray, source: np.ndarray,
-           verified: np.ndarray) -> Answers:
+def nested(
+    attribute: Attribute,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    source: np.ndarray,
+    verified: np.ndarray,
+) -> Answers:
     """Temperature and thresholds of each fold come from the answers to the others: no figure was chosen by itself."""
     known = labels >= 0
     logits, labels, fold, source, verified = (part[known] for part in (logits, labels, fold, source, verified))
@@ -119,9 +127,13 @@ def macro_f1(said: np.ndarray, labels: np.ndarray, classes: int) -> float:
 def calibration_error(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
     """Expected calibration error over equal bins of the score (Naeini et al. 2015)."""
     which = np.minimum((scores * bins).astype(int), bins - 1)
-    return float(sum(
-        abs(scores[which == b].mean() - right[which == b].mean()) * (which == b).mean()
-        for b in range(bins) if (which == b).any()))
+    return float(
+        sum(
+            abs(scores[which == b].mean() - right[which == b].mean()) * (which == b).mean()
+            for b in range(bins)
+            if (which == b).any()
+        )
+    )
 
 
 def share(values: np.ndarray) -> float:

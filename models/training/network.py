@@ -42,7 +42,9 @@ class Tagger(nn.Module):
         self.trunk = trunk(initial)
         last, fine = self.trunk.widths
         # Colour as it is, in patches of four by four pixels: a trunk made for shapes forgets it early.
-        self.paint = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, PAINT, 1), nn.ReLU(), nn.Conv2d(PAINT, PAINT, 1), nn.ReLU())
+        self.paint = nn.Sequential(
+            nn.AvgPool2d(4), nn.Conv2d(3, PAINT, 1), nn.ReLU(), nn.Conv2d(PAINT, PAINT, 1), nn.ReLU()
+        )
         self.eyes = nn.ModuleList(Eye(fine + PAINT) for _ in attributes)
         self.heads = nn.ModuleList(nn.Linear(last + 2 * SEEN, len(a.classes)) for a in attributes)
         self.names = [a.name for a in attributes]

@@ -7,12 +7,31 @@ import torch.nn.functional as F
 from torch import nn
 
 PLAIN = {
-    "Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": torch.div, "Sigmoid": torch.sigmoid,
-    "HardSwish": F.hardswish, "Identity": lambda x: x, "Dropout": lambda x, *_: x,
-    "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True), "GlobalMaxPool": lambda x: x.amax((2, 3), keepdim=True),
+    "Add": torch.add,
+    "Sub": torch.sub,
+    "Mul": torch.mul,
+    "Div": torch.div,
+    "Sigmoid": torch.sigmoid,
+    "HardSwish": F.hardswish,
+    "Identity": lambda x: x,
+    "Dropout": lambda x, *_: x,
+    "GlobalAveragePool": lambda x: x.mean((2, 3), keepdim=True),
+    "GlobalMaxPool": lambda x: x.amax((2, 3), keepdim=True),
 }
-OTHERS = {"Conv", "BatchNormalization", "Relu", "Clip", "LeakyRelu", "HardSigmoid", "Concat", "MaxPool", "AveragePool",
-          "ReduceMean", "Flatten", "Pad"}
+OTHERS = {
+    "Conv",
+    "BatchNormalization",
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "HardSigmoid",
+    "Concat",
+    "MaxPool",
+    "AveragePool",
+    "ReduceMean",
+    "Flatten",
+    "Pad",
+}
 
 
 def known(kind: str) -> bool:
@@ -82,8 +101,10 @@ class Operation(nn.Module):
     def limits(self) -> tuple[float, float]:
         """Of a Clip, which has them as inputs since opset 11."""
         low, high = self.constant(1), self.constant(2)
-        return (float(self.options.get("min", -3e38)) if low is None else float(low),
-                float(self.options.get("max", 3e38)) if high is None else float(high))
+        return (
+            float(self.options.get("min", -3e38)) if low is None else float(low),
+            float(self.options.get("max", 3e38)) if high is None else float(high),
+        )
 
     def sides(self, x: torch.Tensor, kernel: list[int], strides: list[int]) -> tuple[int, ...]:
         """Padding at top, left, bottom and right; ONNX may leave it to be computed."""
@@ -99,8 +120,15 @@ class Operation(nn.Module):
         top, left, bottom, right = self.sides(x, list(self.p1.shape[2:]), strides)
         if (top, left) != (bottom, right):
             x, top, left = pad(x, (top, left, bottom, right)), 0, 0
-        return F.conv2d(x, self.p1, self.constant(2), strides, (top, left), self.options.get("dilations", [1, 1]),
-                        self.options.get("group", 1))
+        return F.conv2d(
+            x,
+            self.p1,
+            self.constant(2),
+            strides,
+            (top, left),
+            self.options.get("dilations", [1, 1]),
+            self.options.get("group", 1),
+        )
 
     def pool(self, x: torch.Tensor) -> torch.Tensor:
         kernel, strides = self.options["kernel_shape"], self.options.get("strides", [1, 1])

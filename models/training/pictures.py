@@ -39,7 +39,9 @@ class Pictures:
 
     def select(self, mask: np.ndarray) -> "Pictures":
         """Those for which `mask` is true."""
-        parts = [{name: values[mask] for name, values in part.items()} for part in (self.labels, self.taught, self.weight)]
+        parts = [
+            {name: values[mask] for name, values in part.items()} for part in (self.labels, self.taught, self.weight)
+        ]
         return Pictures(self.pixels[mask], *parts, self.source[mask], self.verified[mask])
 
 
@@ -59,7 +61,9 @@ def stretch(image: Image.Image, size: int) -> np.ndarray:
 
 def decode(rows: list[Row], size: int, cache: Path | None) -> np.ndarray:
     """[N, size, size, 3]. Kept as a file in `cache`, which spares a second run the decoding."""
-    key = hashlib.sha256(repr([(str(row.path), row.path.stat().st_size, size) for row in rows]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr([(str(row.path), row.path.stat().st_size, size) for row in rows]).encode()).hexdigest()[
+        :16
+    ]
     file = cache / f"pictures-{key}.npy" if cache else None
     if file and file.is_file():
         return np.load(file)
@@ -84,7 +88,10 @@ def load(rows: list[Row], attributes: list[Attribute], cache: Path | None = None
         taught[a.name] = np.where(said, labels[a.name], guesses)
         weight[a.name] = np.where(said, sure, ASSUMED * sure).astype(np.float32)
     return Pictures(
-        decode(rows, KEPT, cache), labels, taught, weight,
+        decode(rows, KEPT, cache),
+        labels,
+        taught,
+        weight,
         np.array([row.source for row in rows]),
         np.array([row.confidence in ("verified", "") for row in rows]),
     )
@@ -102,15 +109,27 @@ def made(pixels: list[np.ndarray], labels: dict[str, int], source: str, weight: 
     """Drawn pictures, all with the same labels."""
     n = len(pixels)
     taught = {name: np.full(n, value) for name, value in labels.items()}
-    return Pictures(np.array(pixels, np.uint8).reshape(n, KEPT, KEPT, 3), {name: v.copy() for name, v in taught.items()}, taught,
-                    {name: np.full(n, weight, np.float32) for name in labels}, np.full(n, source), np.ones(n, bool))
+    return Pictures(
+        np.array(pixels, np.uint8).reshape(n, KEPT, KEPT, 3),
+        {name: v.copy() for name, v in taught.items()},
+        taught,
+        {name: np.full(n, weight, np.float32) for name in labels},
+        np.full(n, source),
+        np.ones(n, bool),
+    )
 
 
 def join(*parts: Pictures) -> Pictures:
     """All of them, one after the other."""
+
     def all_of(field: str) -> dict[str, np.ndarray]:
         return {name: np.concatenate([getattr(part, field)[name] for part in parts]) for name in parts[0].labels}
 
     return Pictures(
-        np.concatenate([part.pixels for part in parts]), all_of("labels"), all_of("taught"), all_of("weight"),
-        np.concatenate([part.source for part in parts]), np.concatenate([part.verified for part in parts]))
+        np.concatenate([part.pixels for part in parts]),
+        all_of("labels"),
+        all_of("taught"),
+        all_of("weight"),
+        np.concatenate([part.source for part in parts]),
+        np.concatenate([part.verified for part in parts]),
+    )

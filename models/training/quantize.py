@@ -5,7 +5,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 FASTER, AGREE = 0.9, 0.995
@@ -34,8 +39,15 @@ def try_int8(path: Path, names: list[str], pixels: np.ndarray) -> dict[str, obje
     with tempfile.TemporaryDirectory() as folder:
         ready, small = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
-        quantize_static(str(ready), str(small), Samples(pixels), quant_format=QuantFormat.QDQ, per_channel=True,
-                        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+        quantize_static(
+            str(ready),
+            str(small),
+            Samples(pixels),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
         sessions = [session_of(file) for file in (path, small)]
         answers = [[part.argmax(1) for part in session.run(names, {"images": pixels})] for session in sessions]
         agree = float(np.mean([np.mean(a == b) for a, b in zip(*answers, strict=True)]))

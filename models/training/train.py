@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,15 @@ class Course:
 
     def key(self, plan: Configuration) -> str:
         """Changes with everything that changes a model."""
-        facts = (plan, self.args.seed, self.args.folds, self.args.scale, self.args.initial.read_bytes(), self.attributes,
-                 [sorted(part.taught.items()) and [v.tobytes() for v in part.taught.values()] for part in (self.real, *self.more)])
+        seen = [
+            (
+                zlib.crc32(part.pixels),
+                [part.taught[a.name].tobytes() + part.weight[a.name].tobytes() for a in self.attributes],
+            )
+            for part in (self.real, *self.more)
+        ]
+        args = self.args
+        facts = (plan, args.seed, args.folds, args.scale, args.initial.read_bytes(), self.attributes, seen)
         return f"{plan.name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
 
     def left_out(self, plan: Configuration) -> list[np.ndarray]:
@@ -76,8 +84,10 @@ class Course:
 def answers_of(course: Course, logits: list[np.ndarray]) -> list[metrics.Answers]:
     """What they say, attribute by attribute."""
     real = course.real
-    return [metrics.nested(a, part, real.labels[a.name], course.fold, real.source, real.verified)
-            for a, part in zip(course.attributes, logits, strict=True)]
+    return [
+        metrics.nested(a, part, real.labels[a.name], course.fold, real.source, real.verified)
+        for a, part in zip(course.attributes, logits, strict=True)
+    ]
 
 
 def worth(answers: list[metrics.Answers]) -> float:
@@ -88,13 +98,24 @@ def worth(answers: list[metrics.Answers]) -> float:
 def arguments() -> argparse.Namespace:
     """See README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv, or with a folder for each class")
-    parser.add_argument("--attributes", default="image_type,color", help="columns of labels.csv, or what the folders are")
-    parser.add_argument("--assume", action="append", default=[], metavar="ATTRIBUTE=CLASS:COLUMN=VALUE",
-                        help="train unlabelled rows on this, at less weight; CLASS null: nothing to be seen there")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with labels.csv, or with a folder for each class"
+    )
+    parser.add_argument(
+        "--attributes", default="image_type,color", help="columns of labels.csv, or what the folders are"
+    )
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE=CLASS:COLUMN=VALUE",
+        help="train unlabelled rows on this, at less weight; CLASS null: nothing to be seen there",
+    )
     parser.add_argument("--drawn", type=Path, help="folder of `tagfleet-loadtest draw`, trained on but not measured")
     parser.add_argument("--initial", type=Path, required=True, help="backbone to start from: .onnx, .pt or .pt2")
-    parser.add_argument("--scale", choices=sorted(("-1..1", "0..1", "imagenet")), default="-1..1", help="pixels it wants")
+    parser.add_argument(
+        "--scale", choices=sorted(("-1..1", "0..1", "imagenet")), default="-1..1", help="pixels it wants"
+    )
     parser.add_argument("--configurations", default="heads,standard", help=f"to compare: {', '.join(CONFIGURATIONS)}")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
@@ -102,7 +123,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--name", help="of the set; default: the name of the folder it is written to")
     parser.add_argument("--notes", type=Path, help="Markdown for the card: what it shall say under Rights and Limits")
     parser.add_argument("--work", type=Path, help="folder that keeps decoded pictures and finished models")
-    parser.add_argument("--part", help="train only these of the models, such as 0,1 or all, into --work, and write nothing")
+    parser.add_argument(
+        "--part", help="train only these of the models, such as 0,1 or all, into --work, and write nothing"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of the processor; other numbers give other last digits")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -124,7 +147,9 @@ def prepare(args: argparse.Namespace) -> Course:
     except BadData as problem:
         raise SystemExit(str(problem)) from None
     real = load(rows, attributes, args.work)
-    return Course(args, attributes, real, [load(part, attributes, args.work, DRAWING) for part in more], folds(real, args.folds))
+    return Course(
+        args, attributes, real, [load(part, attributes, args.work, DRAWING) for part in more], folds(real, args.folds)
+    )
 
 
 def main() -> None:
