@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labels import Attribute
+from pictures import NOTHING
 
 RIGHT = 0.97
 """Share of the accepted answers that should be right."""
@@ -25,6 +26,8 @@ class Answers:
     """[N]: by a threshold for each class, chosen on the other folds."""
     kept: np.ndarray
     """[N]: by one threshold for all classes, chosen on the other folds."""
+    silent: float = float("nan")
+    """Of the pictures on which there is nothing to be seen, the share that got no answer, by that one threshold."""
 
     @property
     def said(self) -> np.ndarray:
@@ -72,13 +75,13 @@ def temperature(logits: np.ndarray, labels: np.ndarray, source: np.ndarray) -> f
     return float(candidates[int(np.argmin(losses))])
 
 
-def threshold(scores: np.ndarray, right: np.ndarray, otherwise: float = 0.95) -> float:
-    """The lowest score from which on a share RIGHT of the answers is right."""
+def threshold(scores: np.ndarray, right: np.ndarray, otherwise: float = 0.98) -> float:
+    """The lowest score from which on RIGHT of the answers are right, by Laplace's rule: few of them prove little."""
     for t in np.arange(0.2, 0.99, 0.01):
         taken = scores >= t
         if taken.sum() < FEW:
             break
-        if right[taken].mean() >= RIGHT:
+        if (right[taken].sum() + 1) / (taken.sum() + 2) >= RIGHT:
             return round(float(t), 2)
     return otherwise
 
@@ -100,7 +103,8 @@ def nested(
     verified: np.ndarray,
 ) -> Answers:
     """Temperature and thresholds of each fold come from the answers to the others: no figure was chosen by itself."""
-    known = labels >= 0
+    known, nothing = labels >= 0, (logits[labels == NOTHING], fold[labels == NOTHING])
+    quiet = np.zeros(len(nothing[1]), bool)
     logits, labels, fold, source, verified = (part[known] for part in (logits, labels, fold, source, verified))
     scores = np.zeros_like(logits)
     accepted, kept = np.zeros(len(labels), bool), np.zeros(len(labels), bool)
@@ -111,7 +115,8 @@ def nested(
         for_all, each = thresholds(softmax(logits[others], t), labels[others])
         best, said = scores[mine].max(1), scores[mine].argmax(1)
         accepted[mine], kept[mine] = best >= each[said], best >= for_all
-    return Answers(attribute, labels, scores, source, verified, accepted, kept)
+        quiet[nothing[1] == f] = softmax(nothing[0][nothing[1] == f], t).max(1, initial=0) < for_all
+    return Answers(attribute, labels, scores, source, verified, accepted, kept, share(quiet))
 
 
 def macro_f1(said: np.ndarray, labels: np.ndarray, classes: int) -> float:

@@ -57,6 +57,8 @@ def figures(answers: Answers) -> str:
             )
         )
         lines.append(row("of these right", share(x.right), share(y.right), by_source(x, x.right)))
+    if not math.isnan(a.silent):
+        lines.append(row("null where there is nothing to be seen", a.silent, math.nan, {}))
     commonest = np.bincount(a.labels, minlength=classes)
     lines.append(
         f"| always {a.attribute.classes[int(commonest.argmax())]} would be right "
