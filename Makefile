@@ -7,10 +7,10 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test fmt lint bench stop clean
+.PHONY: help setup services demo test fmt lint bench train test-training stop clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## Install what is missing: packages, ONNX Runtime
 	@scripts/setup.sh
@@ -37,6 +37,14 @@ lint: ## Run clippy; warnings are errors
 
 bench: release ## Measure the fleet (SCENARIO=name)
 	@$(ENV) && $(LOADTEST) bench $(SCENARIO)
+
+train: ## Train a model set on your pictures (DATA=DIR [INITIAL=FILE] [OUT=DIR] [OPTIONS='...'])
+	@if [ -z '$(DATA)' ]; then echo 'make train needs DATA=DIR; see models/training/README.md' >&2; exit 2; fi
+	@scripts/training.sh run --data '$(DATA)' --initial '$(or $(INITIAL),models/default/vehicle.onnx)' \
+		--out '$(or $(OUT),models/mine)' --work .tagfleet/trained $(OPTIONS)
+
+test-training: ## Train on twenty drawn pictures (the first time PyTorch is fetched: 6 GB)
+	@scripts/training.sh test
 
 stop: ## Stop the demo's processes and the private servers
 	@if [ -x $(LOADTEST) ]; then $(LOADTEST) stop || true; fi

@@ -1,102 +1,171 @@
-"""Training: heads first, then everything; and what came of it."""
+"""Training: heads first, then all layers, small pictures first, then those of the size that is served."""
 
+import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from tqdm import tqdm
 
-from augment import augment
+from augment import standing, vary
+from labels import Attribute
 from network import Tagger
-from pictures import COLORS, IMAGE_TYPES, UNKNOWN, Pictures
+from pictures import NOTHING, UNKNOWN, Pictures
 
 BATCH = 64
+KEEP = 0.98
+"""Of the running mean of the weights, a step. What is kept is that mean: it is steadier than the last step."""
 
 
-def loss_of(model: Tagger, features: torch.Tensor, image_type: torch.Tensor, color: torch.Tensor,
-            weights: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross entropy of both attributes over what is labelled; rare classes weigh more."""
-    of_type, of_color = model.heads(features)
-    options = {"ignore_index": UNKNOWN, "label_smoothing": 0.05}
-    parts = [
-        F.cross_entropy(of_type, image_type, weights["image_type"], **options),
-        F.cross_entropy(of_color, color, weights["color"], **options),
-    ]
-    # A batch without a single label of an attribute has nothing to say of it.
-    return sum(part for part in parts if not part.isnan())
+@dataclass(frozen=True)
+class Configuration:
+    """A way to train. `epochs`: heads only, all layers on small pictures, all layers on those of `size`."""
+
+    name: str
+    size: int = 224
+    small: int = 160
+    epochs: tuple[int, int, int] = (2, 12, 3)
+    rate: float = 8e-4
+    drawn: int = 600
 
 
-def class_weights(labels: np.ndarray, classes: int) -> torch.Tensor:
-    """Inverse square root of the frequency, 1 on average over the pictures."""
-    counts = np.bincount(labels[labels != UNKNOWN], minlength=classes).clip(1)
-    weights = counts ** -0.5
-    return torch.tensor(weights / (weights * counts).sum() * counts.sum(), dtype=torch.float32)
+class Lesson:
+    """What there is to learn: pictures, and for each attribute the wanted shares and how much they count."""
+
+    def __init__(self, pictures: Pictures, attributes: list[Attribute]) -> None:
+        self.pictures = pictures
+        self.boxes = [standing(pixels) for pixels in pictures.pixels]
+        self.targets = [torch.tensor(wanted(pictures, a)) for a in attributes]
+        self.weights = [torch.tensor(importance(pictures, a)) for a in attributes]
+        types = pictures.taught.get("image_type")
+        placeholder = next((a.classes.index("Placeholder") for a in attributes if a.name == "image_type"), None)
+        self.often = np.clip(
+            np.maximum.reduce([pictures.weight[a.name] * (pictures.taught[a.name] != UNKNOWN) for a in attributes]),
+            0,
+            1,
+        )
+        self.photo = np.ones(len(pictures), bool) if types is None else types != placeholder
+
+    def batch(self, chosen: np.ndarray, size: int, rng: np.random.Generator) -> torch.Tensor:
+        """Varied pictures, uint8 [N, size, size, 3]."""
+        varied = [vary(self.pictures.pixels[i], self.boxes[i], bool(self.photo[i]), size, rng) for i in chosen]
+        return torch.from_numpy(np.stack(varied))
 
 
-def batches(count: int, rng: torch.Generator) -> Iterator[torch.Tensor]:
-    """Every index once, in random order."""
-    yield from torch.randperm(count, generator=rng).split(BATCH)
+def wanted(pictures: Pictures, attribute: Attribute) -> np.ndarray:
+    """[N, classes]: nearly all for the label, a little for those near it; even where there is nothing to be seen.
+
+    Even shares make a score that no threshold accepts: so the answer there is null.
+    """
+    labels, n = pictures.taught[attribute.name], len(attribute.classes)
+    near = np.eye(n) * 0
+    for a, b in attribute.near:
+        i, j = attribute.classes.index(a), attribute.classes.index(b)
+        near[i, j] = near[j, i] = 1
+    smooth = np.full((n, n), 0.03 / n) + np.eye(n) * 0.97
+    for i in np.flatnonzero(near.any(1)):
+        smooth[i] = 0.95 * smooth[i] + 0.05 * near[i] / near[i].sum()
+    shares = np.full((len(labels), n), 1 / n, np.float32)
+    shares[labels >= 0] = smooth[labels[labels >= 0]]
+    return shares.astype(np.float32)
 
 
-def fit(model: Tagger, pictures: Pictures, epochs: int, rate: float, rng: torch.Generator, note: str) -> None:
-    """Trains the heads on the trunk's features, then all layers on varied pictures."""
-    labels = [torch.tensor(pictures.image_type), torch.tensor(pictures.color)]
-    weights = {
-        "image_type": class_weights(pictures.image_type, len(IMAGE_TYPES)),
-        "color": class_weights(pictures.color, len(COLORS)),
-    }
-    features = features_of(model, pictures)
-    heads = [*model.image_type.parameters(), *model.color.parameters()]
-    optimizer = torch.optim.AdamW(heads, lr=3e-3, weight_decay=1e-3)
-    model.train()
-    for _ in range(20):
-        for batch in batches(len(pictures), rng):
-            optimizer.zero_grad()
-            loss_of(model, features[batch], labels[0][batch], labels[1][batch], weights).backward()
-            optimizer.step()
+def importance(pictures: Pictures, attribute: Attribute) -> np.ndarray:
+    """[N]: none without a label, more for rare classes by the root of their rarity."""
+    labels = pictures.taught[attribute.name]
+    counts = np.maximum(1, np.bincount(labels[labels >= 0], minlength=len(attribute.classes)))
+    by_class = np.clip(np.sqrt(counts.mean() / counts), 0.5, 3)
+    weights = np.ones(len(labels), np.float32)
+    weights[labels >= 0] *= by_class[labels[labels >= 0]]
+    weights[labels == NOTHING] *= 0.3
+    weights[labels == UNKNOWN] = 0
+    return weights
 
-    optimizer = torch.optim.AdamW([
-        {"params": model.trunk.parameters(), "lr": rate},
-        {"params": heads, "lr": 3 * rate},
-    ], weight_decay=1e-3)
-    steps = epochs * -(-len(pictures) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=[rate, 3 * rate], total_steps=steps, pct_start=0.15)
-    pixels = torch.from_numpy(pictures.pixels)
-    with tqdm(total=steps, desc=note) as bar:
+
+def loss_of(logits: tuple[torch.Tensor, ...], lesson: Lesson, chosen: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of all attributes, each by what is known of the batch."""
+    parts = []
+    for said, targets, weights in zip(logits, lesson.targets, lesson.weights, strict=True):
+        losses = -(targets[chosen].to(said.device) * F.log_softmax(said, 1)).sum(1)
+        parts.append((losses * weights[chosen].to(said.device)).sum() / len(chosen))
+    return sum(parts)
+
+
+def steps(lesson: Lesson, plan: Configuration, rng: np.random.Generator) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Phase, size and pictures of each step.
+
+    In an epoch a picture is seen once, or with the chance that is its weight: what counts little costs little.
+    """
+    for phase, (epochs, size) in enumerate(zip(plan.epochs, (plan.small, plan.small, plan.size), strict=True)):
         for _ in range(epochs):
-            for batch in batches(len(pictures), rng):
-                x = augment(pixels[batch], labels[0][batch], rng)
-                optimizer.zero_grad()
-                loss = loss_of(model, model.features(x), labels[0][batch], labels[1][batch], weights)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                bar.update()
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-    model.eval()
+            order = rng.permutation(np.flatnonzero(rng.random(len(lesson.often)) < lesson.often))
+            for part in np.array_split(order, max(1, len(order) // BATCH)):
+                yield phase, size, part
+
+
+def fit(model: Tagger, lesson: Lesson, plan: Configuration, seed: int, note: str) -> Tagger:
+    """Trains `model`; returns the running mean of what it was."""
+    rng = np.random.default_rng(seed)
+    device = next(model.parameters()).device
+    heads = [p for name, p in model.named_parameters() if not name.startswith("trunk.")]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(model.trunk.parameters()), "lr": plan.rate},
+            {"params": heads, "lr": 3 * plan.rate},
+        ],
+        weight_decay=1e-3,
+    )
+    # Dealt out beforehand, so that the rate falls to its end exactly at the end.
+    dealt = list(steps(lesson, plan, rng))
+    first, total = sum(phase == 0 for phase, _, _ in dealt), len(dealt)
+    later = lambda k: pace(k - first, total - first)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, [later, lambda k: 1.0 if k < first else later(k)])
+    mean = copy.deepcopy(model)
+    model.train()
+    with tqdm(total=total, desc=note, mininterval=10) as bar:
+        for phase, size, chosen in dealt:
+            for parameter in model.trunk.parameters():
+                parameter.requires_grad_(phase > 0)
+            optimizer.zero_grad()
+            loss = loss_of(model(lesson.batch(chosen, size, rng).to(device)), lesson, torch.from_numpy(chosen))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            done = bar.n + 1
+            average(mean, model, min(KEEP, done / (done + 10)))
+            bar.update()
+            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return mean.eval()
+
+
+def pace(step: int, total: int) -> float:
+    """Of the learning rate: a quick rise, then half a cosine down to a fiftieth."""
+    if step < 0:
+        return 0.0
+    rise = max(1, total // 12)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.02 + 0.49 * (1 + np.cos(np.pi * (step - rise) / max(1, total - rise)))
 
 
 @torch.no_grad()
-def features_of(model: Tagger, pictures: Pictures) -> torch.Tensor:
-    """[N, features], without variation."""
-    model.eval()
-    return torch.cat([model.features(torch.from_numpy(part)) for part in np.array_split(pictures.pixels, max(1, len(pictures) // BATCH))])
+def average(mean: Tagger, model: Tagger, keep: float) -> None:
+    """Moves `mean` a little towards `model`."""
+    for kept, new in zip(mean.parameters(), model.parameters(), strict=True):
+        kept.lerp_(new, 1 - keep)
 
 
 @torch.no_grad()
-def logits_of(model: Tagger, pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of both attributes."""
-    return model.heads(features_of(model, pictures))
-
-
-def temperature(logits: torch.Tensor, labels: np.ndarray) -> float:
-    """The divisor of the logits for which the labels are likeliest."""
-    known = torch.tensor(labels != UNKNOWN)
-    if not known.any():
-        return 1.0
-    target = torch.tensor(labels)[known]
-    candidates = torch.logspace(-0.7, 0.7, 60)
-    losses = [F.cross_entropy(logits[known] / t, target).item() for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
+def logits_of(model: Tagger, pixels: np.ndarray, size: int) -> list[np.ndarray]:
+    """Logits of all attributes, of pictures as the worker would give them."""
+    model.eval()
+    device = next(model.parameters()).device
+    found = []
+    for part in np.array_split(pixels, max(1, len(pixels) // BATCH)):
+        small = np.stack([np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BILINEAR)) for p in part])
+        found.append([x.cpu().numpy() for x in model(torch.from_numpy(small).to(device))])
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -1,6 +1,9 @@
 """Trains a model set and writes it as ONNX with manifest and card; see README.md."""
 
 import argparse
+import hashlib
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,86 +12,179 @@ import torch
 import export
 import metrics
 from card import write_card
-from fit import fit, logits_of, temperature
+from configurations import CONFIGURATIONS
+from draw import drawn
+from fit import Configuration, Lesson, fit, logits_of
+from folds import folds
+from labels import Attribute, BadData, read
 from network import Tagger
-from pictures import COLORS, IMAGE_TYPES, UNKNOWN, Pictures, join, load
+from pictures import Pictures, join, load
 
-FOLDS = 3
-DRAWN = "drawn"
-RIGHT = 0.97
-"""Share of the accepted colours that should be right."""
+DRAWING = 0.5
+"""How much a drawn vehicle counts of a real one."""
 
 
-def folds(pictures: Pictures) -> dict[str, int]:
-    """Deals the sources out, the largest first, to whichever fold has fewest pictures of that kind,
-    and of those to the smallest.
+@dataclass
+class Course:
+    """All that a model is trained on, and how."""
 
-    A source is never in training and in validation at once: pictures of one source look alike.
-    """
-    kinds = {}
-    for source in sorted(set(pictures.source)):
-        labels = pictures.image_type[pictures.source == source]
-        known = labels[labels != UNKNOWN]
-        kinds[source] = (int(np.bincount(known).argmax()) if len(known) else UNKNOWN, len(labels))
-    load_of: dict[tuple[int, int], int] = {}
-    where: dict[str, int] = {}
-    total = [0] * FOLDS
-    for source, (kind, size) in sorted(kinds.items(), key=lambda item: (-item[1][1], item[0])):
-        fold = min(range(FOLDS), key=lambda f: (load_of.get((kind, f), 0), total[f], f))
-        load_of[kind, fold] = load_of.get((kind, fold), 0) + size
-        total[fold] += size
-        where[source] = fold
-    return where
+    args: argparse.Namespace
+    attributes: list[Attribute]
+    real: Pictures
+    more: list[Pictures]
+    fold: np.ndarray
+
+    def model(self, plan: Configuration, fold: int | None) -> Tagger:
+        """A model that has not seen the sources of `fold`, always from the same start and the same seed.
+
+        What is finished is kept in the folder `work`, so a run that was stopped goes on where it was.
+        """
+        args = self.args
+        left_out = np.zeros(len(self.real), bool) if fold is None else self.fold == fold
+        note = f"{plan.name}, {'all sources' if fold is None else f'fold {fold + 1} of {args.folds}'}"
+        torch.manual_seed(args.seed)
+        model = Tagger(args.initial, self.attributes, args.scale).to(args.device)
+        file = args.work / f"{self.key(plan)}-{'all' if fold is None else fold}.pt" if args.work else None
+        if file and file.is_file():
+            model.load_state_dict(torch.load(file, map_location=args.device))
+            return model.eval()
+        pictures = self.real.select(~left_out)
+        pictures = join(pictures, *self.more, *drawn(pictures, self.attributes, plan.drawn, args.seed))
+        model = fit(model, Lesson(pictures, self.attributes), plan, args.seed, note)
+        if file:
+            args.work.mkdir(parents=True, exist_ok=True)
+            torch.save(model.state_dict(), file)
+        return model
+
+    def key(self, plan: Configuration) -> str:
+        """Changes with everything that changes a model."""
+        seen = [
+            (
+                zlib.crc32(part.pixels),
+                [part.taught[a.name].tobytes() + part.weight[a.name].tobytes() for a in self.attributes],
+            )
+            for part in (self.real, *self.more)
+        ]
+        args = self.args
+        facts = (plan, args.seed, args.folds, args.scale, args.initial.read_bytes(), self.attributes, seen)
+        return f"{plan.name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
+
+    def left_out(self, plan: Configuration) -> list[np.ndarray]:
+        """Logits of all pictures, each by the model that has not seen its source."""
+        logits = [np.zeros((len(self.real), len(a.classes)), np.float32) for a in self.attributes]
+        for fold in range(self.args.folds):
+            mask = self.fold == fold
+            if mask.any():
+                model = self.model(plan, fold)
+                for part, said in zip(logits, logits_of(model, self.real.pixels[mask], plan.size), strict=True):
+                    part[mask] = said
+        return logits
 
 
-def train(initial: Path, pictures: Pictures, args: argparse.Namespace, note: str) -> Tagger:
-    """One model from the same start and the same seed."""
-    torch.manual_seed(args.seed)
-    model = Tagger(initial)
-    fit(model, pictures, args.epochs, args.rate, torch.Generator().manual_seed(args.seed), note)
-    return model
+def answers_of(course: Course, logits: list[np.ndarray]) -> list[metrics.Answers]:
+    """What they say, attribute by attribute."""
+    real = course.real
+    return [
+        metrics.nested(a, part, real.labels[a.name], course.fold, real.source, real.verified)
+        for a, part in zip(course.attributes, logits, strict=True)
+    ]
+
+
+def worth(answers: list[metrics.Answers]) -> float:
+    """By what configurations are compared: macro F1, the mean of the attributes."""
+    return float(np.mean([metrics.macro_f1(a.said, a.labels, len(a.attribute.classes)) for a in answers]))
+
+
+def arguments() -> argparse.Namespace:
+    """See README.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with labels.csv, or with a folder for each class"
+    )
+    parser.add_argument(
+        "--attributes", default="image_type,color", help="columns of labels.csv, or what the folders are"
+    )
+    parser.add_argument(
+        "--assume",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE=CLASS:COLUMN=VALUE",
+        help="train unlabelled rows on this, at less weight; CLASS null: nothing to be seen there",
+    )
+    parser.add_argument("--drawn", type=Path, help="folder of `tagfleet-loadtest draw`, trained on but not measured")
+    parser.add_argument("--initial", type=Path, required=True, help="backbone to start from: .onnx, .pt or .pt2")
+    parser.add_argument(
+        "--scale", choices=sorted(("-1..1", "0..1", "imagenet")), default="-1..1", help="pixels it wants"
+    )
+    parser.add_argument("--configurations", default="heads,standard", help=f"to compare: {', '.join(CONFIGURATIONS)}")
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("models/mine"))
+    parser.add_argument("--name", help="of the set; default: the name of the folder it is written to")
+    parser.add_argument("--notes", type=Path, help="Markdown for the card: what it shall say under Rights and Limits")
+    parser.add_argument("--work", type=Path, help="folder that keeps decoded pictures and finished models")
+    parser.add_argument(
+        "--part", help="train only these of the models, such as 0,1 or all, into --work, and write nothing"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of the processor; other numbers give other last digits")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    args.name = args.name or args.out.name
+    unknown = [name for name in args.configurations.split(",") if name not in CONFIGURATIONS]
+    if unknown:
+        parser.error(f"no configuration {', '.join(unknown)}; there are {', '.join(CONFIGURATIONS)}")
+    if args.part and not args.work:
+        parser.error("--part needs --work")
+    return args
+
+
+def prepare(args: argparse.Namespace) -> Course:
+    """Reads everything, and says all that is wrong with it before anything takes time."""
+    names = args.attributes.split(",")
+    try:
+        rows, attributes = read(args.data, names, args.assume)
+        more = [read(args.drawn, names)[0]] if args.drawn else []
+    except BadData as problem:
+        raise SystemExit(str(problem)) from None
+    real = load(rows, attributes, args.work)
+    return Course(
+        args, attributes, real, [load(part, attributes, args.work, DRAWING) for part in more], folds(real, args.folds)
+    )
 
 
 def main() -> None:
-    """See README.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
-    parser.add_argument("--drawn", type=Path, help="folder of `tagfleet-loadtest draw`, trained on but not measured")
-    parser.add_argument("--initial", type=Path, required=True, help="backbone to start from, ONNX")
-    parser.add_argument("--out", type=Path, default=Path("models/default"))
-    parser.add_argument("--name", default="vehicles-2026-11")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rate", type=float, default=6e-4)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    """Measures each configuration on left-out sources, and trains the best on everything."""
+    args = arguments()
+    torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    course = prepare(args)
+    plans = [CONFIGURATIONS[name] for name in args.configurations.split(",")]
+    if args.part:
+        for part in args.part.split(","):
+            for plan in plans:
+                course.model(plan, None if part == "all" else int(part))
+        return
+    compared = {plan.name: course.left_out(plan) for plan in plans}
+    worths = {name: worth(answers_of(course, logits)) for name, logits in compared.items()}
+    for name, value in worths.items():
+        print(f"{name}: macro F1 on left-out sources {value:.3f}")
+    plan = CONFIGURATIONS[max(worths, key=worths.get)]
+    logits = compared[plan.name]
+    answers = answers_of(course, logits)
 
-    real = load(args.data)
-    drawn = [load(args.drawn, DRAWN)] if args.drawn else []
-    where = folds(real)
-    fold_of = np.array([where[source] for source in real.source])
-
-    # What the final model can do is measured on models that have not seen the source.
-    logits = [torch.zeros(len(real), len(names)) for names in (IMAGE_TYPES, COLORS)]
-    for fold in range(FOLDS):
-        left_out = fold_of == fold
-        if not left_out.any():
-            continue
-        model = train(args.initial, join(real.select(~left_out), *drawn), args, f"fold {fold + 1} of {FOLDS}")
-        for part, said in zip(logits, logits_of(model, real.select(left_out)), strict=True):
-            part[torch.from_numpy(left_out)] = said
-    temperatures = [temperature(part, labels) for part, labels in zip(logits, (real.image_type, real.color), strict=True)]
-    logits = [part / t for part, t in zip(logits, temperatures, strict=True)]
-
-    known = real.color != UNKNOWN
-    best = logits[1].softmax(1).max(1)
-    scores, said = best.values.numpy()[known], best.indices.numpy()[known]
-    min_score = metrics.threshold(scores, said == real.color[known], RIGHT)
-
-    model = train(args.initial, join(real, *drawn), args, "all sources")
-    model.temperatures.copy_(torch.tensor(temperatures))
-    checked = export.write(model, args.out, args.name, min_score, real.pixels[:64])
-    write_card(args, real, logits, min_score, checked)
+    model = course.model(plan, None)
+    chosen = {}
+    for i, (a, part) in enumerate(zip(course.attributes, logits, strict=True)):
+        labels = course.real.labels[a.name]
+        known = labels >= 0
+        model.temperatures[i] = metrics.temperature(part[known], labels[known], course.real.source[known])
+        chosen[a.name] = metrics.thresholds(metrics.softmax(part[known], float(model.temperatures[i])), labels[known])
+    # Evenly from all sources.
+    sample = export.resized(course.real.pixels[:: max(1, len(course.real) // 64)][:64], plan.size)
+    # An attribute with a default always has an answer; of the others a doubtful one is null.
+    min_scores = {a.name: chosen[a.name][0] for a in course.attributes if a.default is None}
+    facts = export.write(model, course.attributes, min_scores, args.out, args.name, plan.size, sample)
+    write_card(course, plan, worths, answers, chosen, facts)
     print((args.out / "card.md").read_text())
 
 
