@@ -30,6 +30,31 @@ async fn a_batch_reads_the_rows_that_it_writes_and_no_others() {
     fleet.end().await;
 }
 
+/// After an evening without a scheduler thousands of scrapes have ended at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_ended_scrapes_is_announced() {
+    const SCRAPES: i64 = 3000;
+    let fleet = Fleet::start().await;
+    fleet
+        .execute(&format!(
+            "WITH ended AS (
+                 INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at, listed, published, published_at)
+                 SELECT 's-' || n, 'a-' || n, 'bulk', 'tagging', now()::date, now(), 1, 1, now()
+                   FROM generate_series(1, {SCRAPES}) n
+              RETURNING key
+             ) INSERT INTO scrape_progress (scrape, outcome, images) SELECT key, 'cached', 1 FROM ended"
+        ))
+        .await;
+
+    eventually("all of them are announced", || async {
+        let announced = fleet.count("SELECT count(*) FROM scrapes WHERE announced_at IS NOT NULL").await;
+        (announced == SCRAPES).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.count("SELECT count(*) FROM scrape_progress").await, 0);
+    fleet.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_of_fixes_is_append_only() {
     let fleet = Fleet::start().await;
