@@ -25,7 +25,7 @@ use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
-use crate::model::{self, ManifestError, ModelSet, OnnxModel, Runtime};
+use crate::model::{Loaded, Loader, ModelSet, OnnxModel, Runtime};
 use crate::pipeline::Pipeline;
 use crate::record::Recorder;
 use crate::worker::Worker;
@@ -52,7 +52,7 @@ impl App {
         tls::install();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
-        let (set, models) = load_models(&config, &metrics)?;
+        let Loaded { set, models } = load_models(&config, &metrics)?;
 
         let pool = db::pool(&config.database)?;
         let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
@@ -158,32 +158,18 @@ impl Open {
 ///
 /// If ONNX Runtime is missing or too old, or the device cannot be had; else
 /// everything that is wrong with the manifest and the models, at once.
-pub fn load_models(config: &WorkerConfig, metrics: &Metrics) -> anyhow::Result<(ModelSet, Vec<OnnxModel>)> {
+pub fn load_models(config: &WorkerConfig, metrics: &Metrics) -> anyhow::Result<Loaded> {
     let runtime = Runtime::open(&config.runtime)?;
-    let dir = &config.models.dir;
-    let problems = model::problems(dir, &runtime);
-    if !problems.is_empty() {
-        return Err(ManifestError { dir: dir.clone(), problems }.into());
-    }
-    let set = ModelSet::load(dir)?;
-    let on_gpu = runtime.provider() != "cpu";
     let sessions = match config.models.sessions {
-        0 if on_gpu => 1,
+        0 if runtime.provider() != "cpu" => 1,
         0 => cores(),
         sessions => sessions,
     };
-    let models = (0..sessions).map(|_| OnnxModel::load(&set, &runtime)).collect::<Result<Vec<_>, _>>()?;
-    metrics.models_loaded(set.name(), set.digest(), runtime.provider());
-    info!(
-        model.set = set.name(),
-        model.digest = set.digest(),
-        provider = runtime.provider(),
-        sessions,
-        "model set {} answers on {}",
-        set.name(),
-        runtime.provider()
-    );
-    Ok((set, models))
+    let loader =
+        Loader { runtime, sessions, max_batch: config.models.max_batch, limits: config.decode.clone() };
+    let loaded = loader.load(&config.models.dir)?;
+    metrics.models_loaded(loaded.set.name(), loaded.set.digest(), loader.runtime.provider());
+    Ok(loaded)
 }
 
 /// Puts the stages together; without `lookup` for the pipeline without a database.

@@ -24,6 +24,7 @@ use self::output::{Line, Printer};
 use crate::app::{build_pipeline, load_models};
 use crate::config::{TaggingConfig, WorkerConfig};
 use crate::metrics::Metrics;
+use crate::model::Loaded;
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted};
 
@@ -63,7 +64,7 @@ impl TagArgs {
         let log = LogConfig { filter: "error".into(), format: LogFormat::Text };
         telemetry::init(&log)?;
         let metrics = Metrics::register(&Registry::new())?;
-        let (set, models) = load_models(&config, &metrics)?;
+        let Loaded { set, models } = load_models(&config, &metrics)?;
         let pipeline = build_pipeline(&config, &set, models, None, metrics)?;
         let defaults = set.defaults();
 
