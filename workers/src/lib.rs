@@ -20,6 +20,7 @@ pub mod model;
 pub mod outcome;
 pub mod pipeline;
 pub mod record;
+pub mod sets;
 pub mod source;
 pub mod tag;
 pub mod worker;

@@ -8,6 +8,7 @@ mod failures;
 mod faults;
 mod hostile;
 mod kills;
+mod model_sets;
 mod pika;
 mod precedence;
 mod tables;
