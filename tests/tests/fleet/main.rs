@@ -11,6 +11,7 @@ mod kills;
 mod model_sets;
 mod pika;
 mod precedence;
+mod preprocessing;
 mod tables;
 mod tag_command;
 mod tagging;

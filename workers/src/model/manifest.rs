@@ -127,6 +127,16 @@ impl ModelSet {
         &self.examples
     }
 
+    /// The same set, but without thresholds: of every attribute that applies it says
+    /// the likeliest class. For comparing what it says of two pictures.
+    #[must_use]
+    pub fn without_thresholds(mut self) -> Self {
+        for attribute in self.stages.iter_mut().flat_map(|stage| &mut stage.attributes) {
+            attribute.min_score = None;
+        }
+        self
+    }
+
     /// The attributes of all stages, in the order in which they are decided.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
         self.stages.iter().flat_map(|stage| &stage.attributes)

@@ -10,6 +10,7 @@ use tagfleet_shared::ids::ImageId;
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::files;
 use crate::pipeline::Wanted;
 use crate::source::Source;
 
@@ -62,9 +63,7 @@ pub fn read(arguments: &[String]) -> (impl Stream<Item = Input> + Unpin + use<>,
         if argument == "-" {
             stdin.get_or_insert_with(lines);
         } else if Path::new(argument).is_dir() {
-            let before = given.len();
-            walk(Path::new(argument), &mut given);
-            given[before..].sort();
+            given.extend(files::below(Path::new(argument)));
         } else {
             given.push(argument.clone());
         }
@@ -76,21 +75,6 @@ pub fn read(arguments: &[String]) -> (impl Stream<Item = Input> + Unpin + use<>,
         Some((lines.recv().await?, Some(lines)))
     });
     (Box::pin(given.chain(piped)), total)
-}
-
-/// Files below `dir`, hidden ones left out.
-fn walk(dir: &Path, files: &mut Vec<String>) {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    for entry in entries {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walk(&path, files),
-            _ => files.push(path.to_string_lossy().into_owned()),
-        }
-    }
 }
 
 /// Reads stdin on a thread of its own, a little ahead of the work.

@@ -1,0 +1,25 @@
+//! Pictures that lie in folders.
+
+use std::path::Path;
+
+/// The files below `dir`, in the order of their names; hidden ones are left out.
+pub fn below(dir: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    walk(dir, &mut files);
+    files.sort();
+    files
+}
+
+fn walk(dir: &Path, files: &mut Vec<String>) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries {
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&path, files),
+            _ => files.push(path.to_string_lossy().into_owned()),
+        }
+    }
+}
