@@ -4,6 +4,7 @@
 //! loop are measured in turns, so what slows down the machine for a while slows down both.
 
 mod cached;
+mod decode_agreement;
 mod fan_out;
 mod fleet;
 mod limits;
@@ -14,7 +15,7 @@ mod servers;
 mod table;
 mod uncached;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -40,6 +41,9 @@ pub struct BenchArgs {
     /// Pictures in an uncached run. A cached run has 30 times as many, a fan-out 100 times.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     images: u32,
+    /// A folder with pictures of your own, for `decode_agreement`.
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
     /// A setting of the worker, to see what it is good for, such as `work.prefetch=64`.
     #[arg(long, value_name = "SETTING=VALUE", value_parser = worker_setting)]
     worker: Vec<Setting>,
@@ -62,6 +66,8 @@ enum Scenario {
     FanOut,
     /// Peak memory, with jobs queued and in what was measured before.
     Memory,
+    /// Whether the models say the same of a scaled and of a full decode.
+    DecodeAgreement,
 }
 
 impl Scenario {
@@ -71,6 +77,7 @@ impl Scenario {
             Self::Cached => cached::measure(bench).await,
             Self::FanOut => fan_out::measure(bench).await,
             Self::Memory => memory::measure(bench).await,
+            Self::DecodeAgreement => decode_agreement::measure(bench).await,
         }
     }
 }
@@ -81,6 +88,8 @@ struct Bench {
     runs: usize,
     /// Pictures in an uncached run.
     images: usize,
+    /// A folder with pictures of the user's own.
+    pictures: Option<PathBuf>,
 }
 
 impl BenchArgs {
@@ -100,7 +109,7 @@ impl BenchArgs {
     }
 
     async fn measure(self, servers: &Servers) -> anyhow::Result<Vec<Row>> {
-        let Self { mut scenarios, runs, images, worker } = self;
+        let Self { mut scenarios, runs, images, pictures, worker } = self;
         if scenarios.is_empty() {
             scenarios = Scenario::value_variants().to_vec();
         }
@@ -108,7 +117,7 @@ impl BenchArgs {
         scenarios.dedup();
 
         let fleet = Fleet::start(servers, worker, Path::new(RESULTS)).await?;
-        let mut bench = Bench { fleet, runs: runs as usize, images: images as usize };
+        let mut bench = Bench { fleet, runs: runs as usize, images: images as usize, pictures };
         let mut rows = Vec::new();
         for scenario in scenarios {
             let measured = scenario.measure(&mut bench).await;

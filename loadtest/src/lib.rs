@@ -1,5 +1,6 @@
 //! Load for a tagging fleet: drawn pictures whose tags are known, and an origin that serves them.
 
+pub mod agreement;
 pub mod bench;
 pub mod cli;
 pub mod demo;

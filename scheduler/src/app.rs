@@ -77,7 +77,7 @@ impl App {
         let queue = self.broker.topology().finished_queue();
         let events = self.broker.consume(queue, self.config.fan_out.scrapes_at_once);
         let checks = self.checks(&events);
-        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks).await?;
+        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, Vec::new()).await?;
         Ok(Open { app: self, events, admin })
     }
 

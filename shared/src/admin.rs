@@ -1,4 +1,4 @@
-//! The port for operators: `/healthz`, `/readyz`, `/metrics`.
+//! The port for operators: `/healthz`, `/readyz`, `/metrics`, and what a process can be told to do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use deadpool_postgres::Pool;
 use futures::future::{BoxFuture, join_all};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -62,6 +62,22 @@ impl Check {
     }
 }
 
+/// Something that an operator may tell the process to do, by a POST.
+pub struct Action {
+    path: &'static str,
+    act: Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>,
+}
+
+impl Action {
+    /// Done on a POST to `path`. What it gives is the answer; an error is answered with 422.
+    pub fn new<F>(path: &'static str, act: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, String>> + Send + 'static,
+    {
+        Self { path, act: Arc::new(move || Box::pin(act())) }
+    }
+}
+
 /// The longest that one check may take: readiness must tell the truth soon.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -79,11 +95,15 @@ pub async fn serve(
     config: &AdminConfig,
     registry: Registry,
     checks: Vec<Check>,
+    actions: Vec<Action>,
 ) -> anyhow::Result<SocketAddr> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("admin.listen {}", config.listen))?;
     let address = listener.local_addr()?;
-    let router = Router::new()
+    let router = actions
+        .into_iter()
+        .fold(Router::new(), |router, Action { path, act }| router.route(path, post(move || answer(act()))));
+    let router = router
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -111,6 +131,15 @@ async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     });
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, lines.collect::<String>())
+}
+
+/// A caller who does not wait for the end does not stop it.
+async fn answer(acting: BoxFuture<'static, Result<String, String>>) -> (StatusCode, String) {
+    match tokio::spawn(acting).await {
+        Ok(Ok(text)) => (StatusCode::OK, format!("{text}\n")),
+        Ok(Err(text)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{text}\n")),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

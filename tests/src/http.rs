@@ -7,8 +7,18 @@ use tokio::net::TcpStream;
 
 /// GETs `path`: status and body.
 pub async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    ask(address, "GET", path).await
+}
+
+/// POSTs nothing to `path`: status and body.
+pub async fn post(address: SocketAddr, path: &str) -> (u16, String) {
+    ask(address, "POST", path).await
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

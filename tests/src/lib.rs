@@ -14,7 +14,7 @@ mod wait;
 
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};
-pub use http::{get, metric};
+pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
 pub use process::Process;
 pub use services::{Private, Services, repository};

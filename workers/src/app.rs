@@ -4,31 +4,28 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use prometheus::Registry;
-use tagfleet_shared::admin::{self, Check};
+use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Lanes, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, tls};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::WorkerConfig;
-use crate::decoding::DecodeThreads;
 use crate::download::Downloader;
 use crate::hold::Holder;
-use crate::inference::Inference;
-use crate::known::KnownImages;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
-use crate::model::{self, ManifestError, ModelSet, OnnxModel, Runtime};
 use crate::pipeline::Pipeline;
 use crate::places::Places;
 use crate::record::Recorder;
+use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
 use crate::worker::Worker;
 
 /// How often what can only be sampled is sampled for `/metrics`.
@@ -41,6 +38,8 @@ pub struct App {
     pool: Pool,
     config: WorkerConfig,
     registry: Registry,
+    reloader: Arc<Reloader>,
+    hangup: Signal,
 }
 
 impl App {
@@ -51,9 +50,12 @@ impl App {
     /// If the model set does not hold together, or a server stays away.
     pub async fn build(config: WorkerConfig) -> anyhow::Result<Self> {
         tls::install();
+        // Before anything takes time: unheard, the signal ends the process.
+        let hangup = signal(SignalKind::hangup())?;
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
-        let (set, models) = load_models(&config, &metrics)?;
+        let loader = Arc::new(SetLoader::open(&config, &metrics)?);
+        let loaded = loader.load()?;
 
         let pool = db::pool_by_keys(&config.database)?;
         let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
@@ -62,15 +64,16 @@ impl App {
             "the database lacks {}: run `tagfleet-scheduler migrate`",
             missing.join(", ")
         );
-        let model_set = patiently("the database", || register(&pool, &set)).await?;
+        let id = patiently("the database", || register(&pool, &loaded.set)).await?;
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-worker")).await?;
 
-        let lookup = Lookup::new(pool.clone(), model_set, metrics.clone());
-        let remember = config.work.remember_failures;
-        let recorder = Recorder::new(pool.clone(), model_set, set.defaults(), remember, metrics.clone());
+        let lookup = Lookup::new(pool.clone(), id, metrics.clone());
+        let set = loader.start(loaded, id, Some(lookup))?;
+        let pipeline = Arc::new(build_pipeline(&config, set, metrics.clone())?);
+        let reloader = Reloader::new(loader, pool.clone(), pipeline.sets.clone(), metrics.clone());
         let worker = Worker {
-            pipeline: Arc::new(build_pipeline(&config, &set, models, Some(lookup), metrics.clone())?),
-            recorder,
+            pipeline,
+            recorder: Recorder::new(pool.clone(), config.work.remember_failures, metrics.clone()),
             publisher: broker.publisher(),
             retry_delays: config.broker.retry_delays.clone(),
             returns: config.work.returns,
@@ -78,7 +81,8 @@ impl App {
             holder: Holder::new(metrics.clone()),
             metrics,
         };
-        Ok(Self { worker: Arc::new(worker), broker, pool, config, registry })
+        let (worker, reloader) = (Arc::new(worker), Arc::new(reloader));
+        Ok(Self { worker, broker, pool, config, registry, reloader, hangup })
     }
 
     /// Works until `stop`, then drains.
@@ -97,14 +101,14 @@ impl App {
     /// # Errors
     ///
     /// If the admin port cannot be opened.
-    pub async fn open(self) -> anyhow::Result<Open> {
+    pub async fn open(mut self) -> anyhow::Result<Open> {
         let lanes = Lanes::consume(&self.broker, self.config.lanes, self.config.work.prefetch);
         let receiving = lanes.receiving();
         let checks = vec![
             Check::new("models", {
                 let pipeline = self.worker.pipeline.clone();
                 move || {
-                    let well = pipeline.models.is_well();
+                    let well = pipeline.sets.now().models.is_well();
                     std::future::ready(if well { Ok(()) } else { Err("they fail on every picture".into()) })
                 }
             }),
@@ -118,7 +122,19 @@ impl App {
                 }
             }),
         ];
-        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks).await?;
+        let reloader = self.reloader.clone();
+        let reload = Action::new("/models/reload", move || {
+            let reloader = reloader.clone();
+            async move { reloader.reload().await.map_err(|error| format!("{error:#}")) }
+        });
+        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, vec![reload]).await?;
+        let reloader = self.reloader.clone();
+        let hangups = tokio::spawn(async move {
+            while self.hangup.recv().await.is_some() {
+                // A refusal is told where it happens.
+                let _ = reloader.reload().await;
+            }
+        });
 
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
         let sampler = tokio::spawn(async move {
@@ -127,18 +143,19 @@ impl App {
                 every.tick().await;
                 let lanes: Vec<_> =
                     receiving.iter().map(|(lane, on)| (*lane, on.load(Ordering::Relaxed))).collect();
-                worker.metrics.sample(pool.status(), worker.pipeline.known.images(), &lanes);
+                worker.metrics.sample(pool.status(), worker.pipeline.sets.now().known.images(), &lanes);
             }
         });
-        Ok(Open { app: self, lanes, sampler, admin })
+        Ok(Open { worker: self.worker, config: self.config, lanes, helpers: [sampler, hangups], admin })
     }
 }
 
 /// A worker that consumes.
 pub struct Open {
-    app: App,
+    worker: Arc<Worker>,
+    config: WorkerConfig,
     lanes: Lanes,
-    sampler: tokio::task::JoinHandle<()>,
+    helpers: [tokio::task::JoinHandle<()>; 2],
     /// Where the admin port is.
     pub admin: SocketAddr,
 }
@@ -146,90 +163,23 @@ pub struct Open {
 impl Open {
     /// Works until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) {
-        let work = &self.app.config.work;
-        self.app.worker.run(self.lanes, work.prefetch, work.grace, stop).await;
-        self.sampler.abort();
+        let work = &self.config.work;
+        self.worker.run(self.lanes, work.prefetch, work.grace, stop).await;
+        self.helpers.iter().for_each(tokio::task::JoinHandle::abort);
         info!("stopped");
     }
 }
 
-/// Loads the model set, one copy of its models for each session.
+/// Puts the stages together.
 ///
 /// # Errors
 ///
-/// If ONNX Runtime is missing or too old, or the device cannot be had; else
-/// everything that is wrong with the manifest and the models, at once.
-pub fn load_models(config: &WorkerConfig, metrics: &Metrics) -> anyhow::Result<(ModelSet, Vec<OnnxModel>)> {
-    let runtime = Runtime::open(&config.runtime)?;
-    let dir = &config.models.dir;
-    let problems = model::problems(dir, &runtime);
-    if !problems.is_empty() {
-        return Err(ManifestError { dir: dir.clone(), problems }.into());
-    }
-    let set = ModelSet::load(dir)?;
-    let on_gpu = runtime.provider() != "cpu";
-    let sessions = match config.models.sessions {
-        0 if on_gpu => 1,
-        0 => cores(),
-        sessions => sessions,
-    };
-    let models = (0..sessions).map(|_| OnnxModel::load(&set, &runtime)).collect::<Result<Vec<_>, _>>()?;
-    metrics.models_loaded(set.name(), set.digest(), runtime.provider());
-    info!(
-        model.set = set.name(),
-        model.digest = set.digest(),
-        provider = runtime.provider(),
-        sessions,
-        "model set {} answers on {}",
-        set.name(),
-        runtime.provider()
-    );
-    Ok((set, models))
-}
-
-/// Puts the stages together; without `lookup` for the pipeline without a database.
-///
-/// # Errors
-///
-/// If the settings of the downloader make no sense or threads are not to be had.
-pub fn build_pipeline(
-    config: &WorkerConfig,
-    set: &ModelSet,
-    models: Vec<OnnxModel>,
-    lookup: Option<Lookup>,
-    metrics: Metrics,
-) -> anyhow::Result<Pipeline> {
-    let threads = if config.work.decode_threads == 0 { cores() } else { config.work.decode_threads };
+/// If the settings of the downloader make no sense.
+pub fn build_pipeline(config: &WorkerConfig, set: SetAtWork, metrics: Metrics) -> anyhow::Result<Pipeline> {
     Ok(Pipeline {
         pictures: Places::new(config.work.pictures, config.lanes),
-        known: KnownImages::new(&config.cache, lookup, metrics.clone()),
+        sets: Arc::new(Sets::new(set, metrics.clone())),
         downloader: Downloader::new(config.download.clone())?,
-        decoder: DecodeThreads::start(threads, &set.input_sizes(), &config.decode, &metrics)?,
-        models: Inference::start(models, &set.input_sizes(), config.models.max_batch, &metrics)?,
         metrics,
     })
-}
-
-fn cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
-}
-
-/// Gives the set its short name in the database; the same one every time.
-async fn register(pool: &Pool, set: &ModelSet) -> Result<i32, db::DbError> {
-    const SQL: &str = "
-        WITH new AS (
-            INSERT INTO model_sets (digest, name) VALUES ($1, $2)
-            ON CONFLICT (digest) DO NOTHING RETURNING id
-        )
-        SELECT id FROM new UNION ALL SELECT id FROM model_sets WHERE digest = $1";
-    let client = pool.get().await?;
-    let row = client.query_opt(SQL, &[&set.digest(), &set.name()]).await?;
-    match row {
-        Some(row) => Ok(row.get(0)),
-        // Another worker's insert was under way; it is there now.
-        None => Ok(client
-            .query_one("SELECT id FROM model_sets WHERE digest = $1", &[&set.digest()])
-            .await?
-            .get(0)),
-    }
 }

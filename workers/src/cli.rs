@@ -10,6 +10,7 @@ use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
 use crate::config::WorkerConfig;
+use crate::preprocess::PreprocessArgs;
 use crate::tag::TagArgs;
 
 /// Takes tagging jobs to their outcome.
@@ -33,6 +34,8 @@ pub enum Command {
     Config,
     /// Tag pictures without queue or database: files, folders, URLs, or `-` for NDJSON from stdin.
     Tag(TagArgs),
+    /// Write the pixels that the models are shown, for training: files, folders, or `-` for paths from stdin.
+    Preprocess(PreprocessArgs),
 }
 
 impl Cli {
@@ -59,6 +62,7 @@ impl Cli {
                 Ok(std::io::stdout().write_all(shown.as_bytes())?)
             }
             Command::Tag(args) => args.run(self.config).await,
+            Command::Preprocess(args) => tokio::task::block_in_place(|| args.run(self.config)),
         }
     }
 }

@@ -13,14 +13,12 @@ use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use url::Url;
 
-use crate::decoding::DecodeThreads;
 use crate::download::{Downloaded, Downloader, Room};
-use crate::inference::Inference;
-use crate::known::KnownImages;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Known, Outcome, Stop, Unfinished};
 use crate::places::{Place, Places};
+use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
 
 /// One image that somebody wants tagged.
@@ -38,28 +36,25 @@ pub struct Wanted {
 
 /// The stages of the work on an image.
 pub struct Pipeline {
-    /// The two-tier cache.
-    pub known: KnownImages,
+    /// The model set that answers, with its caches and its threads.
+    pub sets: Arc<Sets>,
     /// A place for each picture that is in memory.
     pub pictures: Places,
     /// The way to the pictures.
     pub downloader: Downloader,
-    /// The threads that decode.
-    pub decoder: DecodeThreads,
-    /// The threads that run the models.
-    pub models: Inference,
     /// What is counted and timed.
     pub metrics: Metrics,
 }
 
 impl Pipeline {
-    /// Takes one image to its end. Nothing is recorded yet.
+    /// Takes one image to its end, with one model set all the way. Nothing is
+    /// recorded yet.
     ///
     /// # Errors
     ///
     /// [`Unfinished`] where it has no end yet: run it again, now or later.
-    pub async fn run(&self, image: &Wanted) -> Result<Outcome, Unfinished> {
-        match self.tag(image).await {
+    pub async fn run(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Unfinished> {
+        match self.tag(set, image).await {
             Ok(outcome) | Err(Stop::End(outcome)) => Ok(outcome),
             Err(Stop::Later(transient)) => Err(Unfinished::Later(transient)),
             Err(Stop::Outage(outage)) => Err(Unfinished::Outage(outage)),
@@ -67,16 +62,16 @@ impl Pipeline {
     }
 
     /// The happy path, and nothing else: a stage that fails says so with `?`.
-    async fn tag(&self, image: &Wanted) -> Result<Outcome, Stop> {
-        if let Some(known) = self.known.find(image).await? {
+    async fn tag(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
+        if let Some(known) = set.known.find(image).await? {
             return Ok(Outcome::Cached(known));
         }
         // Boxed: nine jobs in ten are known, and need not be as large as this.
-        Box::pin(self.find_out(image)).await
+        Box::pin(self.find_out(set, image)).await
     }
 
     /// What nobody knows has to be looked at.
-    async fn find_out(&self, image: &Wanted) -> Result<Outcome, Stop> {
+    async fn find_out(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         // Who waits for another's work on the same image finds it cached; who
         // finds the same bytes under another key has a match.
         let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
@@ -86,15 +81,15 @@ impl Pipeline {
             end = Outcome::Matched;
             let look = async {
                 end = Outcome::Inferred;
-                let pixels = self.decoder.decode(bytes).await?;
+                let pixels = set.decoder.decode(bytes).await?;
                 drop(held);
                 let (width, height) = (pixels.width(), pixels.height());
-                let answer = self.models.infer(pixels).await?;
+                let answer = set.models.infer(pixels).await?;
                 Ok(Known { answer, bytes: hash, width, height })
             };
-            self.known.same_bytes(hash, Box::pin(look)).await
+            set.known.same_bytes(hash, Box::pin(look)).await
         };
-        let known = self.known.once(image.id, Box::pin(work)).await?;
+        let known = set.known.once(image.id, Box::pin(work)).await?;
         Ok(end(known))
     }
 

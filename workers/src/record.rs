@@ -14,20 +14,23 @@ use uuid::Uuid;
 use crate::batch::Batcher;
 use crate::metrics::{Metrics, Stage};
 use crate::outcome::{Known, Outcome};
+use crate::sets::SetAtWork;
 
 /// Outcomes in one transaction at most.
 const MAX_BATCH: usize = 512;
 
 /// One outcome on its way into the database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ended {
     /// Whose it is.
     pub job: Arc<TagImage>,
     /// What it is.
     pub outcome: Outcome,
+    /// The model set that it ended with.
+    pub set: Arc<SetAtWork>,
 }
 
-/// Batched writes for one model set.
+/// Batched writes.
 pub struct Recorder {
     batches: Batcher<Ended, Result<(), Arc<DbError>>>,
 }
@@ -36,22 +39,13 @@ pub struct Recorder {
 #[derive(Clone)]
 struct Table {
     pool: Pool,
-    model_set: i32,
-    defaults: Tags,
     remember_failures: Duration,
 }
 
 impl Recorder {
-    /// Records what the set with the id `model_set` and these `defaults` said;
-    /// lasting failures are remembered for `remember_failures`.
-    pub fn new(
-        pool: Pool,
-        model_set: i32,
-        defaults: Tags,
-        remember_failures: Duration,
-        metrics: Metrics,
-    ) -> Self {
-        let table = Table { pool, model_set, defaults, remember_failures };
+    /// Lasting failures are remembered for `remember_failures`.
+    pub fn new(pool: Pool, remember_failures: Duration, metrics: Metrics) -> Self {
+        let table = Table { pool, remember_failures };
         let handler = move |batch: Vec<Ended>| {
             let (table, metrics) = (table.clone(), metrics.clone());
             async move {
@@ -111,14 +105,14 @@ impl Table {
             WITH ended AS MATERIALIZED (
                 SELECT e.*, (SELECT jsonb_object_agg(f.attribute, f.value ORDER BY f.advertiser_id) FROM fixes f
                               WHERE f.image_id = e.image_id AND f.advertiser_id IN ('', c.advertiser_id)) AS fix
-                  FROM unnest($1::date[], $2::int8[], $3::int4[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[])
-                       AS e (day, scrape, seq, image_id, outcome, reason, tags)
+                  FROM unnest($1::date[], $2::int8[], $3::int4[], $4::uuid[], $5::text[], $6::text[], $7::jsonb[], $8::int4[])
+                       AS e (day, scrape, seq, image_id, outcome, reason, tags, model_set)
                   JOIN scrapes c ON c.key = e.scrape
             ), said AS (
                 INSERT INTO image_tags (image_id, model_set, tags, scores, bytes_hash, width, height)
-                SELECT image_id, $8, tags, scores, bytes_hash, width, height
-                  FROM unnest($9::uuid[], $10::jsonb[], $11::jsonb[], $12::uuid[], $13::int4[], $14::int4[])
-                    AS k (image_id, tags, scores, bytes_hash, width, height)
+                SELECT image_id, model_set, tags, scores, bytes_hash, width, height
+                  FROM unnest($9::uuid[], $10::jsonb[], $11::jsonb[], $12::uuid[], $13::int4[], $14::int4[],
+                              $19::int4[]) AS k (image_id, tags, scores, bytes_hash, width, height, model_set)
                 ON CONFLICT (image_id, model_set) DO NOTHING
             ), failed AS (
                 INSERT INTO image_failures (image_id, outcome, reason, until)
@@ -129,7 +123,7 @@ impl Table {
             ), written AS (
                 UPDATE scrape_images s
                    SET outcome = e.outcome, reason = e.reason, recorded_at = now(),
-                       model_set = CASE WHEN e.outcome = 'skipped' THEN NULL ELSE $8 END,
+                       model_set = CASE WHEN e.outcome = 'skipped' THEN NULL ELSE e.model_set END,
                        tags = e.tags || coalesce(s.configured, '{}') || coalesce(s.fix, e.fix, '{}'),
                        base = CASE WHEN coalesce(s.fix, e.fix, '{}') <> '{}'
                                    THEN e.tags || coalesce(s.configured, '{}') END
@@ -139,7 +133,7 @@ impl Table {
             )
             INSERT INTO scrape_progress (scrape, outcome, images)
             SELECT scrape, outcome, count(*)::int FROM written GROUP BY scrape, outcome";
-        let rows = Rows::of(batch, &self.defaults);
+        let rows = Rows::of(batch);
         let seconds = self.remember_failures.as_secs_f64();
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(SQL).await?;
@@ -154,7 +148,7 @@ impl Table {
                     &rows.outcome,
                     &rows.reason,
                     &rows.tags,
-                    &self.model_set,
+                    &rows.model_set,
                     &rows.known.image,
                     &rows.known.tags,
                     &rows.known.scores,
@@ -165,6 +159,7 @@ impl Table {
                     &rows.failed.outcome,
                     &rows.failed.reason,
                     &seconds,
+                    &rows.known.model_set,
                 ],
             )
             .await?;
@@ -182,6 +177,7 @@ struct Rows<'a> {
     outcome: Vec<&'static str>,
     reason: Vec<Option<&'a str>>,
     tags: Vec<Json<&'a Tags>>,
+    model_set: Vec<i32>,
     known: KnownRows<'a>,
     failed: FailedRows<'a>,
 }
@@ -194,6 +190,7 @@ struct KnownRows<'a> {
     bytes: Vec<Uuid>,
     width: Vec<i32>,
     height: Vec<i32>,
+    model_set: Vec<i32>,
 }
 
 #[derive(Default)]
@@ -207,14 +204,14 @@ struct FailedRows<'a> {
 static NO_TAGS: Tags = Tags(std::collections::BTreeMap::new());
 
 impl<'a> Rows<'a> {
-    fn of(batch: &'a [Ended], defaults: &'a Tags) -> Self {
+    fn of(batch: &'a [Ended]) -> Self {
         // In one order everywhere, so that two batches never wait for each other.
         let mut batch: Vec<&Ended> = batch.iter().collect();
         batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq));
         // A batch may hold a job twice; an upsert takes each row once.
         batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
         let mut rows = Self::default();
-        for Ended { job, outcome } in &batch {
+        for Ended { job, outcome, set } in &batch {
             rows.day.push(job.day);
             rows.scrape.push(job.scrape);
             rows.seq.push(job.seq);
@@ -226,16 +223,17 @@ impl<'a> Rows<'a> {
                     &known.answer.tags
                 }
                 Outcome::Skipped(_) => &NO_TAGS,
-                Outcome::Defaulted(_) => defaults,
+                Outcome::Defaulted(_) => &set.defaults,
             }));
+            rows.model_set.push(set.id);
         }
         // By image, for the same reason; the same image may be listed by two
         // scrapes of one batch, and an upsert takes each row once.
-        batch.sort_unstable_by_key(|ended| ended.job.image);
-        for Ended { job, outcome } in batch {
+        batch.sort_unstable_by_key(|ended| (ended.job.image, ended.set.id));
+        for Ended { job, outcome, set } in batch {
             let image = job.image.0;
-            if let Some(known) = new(outcome).filter(|_| rows.known.image.last() != Some(&image)) {
-                rows.known.push(image, known);
+            if let Some(known) = new(outcome).filter(|_| rows.known.last() != Some((image, set.id))) {
+                rows.known.push(image, set.id, known);
             }
             if let Some(reason) = lasting(outcome).filter(|_| rows.failed.image.last() != Some(&image)) {
                 rows.failed.image.push(image);
@@ -248,8 +246,13 @@ impl<'a> Rows<'a> {
 }
 
 impl<'a> KnownRows<'a> {
-    fn push(&mut self, image: Uuid, known: &'a Known) {
+    fn last(&self) -> Option<(Uuid, i32)> {
+        Some((*self.image.last()?, *self.model_set.last()?))
+    }
+
+    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known) {
         self.image.push(image);
+        self.model_set.push(model_set);
         self.tags.push(Json(&known.answer.tags));
         self.scores.push(Json(&known.answer.scores));
         self.bytes.push(known.bytes.0);

@@ -25,6 +25,7 @@ use crate::metrics::{InFlight, Metrics};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::record::{Ended, Recorder};
+use crate::sets::SetAtWork;
 
 /// How long a host that asks for patience may put off a picture without its
 /// counting as an attempt.
@@ -126,14 +127,14 @@ impl Worker {
     /// Brings one job to its outcome and into the database.
     async fn finish(&self, lane: Lane, job: &Arc<TagImage>, attempt: u32, in_flight: &InFlight) -> Ending {
         let image = Wanted { id: job.image, source: source_of(&job.url), lane, scrape: Some(job.scrape) };
-        let outcome = match self.until_known(&image).await {
-            Ok(outcome) => outcome,
+        let (outcome, set) = match self.until_known(&image).await {
+            Ok(known) => known,
             Err(transient) if (attempt as usize) < self.retry_delays.len() => {
                 return Ending::Later(transient);
             }
-            Err(transient) => Outcome::given_up(&transient),
+            Err(transient) => (Outcome::given_up(&transient), self.pipeline.sets.now()),
         };
-        let ended = Ended { job: job.clone(), outcome };
+        let ended = Ended { job: job.clone(), outcome, set };
         match self.until_recorded(&ended).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
@@ -148,12 +149,14 @@ impl Worker {
     ///
     /// A job is held, not requeued, while the fleet is unwell: with `prefetch`
     /// jobs held the broker sends nothing more, and no job uses up its delivery
-    /// limit because Postgres was restarted.
-    async fn until_known(&self, image: &Wanted) -> Result<Outcome, Transient> {
+    /// limit because Postgres was restarted. Each time it begins anew, with the
+    /// model set of that time: a reload may be what makes sick models well.
+    async fn until_known(&self, image: &Wanted) -> Result<(Outcome, Arc<SetAtWork>), Transient> {
         let mut backoff = Backoff::for_outage();
         loop {
-            match self.pipeline.run(image).await {
-                Ok(outcome) => return Ok(outcome),
+            let set = self.pipeline.sets.now();
+            match self.pipeline.run(&set, image).await {
+                Ok(outcome) => return Ok((outcome, set)),
                 Err(Unfinished::Later(transient)) => return Err(transient),
                 Err(Unfinished::Outage(outage)) => {
                     self.holder.hold(&outage, outage.server(), &mut backoff).await
@@ -202,7 +205,8 @@ impl Worker {
         reason: &'static str,
         detail: &str,
     ) {
-        let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason) };
+        let set = self.pipeline.sets.now();
+        let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason), set };
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }

@@ -13,6 +13,8 @@ pub enum Mark {
     RatioAtLeast(f64),
     /// The fleet's own value, less than this.
     Below(f64),
+    /// The fleet's own value, at least.
+    AtLeast(f64),
 }
 
 /// One row of the table.
@@ -52,7 +54,7 @@ impl Row {
         self.limits.push(limit);
     }
 
-    /// The peak of one process.
+    /// A value that is held against no limit of the machine, such as the peak of a process.
     pub fn reached(&mut self, peak: f64) {
         self.values.push(peak);
     }
@@ -74,6 +76,7 @@ impl Row {
         Some(match self.mark? {
             Mark::RatioAtLeast(least) => self.ratio()? >= least,
             Mark::Below(limit) => self.value()? < limit,
+            Mark::AtLeast(least) => self.value()? >= least,
         })
     }
 
@@ -94,6 +97,7 @@ impl Row {
         let mark = match self.mark {
             Some(Mark::RatioAtLeast(least)) => format!(">= {least:.2}"),
             Some(Mark::Below(limit)) => format!("< {limit:.0} {}", self.unit),
+            Some(Mark::AtLeast(least)) => format!(">= {least:.1}{}", self.unit),
             None => String::new(),
         };
         let verdict = match self.passed() {
@@ -189,6 +193,10 @@ mod tests {
         assert_eq!(memory.json()["value"], 401.0);
         assert_eq!(memory.json()["ratio"], Value::Null);
         assert_eq!(memory.passed(), Some(false));
+
+        let mut agreement = Row::new(6, "agreement", "%").mark(Mark::AtLeast(99.5));
+        agreement.reached(99.4);
+        assert_eq!(agreement.passed(), Some(false));
     }
 
     #[test]

@@ -73,6 +73,8 @@ impl DecodeLimits {
 pub struct Decoder {
     sizes: Vec<InputSize>,
     limits: DecodeLimits,
+    /// Whether a JPEG may be scaled down while it is decoded.
+    scaled: bool,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -109,7 +111,13 @@ impl Decoder {
     pub fn new(mut sizes: Vec<InputSize>, limits: DecodeLimits) -> Self {
         sizes.sort_unstable();
         sizes.dedup();
-        Self { sizes, limits, scratch: Mutex::default() }
+        Self { sizes, limits, scaled: true, scratch: Mutex::default() }
+    }
+
+    /// The same, but every picture is decoded at its full size: what the fast way
+    /// is held against.
+    pub fn in_full(sizes: Vec<InputSize>, limits: DecodeLimits) -> Self {
+        Self { scaled: false, ..Self::new(sizes, limits) }
     }
 
     /// Decodes one picture: 1 to 10 ms of blocking CPU work for a usual one, up
@@ -155,6 +163,9 @@ impl Decoder {
     /// The size that a picture must have, as it lies in the file, to be shrunk and
     /// not blown up in the making of every plane.
     fn least(&self, orientation: Orientation) -> InputSize {
+        if !self.scaled {
+            return InputSize { height: u32::MAX, width: u32::MAX };
+        }
         let height = self.sizes.iter().map(|size| size.height).max().unwrap_or(1);
         let width = self.sizes.iter().map(|size| size.width).max().unwrap_or(1);
         if is_transposed(orientation) {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tagfleet_shared::tags::Tags;
 
 pub(super) use self::read::read;
+use super::Example;
 use crate::decode::InputSize;
 
 /// A model set, as its manifest describes it. The files are there and are what
@@ -20,6 +21,7 @@ pub struct ModelSet {
     pub(super) description: Option<String>,
     pub(super) digest: String,
     pub(super) stages: Vec<Stage>,
+    pub(super) examples: Vec<Example>,
 }
 
 /// One ONNX file and what is read from it.
@@ -110,7 +112,7 @@ impl ModelSet {
     }
 
     /// Tells this set from every other: 32 hex digits, from the SHA-256 of the
-    /// manifest and the files.
+    /// manifest and of every file that it names.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -118,6 +120,21 @@ impl ModelSet {
     /// The stages, in the order in which they run.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// The pictures that it is tested with before it answers.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// The same set, but without thresholds: of every attribute that applies it says
+    /// the likeliest class. For comparing what it says of two pictures.
+    #[must_use]
+    pub fn without_thresholds(mut self) -> Self {
+        for attribute in self.stages.iter_mut().flat_map(|stage| &mut stage.attributes) {
+            attribute.min_score = None;
+        }
+        self
     }
 
     /// The attributes of all stages, in the order in which they are decided.

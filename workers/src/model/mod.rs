@@ -3,25 +3,28 @@
 //! A model set is a folder: `manifest.toml` and the ONNX files that it names
 //! ([`ModelSet`]). The attributes, their classes and their defaults come from
 //! there, not from code. [`Runtime`] is ONNX Runtime and the device it computes
-//! on; [`OnnxModel`] is the set, loaded and ready.
+//! on; [`OnnxModel`] is the set, loaded; a [`Loader`] makes it ready, and tests it
+//! with the pictures that the set ships.
 
 mod answer;
 mod device;
 mod graph;
+mod load;
 mod manifest;
 mod onnx;
 mod runtime;
+mod selftest;
 #[cfg(test)]
 mod tests;
-
-use std::path::Path;
 
 use tagfleet_shared::tags::Answer;
 
 pub use self::device::{Device, UnknownDevice};
+pub use self::load::{Loaded, Loader};
 pub use self::manifest::{Attribute, Condition, Input, ManifestError, ModelSet, Stage};
 pub use self::onnx::{LoadError, OnnxModel};
 pub use self::runtime::{Runtime, RuntimeConfig, RuntimeError};
+pub use self::selftest::Example;
 use crate::decode::{InputSize, Pixels};
 
 /// A loaded model set. Blocking and for one thread: it lives on a thread of its
@@ -66,14 +69,4 @@ pub enum ModelError {
         /// Pictures times classes.
         expected: usize,
     },
-}
-
-/// Everything that is wrong with the model set in `dir`, in its manifest as well
-/// as between the manifest and the ONNX files. Empty where it would load.
-pub fn problems(dir: &Path, runtime: &Runtime) -> Vec<String> {
-    let (set, mut problems) = manifest::read(dir);
-    for stage in &set.stages {
-        problems.extend(onnx::stage_problems(stage, runtime));
-    }
-    problems
 }

@@ -16,35 +16,25 @@ pub struct OnnxModel {
     unanswered: Tags,
 }
 
-/// Why a model set cannot be loaded.
+/// The ONNX files are not what the manifest says of them, or do not run.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The ONNX files are not what the manifest says of them.
-    #[error("model set {set} does not fit its manifest:\n  {}", .problems.join("\n  "))]
-    Unfit {
-        /// The set's name.
-        set: String,
-        /// One line each, with the stage.
-        problems: Vec<String>,
-    },
-    /// The first run failed.
-    #[error("model set {set} does not run: {error}")]
-    WarmUp {
-        /// The set's name.
-        set: String,
-        /// What happened.
-        error: ModelError,
-    },
+#[error("model set {set} does not fit its manifest:\n  {}", .problems.join("\n  "))]
+pub struct LoadError {
+    /// The set's name.
+    pub set: String,
+    /// One line each, with the stage.
+    pub problems: Vec<String>,
 }
 
 impl OnnxModel {
     /// Loads `set` onto the device of `runtime`, checks its graphs against the
-    /// manifest, and runs it once.
+    /// manifest, and runs each with one picture and with `max_batch`.
     ///
     /// # Errors
     ///
-    /// Lists everything in which graphs and manifest differ, over all stages.
-    pub fn load(set: &ModelSet, runtime: &Runtime) -> Result<Self, LoadError> {
+    /// Lists everything in which graphs and manifest differ, over all stages, or
+    /// else every stage that does not run.
+    pub fn load(set: &ModelSet, runtime: &Runtime, max_batch: usize) -> Result<Self, LoadError> {
         let (mut stages, mut problems) = (Vec::new(), Vec::new());
         for stage in &set.stages {
             match LoadedStage::load(stage, runtime) {
@@ -52,23 +42,15 @@ impl OnnxModel {
                 Err(found) => problems.extend(found),
             }
         }
+        if problems.is_empty() {
+            let warmed_up = stages.iter_mut().map(|stage| stage.warm_up(max_batch));
+            problems.extend(warmed_up.filter_map(Result::err).map(|error| error.to_string()));
+        }
         if !problems.is_empty() {
-            return Err(LoadError::Unfit { set: set.name.clone(), problems });
+            return Err(LoadError { set: set.name.clone(), problems });
         }
         let unanswered = set.attributes().map(|attribute| (attribute.name.clone(), None::<String>)).collect();
-        let mut model = Self { stages, unanswered };
-        model.warm_up().map_err(|error| LoadError::WarmUp { set: set.name.clone(), error })?;
-        Ok(model)
-    }
-
-    /// Runs every stage once, whatever its condition: the first run is slow, and
-    /// what cannot run shall not start.
-    fn warm_up(&mut self) -> Result<(), ModelError> {
-        for stage in &mut self.stages {
-            let picture = Pixels::filled(&[stage.described.input.size], [127; 3]);
-            stage.run(&[&picture], &[0], &mut [Answer::default()])?;
-        }
-        Ok(())
+        Ok(Self { stages, unanswered })
     }
 }
 
@@ -87,11 +69,6 @@ impl Model for OnnxModel {
         }
         Ok(answers)
     }
-}
-
-/// Everything in which the graph of `stage` differs from the manifest.
-pub(super) fn stage_problems(stage: &Stage, runtime: &Runtime) -> Vec<String> {
-    LoadedStage::load(stage, runtime).err().unwrap_or_default()
 }
 
 struct LoadedStage {
@@ -115,6 +92,17 @@ impl LoadedStage {
         let selector = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
         let outputs = RunOptions::new().map_err(problem)?.with_outputs(selector);
         Ok(Self { described: stage.clone(), session, outputs, input: Vec::new() })
+    }
+
+    /// Runs with one picture and with `max_batch`, whatever the condition: the
+    /// first run of a size is slow, and what cannot run shall not start.
+    fn warm_up(&mut self, max_batch: usize) -> Result<(), ModelError> {
+        let picture = Pixels::filled(&[self.described.input.size], [127; 3]);
+        for pictures in [1, max_batch] {
+            let chosen: Vec<_> = (0..pictures).collect();
+            self.run(&vec![&picture; pictures], &chosen, &mut vec![Answer::default(); pictures])?;
+        }
+        Ok(())
     }
 
     /// Decides this stage's attributes for the pictures `chosen` from `batch`.

@@ -11,6 +11,7 @@ use tagfleet_shared::lane::Lane;
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::files;
 use crate::pipeline::Wanted;
 use crate::source::Source;
 
@@ -63,9 +64,7 @@ pub fn read(arguments: &[String]) -> (impl Stream<Item = Input> + Unpin + use<>,
         if argument == "-" {
             stdin.get_or_insert_with(lines);
         } else if Path::new(argument).is_dir() {
-            let before = given.len();
-            walk(Path::new(argument), &mut given);
-            given[before..].sort();
+            given.extend(files::below(Path::new(argument)));
         } else {
             given.push(argument.clone());
         }
@@ -77,25 +76,6 @@ pub fn read(arguments: &[String]) -> (impl Stream<Item = Input> + Unpin + use<>,
         Some((lines.recv().await?, Some(lines)))
     });
     (Box::pin(given.chain(piped)), total)
-}
-
-/// Files below `dir`, hidden ones left out. A folder that cannot be read stands
-/// for itself, so that it has a line which says so.
-fn walk(dir: &Path, files: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        files.push(dir.to_string_lossy().into_owned());
-        return;
-    };
-    for entry in entries.filter_map(Result::ok) {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walk(&path, files),
-            _ => files.push(path.to_string_lossy().into_owned()),
-        }
-    }
 }
 
 /// Reads stdin on a thread of its own, a little ahead of the work.

@@ -15,17 +15,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
 use prometheus::Registry;
 use tagfleet_shared::config::{LogConfig, LogFormat};
-use tagfleet_shared::tags::Tags;
 use tagfleet_shared::{telemetry, tls};
 
 use self::inputs::Input;
 pub use self::output::Format;
 use self::output::{Line, Printer};
-use crate::app::{build_pipeline, load_models};
+use crate::app::build_pipeline;
 use crate::config::{TaggingConfig, WorkerConfig};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted};
+use crate::sets::{SetAtWork, SetLoader};
 
 /// Delays between the attempts at a server that is unwell. Short, because a
 /// person is waiting.
@@ -66,14 +66,14 @@ impl TagArgs {
         let log = LogConfig { filter: "error".into(), format: LogFormat::Text };
         telemetry::init(&log)?;
         let metrics = Metrics::register(&Registry::new())?;
-        let (set, models) = load_models(&config, &metrics)?;
-        let pipeline = build_pipeline(&config, &set, models, None, metrics)?;
-        let defaults = set.defaults();
+        let loader = SetLoader::open(&config, &metrics)?;
+        let pipeline = build_pipeline(&config, loader.start(loader.load()?, 0, None)?, metrics)?;
+        let set = pipeline.sets.now();
 
         let (inputs, total) = inputs::read(&self.inputs);
         let bar = progress_bar(total);
         let mut printer = Printer::new(self.format);
-        let lines = inputs.map(|input| line(&pipeline, &defaults, input));
+        let lines = inputs.map(|input| line(&pipeline, &set, input));
         let mut lines = lines.buffer_unordered(usize::from(config.work.prefetch));
         while let Some(line) = lines.next().await {
             bar.inc(1);
@@ -99,11 +99,11 @@ impl TagArgs {
 }
 
 /// Takes one input to its end.
-async fn line(pipeline: &Pipeline, defaults: &Tags, input: Input) -> Line {
+async fn line(pipeline: &Pipeline, set: &SetAtWork, input: Input) -> Line {
     match input {
         Input::Image { name, wanted } => {
-            let outcome = end(pipeline, &wanted).await;
-            Line::of(name, &outcome, defaults)
+            let outcome = end(pipeline, set, &wanted).await;
+            Line::of(name, &outcome, &set.defaults)
         }
         Input::Malformed { name, error } => {
             tracing::error!("{name}: {error}");
@@ -112,10 +112,10 @@ async fn line(pipeline: &Pipeline, defaults: &Tags, input: Input) -> Line {
     }
 }
 
-async fn end(pipeline: &Pipeline, wanted: &Wanted) -> Outcome {
+async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
     let mut delays = RETRY_DELAYS.iter();
     loop {
-        match pipeline.run(wanted).await {
+        match pipeline.run(set, wanted).await {
             Ok(outcome) => return outcome,
             Err(Unfinished::Later(transient)) => match delays.next() {
                 Some(&delay) => {

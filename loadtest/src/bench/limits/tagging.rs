@@ -36,7 +36,7 @@ impl BareTagging {
         let runtime = Runtime::open(&runtime)?;
         let core = |_| {
             let decoder = Decoder::new(set.input_sizes(), decode.clone());
-            Ok((decoder, OnnxModel::load(&set, &runtime)?))
+            Ok((decoder, OnnxModel::load(&set, &runtime, BATCH)?))
         };
         let cores = thread::available_parallelism()?.get();
         Ok(Self { cores: (0..cores).map(core).collect::<anyhow::Result<_>>()? })

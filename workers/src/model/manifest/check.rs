@@ -23,13 +23,15 @@ pub(super) fn classes(classes: &[String], default: Option<&str>, section: &mut S
     }
 }
 
-/// Checks names, and conditions against what was decided before them.
+/// Checks names, conditions against what was decided before them, and what the
+/// manifest says elsewhere of the finished tags (`about_tags`, each with its place).
 ///
 /// Where not all stages could be read (`complete`), an attribute that nobody
 /// knows may be one of theirs.
 pub(super) fn references<'a>(
     stages: impl Iterator<Item = &'a Stage> + Clone,
     complete: bool,
+    about_tags: &[(String, Condition)],
     problems: &mut Vec<String>,
 ) {
     let all = stages.clone().flat_map(|stage| &stage.attributes).map(|attribute| attribute.name.as_str());
@@ -48,6 +50,9 @@ pub(super) fn references<'a>(
                 decided.problems.push(format!("{place}: another attribute has the same name"));
             }
         }
+    }
+    for (place, condition) in about_tags {
+        decided.check(Some(condition), place);
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::section::Section;
-use super::{Attribute, Condition, Input, ModelSet, Stage, check};
+use super::{Attribute, Condition, Example, Input, ModelSet, Stage, check};
 use crate::decode::InputSize;
 
 /// The name of the file in a model set's folder.
@@ -32,6 +33,7 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
     }
     let description = manifest.optional("description");
     let sections = manifest.list("stages", "stage");
+    let examples = manifest.optional_list("selftest", "selftest");
     manifest.finish(&mut problems);
 
     let listed = sections.len();
@@ -39,7 +41,15 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
     for section in sections {
         stages.extend(read_stage(section, dir, &mut problems));
     }
-    check::references(stages.iter().map(|(stage, _)| stage), stages.len() == listed, &mut problems);
+    let examples: Vec<_> =
+        examples.into_iter().filter_map(|section| read_example(section, dir, &mut problems)).collect();
+    let about_tags = examples.iter().map(|example| {
+        let values = example.tags.iter().map(|(name, value)| (name.clone(), vec![value.clone()]));
+        (format!("selftest {:?}: tags", example.file), Condition(values.collect()))
+    });
+    let about_tags: Vec<_> = about_tags.collect();
+    let complete = stages.len() == listed;
+    check::references(stages.iter().map(|(stage, _)| stage), complete, &about_tags, &mut problems);
 
     let mut digest = Sha256::new_with_prefix(&text);
     let with_file = stages.into_iter().filter_map(|(stage, file)| {
@@ -47,8 +57,11 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
         Some(stage)
     });
     let stages = with_file.collect();
+    for example in &examples {
+        digest.update(Sha256::digest(&example.picture));
+    }
     let digest = hex(&digest.finalize())[..32].to_owned();
-    (ModelSet { name: name.unwrap_or_default(), description, digest, stages }, problems)
+    (ModelSet { name: name.unwrap_or_default(), description, digest, stages, examples }, problems)
 }
 
 /// A stage, and the SHA-256 of its file where that is what it should be.
@@ -89,6 +102,18 @@ fn read_file(file: &Path, sha256: &str) -> Result<Vec<u8>, String> {
     } else {
         Err(format!("sha256 of {} is {}, not {sha256}", file.display(), hex(&found)))
     }
+}
+
+/// A picture of the set's test, where its file is there.
+fn read_example(mut section: Section, dir: &Path, problems: &mut Vec<String>) -> Option<Example> {
+    let file: Option<String> = section.required("file");
+    let tags = section.required("tags");
+    let picture = file.as_ref().and_then(|file| {
+        let unreadable = |error| section.problem(format_args!("file {}: {error}", dir.join(file).display()));
+        fs::read(dir.join(file)).map(Bytes::from).map_err(unreadable).ok()
+    });
+    section.finish(problems);
+    Some(Example { file: file?, picture: picture?, tags: tags? })
 }
 
 fn read_input(mut section: Section, problems: &mut Vec<String>) -> Option<Input> {

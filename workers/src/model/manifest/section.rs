@@ -48,10 +48,17 @@ impl Section {
 
     /// Takes the sub-sections `[[key]]`, of which there must be one at least.
     pub(super) fn list(&mut self, key: &str, kind: &str) -> Vec<Section> {
-        let tables: Option<Vec<Table>> = self.required(key);
-        if tables.as_ref().is_some_and(Vec::is_empty) {
-            self.problem(format_args!("{key} is empty"));
+        match self.table.get(key) {
+            None => self.problem(format_args!("{key} is missing")),
+            Some(Value::Array(tables)) if tables.is_empty() => self.problem(format_args!("{key} is empty")),
+            Some(_) => {}
         }
+        self.optional_list(key, kind)
+    }
+
+    /// Takes the sub-sections `[[key]]`, if any.
+    pub(super) fn optional_list(&mut self, key: &str, kind: &str) -> Vec<Section> {
+        let tables: Option<Vec<Table>> = self.optional(key);
         let numbered = tables.unwrap_or_default().into_iter().enumerate();
         numbered.map(|(i, table)| Section::new(self.called(kind, i + 1, &table), table)).collect()
     }

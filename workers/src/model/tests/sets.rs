@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sha2::{Digest, Sha256};
 use tagfleet_shared::config::foreign_variable;
 
-use crate::model::{Device, ModelSet, OnnxModel, Runtime, RuntimeConfig, RuntimeError};
+use crate::decode::DecodeLimits;
+use crate::model::{Device, Loader, ModelSet, OnnxModel, Runtime, RuntimeConfig, RuntimeError};
 
 const FILES: [(&str, &[u8]); 2] = [
     ("first.onnx", include_bytes!("../testdata/first.onnx")),
@@ -102,7 +103,13 @@ impl Drop for Folder {
 
 /// The set of [`MANIFEST`], on the CPU.
 pub(super) fn model() -> OnnxModel {
-    OnnxModel::load(&Folder::new(MANIFEST).set(), &open(Device::Cpu).unwrap()).unwrap()
+    OnnxModel::load(&Folder::new(MANIFEST).set(), &open(Device::Cpu).unwrap(), 8).unwrap()
+}
+
+/// Two sessions on the CPU.
+pub(super) fn loader() -> Loader {
+    let limits = DecodeLimits { max_pixels: 100_000_000, max_memory_bytes: 512 << 20 };
+    Loader { runtime: open(Device::Cpu).unwrap(), sessions: 2, max_batch: 8, limits }
 }
 
 /// The library that the environment names, else the one of this checkout.

@@ -1,0 +1,70 @@
+//! The model set that answers, and how another takes its place.
+//!
+//! A job asks for the set once, when it begins, and keeps it to its end: its
+//! caches, its input sizes, its models, its defaults and its name in the row are
+//! of one set. A set that was replaced goes when its last job has ended.
+
+mod load;
+mod register;
+mod reload;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tagfleet_shared::tags::Tags;
+
+pub use self::load::SetLoader;
+pub use self::register::register;
+pub use self::reload::Reloader;
+use crate::decoding::DecodeThreads;
+use crate::inference::Inference;
+use crate::known::KnownImages;
+use crate::metrics::Metrics;
+
+/// A model set at work, and everything that belongs to it alone.
+pub struct SetAtWork {
+    /// What the manifest calls it.
+    pub name: String,
+    /// Tells it from every other.
+    pub digest: String,
+    /// What its models run on.
+    pub provider: String,
+    /// Its short name in the database; 0 where there is none.
+    pub id: i32,
+    /// Every attribute with its default.
+    pub defaults: Tags,
+    /// What it said, in two tiers.
+    pub known: KnownImages,
+    /// The threads that decode for its input sizes.
+    pub decoder: DecodeThreads,
+    /// The threads that run its models.
+    pub models: Inference,
+}
+
+/// The set that jobs begin with.
+pub struct Sets {
+    now: RwLock<Arc<SetAtWork>>,
+    metrics: Metrics,
+}
+
+impl Sets {
+    /// Begins with `first`.
+    pub fn new(first: SetAtWork, metrics: Metrics) -> Self {
+        metrics.models_loaded(&first.name, &first.digest, &first.provider);
+        Self { now: RwLock::new(Arc::new(first)), metrics }
+    }
+
+    /// The set for a job that begins now.
+    pub fn now(&self) -> Arc<SetAtWork> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on jobs begin with `next`.
+    pub fn switch(&self, next: SetAtWork) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        self.metrics.models_loaded(&next.name, &next.digest, &next.provider);
+        let before = std::mem::replace(&mut *now, Arc::new(next));
+        drop(now);
+        // Not under the lock: its caches may be large.
+        drop(before);
+    }
+}
