@@ -3,12 +3,14 @@
 -- Model sets -----------------------------------------------------------------
 
 CREATE TABLE model_sets (
-    id         int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    digest     text NOT NULL UNIQUE,
-    name       text NOT NULL,
-    first_seen timestamptz NOT NULL DEFAULT now()
+    id           int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest       text NOT NULL UNIQUE,
+    name         text NOT NULL,
+    feed_exclude jsonb NOT NULL DEFAULT '{}',
+    first_seen   timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE model_sets IS 'Every model set that ever spoke; rows elsewhere name it by id.';
+COMMENT ON COLUMN model_sets.feed_exclude IS 'From the manifest, {attribute: [value]}: images with one of these values are not in feed_images.';
 
 -- Scrapes and their images ---------------------------------------------------
 
@@ -244,3 +246,12 @@ CREATE VIEW tagged_images AS
 SELECT s.scrape_id, s.advertiser_id, i.seq, i.image_id, i.url, i.image_key, i.listing_id, i.position,
        i.outcome, i.reason, i.tags, i.fix, m.name AS model_set, i.recorded_at
   FROM scrape_images i JOIN scrapes s ON s.key = i.scrape LEFT JOIN model_sets m ON m.id = i.model_set;
+
+-- A value excludes itself and what lies within it: "a" excludes "a/b".
+CREATE VIEW feed_images AS
+SELECT s.scrape_id, s.advertiser_id, i.seq, i.image_id, i.url, i.image_key, i.listing_id, i.position, i.tags
+  FROM scrape_images i JOIN scrapes s ON s.key = i.scrape JOIN model_sets m ON m.id = i.model_set
+ WHERE i.outcome <> 'skipped'
+   AND NOT EXISTS (SELECT FROM jsonb_each(m.feed_exclude) AS rule, jsonb_array_elements_text(rule.value) AS excluded
+                    WHERE starts_with((i.tags ->> rule.key) || '/', excluded || '/'));
+COMMENT ON VIEW feed_images IS 'What a marketing feed may show: images that were had, without those that their model set excludes. Fixes count.';

@@ -6,6 +6,7 @@ mod admin;
 mod events;
 mod failures;
 mod faults;
+mod feed;
 mod hostile;
 mod kills;
 mod model_sets;

@@ -1,78 +1,38 @@
 //! Another model set in a running fleet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::ListedImage;
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::tags::Tags;
-use tagfleet_tests::{Fleet, Options, eventually, get, jpeg, listed, post, repository, scrape};
+use tagfleet_tests::{Fleet, ModelFolder, Options, eventually, get, jpeg, listed, post, scrape};
 use tokio_postgres::types::Json;
 
 /// What the shipped set calls its classes, and what the second set calls them.
 const SHIPPED: [&str; 3] = ["Dealer", "Stock", "Placeholder"];
 const SECOND: [&str; 3] = ["Photo", "Rendering", "Card"];
 
-/// A folder with a model set that can be exchanged; gone with the value.
-struct ModelFolder(PathBuf);
-
-impl ModelFolder {
-    /// With the shipped set.
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tagfleet-{name}-{}", std::process::id()));
-        let shipped = repository().join("models/default");
-        std::fs::create_dir_all(folder.join("selftest")).unwrap();
-        for part in ["", "selftest"] {
-            for file in std::fs::read_dir(shipped.join(part)).unwrap().map(Result::unwrap) {
-                if file.file_type().unwrap().is_file() {
-                    std::fs::copy(file.path(), folder.join(part).join(file.file_name())).unwrap();
-                }
-            }
-        }
-        Self(folder)
-    }
-
-    /// The same models under another name, with other words for what they see.
-    fn exchange(&self) {
-        let mut manifest = std::fs::read_to_string(self.0.join("manifest.toml")).unwrap();
+/// The same models under another name, with other words for what they see.
+fn exchange(folder: &ModelFolder) {
+    folder.change(|mut manifest| {
         let name = manifest.lines().find(|line| line.starts_with("name = ")).unwrap().to_owned();
         manifest = manifest.replacen(&name, "name = \"second\"", 1);
         for (before, after) in SHIPPED.into_iter().zip(SECOND) {
             manifest = manifest.replace(&format!("{before:?}"), &format!("{after:?}"));
         }
-        self.write(&manifest);
-    }
-
-    /// A set whose test fails: the stock picture is to be a card.
-    fn spoil(&self) {
-        let manifest = std::fs::read_to_string(self.0.join("manifest.toml")).unwrap();
-        let (before, after) = (r#"tags = { image_type = "Rendering" }"#, r#"tags = { image_type = "Card" }"#);
-        assert!(manifest.contains(before), "{manifest}");
-        self.write(&manifest.replace(before, after).replace("name = \"second\"", "name = \"third\""));
-    }
-
-    /// Whoever reads the manifest meanwhile reads all of the old one or all of the new.
-    fn write(&self, manifest: &str) {
-        let next = self.0.join("manifest.next");
-        std::fs::write(&next, manifest).unwrap();
-        std::fs::rename(next, self.0.join("manifest.toml")).unwrap();
-    }
-
-    fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![("TAGFLEET__MODELS__DIR", self.path().display().to_string())]
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
+        manifest
+    });
 }
 
-impl Drop for ModelFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A set whose test fails: the stock picture is to be a card.
+fn spoil(folder: &ModelFolder) {
+    let (before, after) = (r#"tags = { image_type = "Rendering" }"#, r#"tags = { image_type = "Card" }"#);
+    folder.change(|manifest| {
+        assert!(manifest.contains(before), "{manifest}");
+        manifest.replace(before, after).replace("name = \"second\"", "name = \"third\"")
+    });
 }
 
 /// How many rows name which set. The words of a row are those of its set.
@@ -124,7 +84,7 @@ fn images(fleet: &Fleet, round: &str) -> (Vec<ListedImage>, Vec<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_in_mid_scrape_mixes_no_two_sets_in_a_row() {
     let folder = ModelFolder::new("reload");
-    let fleet = Fleet::with(Options { settings: folder.settings(), ..Options::default() }).await;
+    let fleet = Fleet::with(Options { settings: vec![folder.setting()], ..Options::default() }).await;
     let shipped = sets_in_metrics(&fleet).await.pop_first().unwrap();
     let (images, slow) = images(&fleet, "first");
     let first = scrape("dealer", images.clone());
@@ -133,7 +93,7 @@ async fn a_reload_in_mid_scrape_mixes_no_two_sets_in_a_row() {
     for path in &slow {
         fleet.requested(path, 1).await;
     }
-    folder.exchange();
+    exchange(&folder);
 
     let (status, body) = post(fleet.workers[0].admin, "/models/reload").await;
 
@@ -156,15 +116,15 @@ async fn a_reload_in_mid_scrape_mixes_no_two_sets_in_a_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_fails_is_refused_and_the_old_one_goes_on() {
     let folder = ModelFolder::new("refused");
-    folder.exchange();
-    let fleet = Fleet::with(Options { settings: folder.settings(), ..Options::default() }).await;
+    exchange(&folder);
+    let fleet = Fleet::with(Options { settings: vec![folder.setting()], ..Options::default() }).await;
     let worker = fleet.workers[0].admin;
 
-    folder.spoil();
+    spoil(&folder);
     let (status, body) = post(worker, "/models/reload").await;
     assert_eq!(status, 422, "{body}");
     assert!(body.contains(r#"selftest "selftest/stock.jpg": image_type is Rendering"#), "{body}");
-    std::fs::remove_file(folder.path().join("manifest.toml")).unwrap();
+    std::fs::remove_file(folder.path().join("vehicle.onnx")).unwrap();
     let (status, body) = post(worker, "/models/reload").await;
     assert_eq!(status, 422, "{body}");
 
@@ -179,7 +139,7 @@ async fn a_set_that_fails_is_refused_and_the_old_one_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_takes_the_new_set_on_sighup_and_drops_no_job() {
     let folder = ModelFolder::new("sighup");
-    let options = Options { workers: 0, settings: folder.settings(), ..Options::default() };
+    let options = Options { workers: 0, settings: vec![folder.setting()], ..Options::default() };
     let fleet = Fleet::with(options).await;
     let worker = fleet.spawn_worker();
     let (images, slow) = images(&fleet, "first");
@@ -189,7 +149,7 @@ async fn a_worker_takes_the_new_set_on_sighup_and_drops_no_job() {
         fleet.requested(path, 1).await;
     }
 
-    folder.exchange();
+    exchange(&folder);
     worker.signal("-HUP");
     eventually("the worker has the second set", || async {
         worker.logged().contains("the model set second (").then_some(())

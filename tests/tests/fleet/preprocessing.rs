@@ -26,7 +26,7 @@ fn settings() -> TaggingConfig {
     config::load(DEFAULTS, None, settings.map(|(name, value)| (name.to_owned(), value))).unwrap().config
 }
 
-/// What NumPy would read: the shape as it is written, and the data.
+/// What `numpy.load` would read: the shape as it is written, and the data.
 fn read_array(bytes: &[u8]) -> (String, &[u8]) {
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     let end = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));

@@ -35,8 +35,8 @@ pub(super) struct Turbo {
 }
 
 impl Turbo {
-    /// Decodes a JPEG at the smallest scale that is at least as large as `least`
-    /// in both directions, or at full size where the picture itself is smaller.
+    /// Decodes a JPEG at the smallest scale that is enough for `least` in both
+    /// directions, or at full size where the picture itself is smaller.
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
@@ -96,13 +96,16 @@ fn dimension(pixels: usize) -> Result<u32, Undecodable> {
     u32::try_from(pixels).map_err(Undecodable::corrupt)
 }
 
-/// The smallest of 1/8 to 8/8 that leaves the picture at least as large as
-/// `least`: what is not decoded costs nothing, and antialiasing needs no more.
+/// The smallest of 1/8 to 8/8 that leaves the picture half as large again as
+/// `least`: what is not decoded costs nothing. With no more than `least` a decode
+/// costs a fifth less, but of 1708 real photos only 99.0 % had the top-1 of a full
+/// decode; with half as much again 99.6 %, with twice as much 99.7 %.
 fn smallest_scale(header: &DecompressHeader, least: InputSize) -> ScalingFactor {
     if header.is_lossless {
         return ScalingFactor::ONE;
     }
-    let (width, height) = (least.width as usize, least.height as usize);
+    let enough = |pixels: u32| (pixels as usize).saturating_mul(3) / 2;
+    let (width, height) = (enough(least.width), enough(least.height));
     (1..8)
         .map(|eighths| ScalingFactor::new(eighths, 8))
         .find(|scale| scale.scale(header.width) >= width && scale.scale(header.height) >= height)
@@ -148,10 +151,10 @@ mod tests {
     fn the_scale_is_the_smallest_that_is_large_enough() {
         let least = InputSize { height: 224, width: 224 };
         for (width, height, scale) in [
-            (1024, 768, "3/8"),
-            (640, 480, "1/2"),
-            (1792, 1792, "1/8"),
-            (1791, 1791, "1/8"),
+            (1024, 768, "1/2"),
+            (640, 480, "3/4"),
+            (2688, 2688, "1/8"),
+            (2680, 2680, "1/4"),
             (300, 100, "1/1"),
         ] {
             let chosen = smallest_scale(&header(width, height), least);

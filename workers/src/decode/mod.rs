@@ -4,8 +4,8 @@
 //! name, sizes are checked from the header before anything is allocated, and a
 //! decoder that panics is one bad picture, not a dead worker.
 //!
-//! JPEG goes through libjpeg-turbo at the smallest scale that is still at least
-//! as large as the largest input (`jpeg.rs`); everything else, and the JPEGs that
+//! JPEG goes through libjpeg-turbo at the smallest scale that is enough for the
+//! largest input (`jpeg.rs`); everything else, and the JPEGs that
 //! libjpeg-turbo will not take, through the `image` crate (`lenient.rs`). The
 //! picture is then stretched to every input size of the model set.
 

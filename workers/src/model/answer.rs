@@ -3,6 +3,7 @@
 use tagfleet_shared::tags::Answer;
 
 use super::Attribute;
+use super::hierarchy::{above, is_within};
 
 impl Attribute {
     /// Adds to `answer` what `logits` (one for each class) say of one image, to
@@ -12,44 +13,105 @@ impl Attribute {
             answer.tags.0.insert(self.name.clone(), None);
             return;
         }
-        let Some((best, score)) = likeliest(logits) else {
+        let Some(probabilities) = softmax(logits) else {
             answer.tags.0.insert(self.name.clone(), self.default.clone());
             return;
         };
-        let sure = self.min_score.is_none_or(|least| score >= least);
-        answer.tags.0.insert(self.name.clone(), sure.then(|| self.classes[best].clone()));
+        let (value, score) = self.choose(&probabilities);
+        answer.tags.0.insert(self.name.clone(), value.map(str::to_owned));
         answer.scores.0.insert(self.name.clone(), score);
+    }
+
+    /// The likeliest class. Where it is less likely than `min_score`, the nearest
+    /// value above it that is likely enough, with all that lies within that; else
+    /// nothing, with the score of the class.
+    fn choose(&self, probabilities: &[f32]) -> (Option<&str>, f32) {
+        // Of equals the first, as everybody's argmax has it.
+        let numbered = probabilities.iter().enumerate().rev();
+        let Some((best, &score)) = numbered.max_by(|(_, a), (_, b)| a.total_cmp(b)) else {
+            return (None, 0.0);
+        };
+        let (class, score) = (self.classes[best].as_str(), rounded(score));
+        let Some(least) = self.min_score.filter(|&least| score < least) else { return (Some(class), score) };
+        let likely = above(class).find_map(|value| {
+            let within = self.classes.iter().zip(probabilities).filter(|(class, _)| is_within(class, value));
+            let score = rounded(within.map(|(_, probability)| probability).sum());
+            (score >= least).then_some((Some(value), score))
+        });
+        likely.unwrap_or((None, score))
     }
 }
 
-/// The likeliest class and its probability (softmax), rounded to four decimals.
-/// `None` where a model that overflowed gave something that is not a number.
-fn likeliest(logits: &[f32]) -> Option<(usize, f32)> {
+/// The probability of every class. `None` where a model that overflowed gave
+/// something that is not a number.
+fn softmax(logits: &[f32]) -> Option<Vec<f32>> {
+    let top = logits.iter().copied().max_by(f32::total_cmp)?;
     if !logits.iter().all(|logit| logit.is_finite()) {
         return None;
     }
-    // Of equals the first, as everybody's argmax has it.
-    let (best, top) = logits.iter().enumerate().rev().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     let sum: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
-    Some((best, (10_000.0 / sum).round() / 10_000.0))
+    Some(logits.iter().map(|logit| (logit - top).exp() / sum).collect())
+}
+
+/// To four decimals.
+fn rounded(probability: f32) -> f32 {
+    (10_000.0 * probability).round() / 10_000.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GOODS: [&str; 5] =
+        ["Goods/Computers/Keyboards", "Goods/Computers/Mice", "Goods/Phones", "Pets/Cats", "Pets/Dogs"];
+
+    fn attribute(classes: &[&str], min_score: Option<f32>) -> Attribute {
+        Attribute {
+            name: "category".into(),
+            output: "category".into(),
+            classes: classes.iter().map(|&class| class.to_owned()).collect(),
+            default: None,
+            min_score,
+            applies_when: None,
+        }
+    }
+
+    fn likeliest(logits: &[f32]) -> (Option<String>, f32) {
+        let names: Vec<String> = (0..logits.len()).map(|number| number.to_string()).collect();
+        let attribute = attribute(&names.iter().map(String::as_str).collect::<Vec<_>>(), None);
+        let (value, score) = attribute.choose(&softmax(logits).unwrap());
+        (value.map(str::to_owned), score)
+    }
+
     #[test]
     fn the_score_is_the_probability_of_the_best_class() {
-        assert_eq!(likeliest(&[0.0, 0.0, 0.0, 2.0_f32.ln()]), Some((3, 0.4)));
-        assert_eq!(likeliest(&[1.0, 3.0, 2.0]), Some((1, 0.6652)));
-        assert_eq!(likeliest(&[1000.0, -1000.0]), Some((0, 1.0)));
-        assert_eq!(likeliest(&[5.0, 5.0]), Some((0, 0.5)));
+        assert_eq!(likeliest(&[0.0, 0.0, 0.0, 2.0_f32.ln()]), (Some("3".into()), 0.4));
+        assert_eq!(likeliest(&[1.0, 3.0, 2.0]), (Some("1".into()), 0.6652));
+        assert_eq!(likeliest(&[1000.0, -1000.0]), (Some("0".into()), 1.0));
+        assert_eq!(likeliest(&[5.0, 5.0]), (Some("0".into()), 0.5));
     }
 
     #[test]
     fn what_is_not_a_number_is_no_answer() {
-        assert_eq!(likeliest(&[0.0, f32::NAN]), None);
-        assert_eq!(likeliest(&[f32::INFINITY, 0.0]), None);
-        assert_eq!(likeliest(&[]), None);
+        assert_eq!(softmax(&[0.0, f32::NAN]), None);
+        assert_eq!(softmax(&[f32::INFINITY, 0.0]), None);
+        assert_eq!(softmax(&[]), None);
+    }
+
+    #[test]
+    fn an_unsure_leaf_rolls_up_to_the_nearest_value_that_is_sure() {
+        let goods = attribute(&GOODS, Some(0.6));
+        let chosen = |probabilities: [f32; 5]| goods.choose(&probabilities);
+        assert_eq!(chosen([0.7, 0.1, 0.1, 0.1, 0.0]), (Some("Goods/Computers/Keyboards"), 0.7));
+        assert_eq!(chosen([0.4, 0.3, 0.1, 0.1, 0.1]), (Some("Goods/Computers"), 0.7));
+        assert_eq!(chosen([0.3, 0.2, 0.2, 0.2, 0.1]), (Some("Goods"), 0.7));
+        assert_eq!(chosen([0.1, 0.1, 0.1, 0.4, 0.3]), (Some("Pets"), 0.7));
+        assert_eq!(chosen([0.3, 0.1, 0.1, 0.25, 0.25]), (None, 0.3), "neither Goods nor what is in it");
+    }
+
+    #[test]
+    fn without_a_least_score_the_leaf_stays() {
+        let chosen = attribute(&GOODS, None);
+        assert_eq!(chosen.choose(&[0.3, 0.2, 0.2, 0.2, 0.1]), (Some("Goods/Computers/Keyboards"), 0.3));
     }
 }

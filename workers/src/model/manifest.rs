@@ -11,6 +11,7 @@ use tagfleet_shared::tags::Tags;
 
 pub(super) use self::read::read;
 use super::Example;
+use super::hierarchy::is_within;
 use crate::decode::InputSize;
 
 /// A model set, as its manifest describes it. The files are there and are what
@@ -22,6 +23,7 @@ pub struct ModelSet {
     pub(super) digest: String,
     pub(super) stages: Vec<Stage>,
     pub(super) examples: Vec<Example>,
+    pub(super) feed_exclude: FeedExclude,
 }
 
 /// One ONNX file and what is read from it.
@@ -55,18 +57,20 @@ pub struct Attribute {
     pub name: String,
     /// The output of the graph that holds its logits, `float [N, classes]`.
     pub output: String,
-    /// The values, in the order of the logits.
+    /// The values, in the order of the logits. `a/b` is a kind of `a`.
     pub classes: Vec<String>,
     /// The value of an image of which the models could say nothing.
     pub default: Option<String>,
-    /// A best class with a lower probability than this is no answer: the value is null.
+    /// A best class with a lower probability than this is no answer: the value is
+    /// the nearest above it that is as likely, with all that lies within, else null.
     pub min_score: Option<f32>,
     /// Asked only of images to which earlier attributes gave these values;
     /// of others the value is null and there is no score.
     pub applies_when: Option<Condition>,
 }
 
-/// For each attribute named, the values of which it must have one.
+/// For each attribute named, the values of which it must have one, or one that
+/// lies within.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition(pub BTreeMap<String, Vec<String>>);
 
@@ -74,10 +78,14 @@ impl Condition {
     /// Whether `tags` are as the condition wants them.
     pub fn holds(&self, tags: &Tags) -> bool {
         self.0.iter().all(|(attribute, values)| {
-            tags.get(attribute).is_some_and(|value| values.iter().any(|wanted| wanted == value))
+            tags.get(attribute).is_some_and(|value| values.iter().any(|wanted| is_within(value, wanted)))
         })
     }
 }
+
+/// Which images do not belong into a marketing feed: those that have one of these
+/// values, or one that lies within, in any of these attributes.
+pub type FeedExclude = BTreeMap<String, Vec<String>>;
 
 /// Everything that is wrong with a model set.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +128,11 @@ impl ModelSet {
     /// The stages, in the order in which they run.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// Which images are not for a marketing feed.
+    pub fn feed_exclude(&self) -> &FeedExclude {
+        &self.feed_exclude
     }
 
     /// The pictures that it is tested with before it answers.

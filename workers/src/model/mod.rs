@@ -9,6 +9,7 @@
 mod answer;
 mod device;
 mod graph;
+mod hierarchy;
 mod load;
 mod manifest;
 mod onnx;
@@ -21,7 +22,7 @@ use tagfleet_shared::tags::Answer;
 
 pub use self::device::{Device, UnknownDevice};
 pub use self::load::{Loaded, Loader};
-pub use self::manifest::{Attribute, Condition, Input, ManifestError, ModelSet, Stage};
+pub use self::manifest::{Attribute, Condition, FeedExclude, Input, ManifestError, ModelSet, Stage};
 pub use self::onnx::{LoadError, OnnxModel};
 pub use self::runtime::{Runtime, RuntimeConfig, RuntimeError};
 pub use self::selftest::Example;

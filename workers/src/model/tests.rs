@@ -54,6 +54,23 @@ fn a_stage_runs_only_for_the_pictures_it_is_meant_for() {
     );
 }
 
+/// Gray is none of the three, but as much red or green as 0.6667: warm enough for
+/// what asks for warm pictures.
+#[test]
+fn a_rolled_up_value_counts_where_a_condition_asks_for_it() {
+    let manifest = MANIFEST
+        .replace(r#"["red", "green", "blue"]"#, r#"["warm/red", "warm/green", "blue"]"#)
+        .replace(r#"default = "green""#, r#"default = "blue""#)
+        .replace(r#"["red", "blue"]"#, r#"["warm"]"#)
+        .replace(r#"channel = ["red"]"#, r#"channel = ["warm"]"#);
+    let mut model = OnnxModel::load(&Folder::new(&manifest).set(), &open(Device::Cpu).unwrap(), 8).unwrap();
+    let answers = answers(&mut model, &[RED, GRAY, BLUE]);
+    assert!(answers[0].contains(r#""channel":"warm/red""#) && answers[0].contains(r#""shade":"deep""#));
+    assert!(answers[1].contains(r#""channel":"warm""#) && answers[1].contains(r#""shade":"deep""#));
+    assert!(answers[1].contains(r#""channel":0.6667"#), "{}", answers[1]);
+    assert!(answers[2].contains(r#""channel":"blue""#) && answers[2].contains(r#""shade":null"#));
+}
+
 /// The score is told all the same; what depends on the value does not apply.
 #[test]
 fn a_class_below_its_least_score_answers_null() {

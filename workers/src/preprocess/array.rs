@@ -1,4 +1,4 @@
-//! An array in NumPy's format, filled by many threads.
+//! An array file for Python, filled by many threads.
 
 use std::fs::File;
 use std::io;

@@ -28,7 +28,7 @@ pub struct PreprocessArgs {
     /// The input size of the model.
     #[arg(long, value_name = "HEIGHTxWIDTH")]
     size: Size,
-    /// The array: NumPy's format, uint8 [N, height, width, 3], RGB. Beside it, FILE.jsonl has a line for
+    /// The array, for numpy.load: uint8 [N, height, width, 3], RGB. Beside it, FILE.jsonl has a line for
     /// each row: the path, and the picture's format and size, or why there is none. Such a row is black.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,

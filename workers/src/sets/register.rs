@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
+use tokio_postgres::types::Json;
 
 use crate::model::ModelSet;
 
@@ -13,12 +14,12 @@ use crate::model::ModelSet;
 pub async fn register(pool: &Pool, set: &ModelSet) -> Result<i32, DbError> {
     const SQL: &str = "
         WITH new AS (
-            INSERT INTO model_sets (digest, name) VALUES ($1, $2)
+            INSERT INTO model_sets (digest, name, feed_exclude) VALUES ($1, $2, $3)
             ON CONFLICT (digest) DO NOTHING RETURNING id
         )
         SELECT id FROM new UNION ALL SELECT id FROM model_sets WHERE digest = $1";
     let client = pool.get().await?;
-    let row = client.query_opt(SQL, &[&set.digest(), &set.name()]).await?;
+    let row = client.query_opt(SQL, &[&set.digest(), &set.name(), &Json(set.feed_exclude())]).await?;
     match row {
         Some(row) => Ok(row.get(0)),
         // Another worker's insert was under way; it is there now.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::section::Section;
 use super::{Condition, Stage};
+use crate::model::hierarchy::{has_gap, is_within};
 
 /// Checks the classes of one attribute, and its default.
 pub(super) fn classes(classes: &[String], default: Option<&str>, section: &mut Section) {
@@ -15,9 +16,12 @@ pub(super) fn classes(classes: &[String], default: Option<&str>, section: &mut S
         if !seen.insert(class) {
             section.problem(format_args!("class {class:?} is there twice"));
         }
+        if has_gap(class) {
+            section.problem(format_args!("class {class:?} has a part without a name"));
+        }
     }
     if let Some(default) = default
-        && !classes.iter().any(|class| class == default)
+        && !classes.iter().any(|class| is_within(class, default))
     {
         section.problem(format_args!("default {default:?} is not one of the classes"));
     }
@@ -77,7 +81,9 @@ impl Decided<'_> {
                 if values.is_empty() {
                     self.problems.push(format!("{place} names no class of {attribute:?}"));
                 }
-                for value in values.iter().filter(|value| !classes.contains(value)) {
+                for value in
+                    values.iter().filter(|value| !classes.iter().any(|class| is_within(class, value)))
+                {
                     self.problems
                         .push(format!("{place} names {value:?}, which is not a class of {attribute:?}"));
                 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::section::Section;
-use super::{Attribute, Condition, Example, Input, ModelSet, Stage, check};
+use super::{Attribute, Condition, Example, FeedExclude, Input, ModelSet, Stage, check};
 use crate::decode::InputSize;
 
 /// The name of the file in a model set's folder.
@@ -34,6 +34,7 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
     let description = manifest.optional("description");
     let sections = manifest.list("stages", "stage");
     let examples = manifest.optional_list("selftest", "selftest");
+    let feed_exclude: Option<FeedExclude> = manifest.optional("feed_exclude");
     manifest.finish(&mut problems);
 
     let listed = sections.len();
@@ -47,7 +48,8 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
         let values = example.tags.iter().map(|(name, value)| (name.clone(), vec![value.clone()]));
         (format!("selftest {:?}: tags", example.file), Condition(values.collect()))
     });
-    let about_tags: Vec<_> = about_tags.collect();
+    let feed_rule = feed_exclude.clone().map(|rule| ("feed_exclude".to_owned(), Condition(rule)));
+    let about_tags: Vec<_> = feed_rule.into_iter().chain(about_tags).collect();
     let complete = stages.len() == listed;
     check::references(stages.iter().map(|(stage, _)| stage), complete, &about_tags, &mut problems);
 
@@ -61,7 +63,8 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
         digest.update(Sha256::digest(&example.picture));
     }
     let digest = hex(&digest.finalize())[..32].to_owned();
-    (ModelSet { name: name.unwrap_or_default(), description, digest, stages, examples }, problems)
+    let (name, feed_exclude) = (name.unwrap_or_default(), feed_exclude.unwrap_or_default());
+    (ModelSet { name, description, digest, stages, examples, feed_exclude }, problems)
 }
 
 /// A stage, and the SHA-256 of its file where that is what it should be.

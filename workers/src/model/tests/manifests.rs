@@ -94,6 +94,34 @@ fn a_condition_may_name_what_is_decided_before_it() {
     );
 }
 
+/// A value stands for all that lies within it.
+#[test]
+fn conditions_defaults_and_the_feed_rule_may_name_what_is_above_a_class() {
+    let above = MANIFEST
+        .replace(r#"["red", "green", "blue"]"#, r#"["warm/red", "cold/green", "cold/blue"]"#)
+        .replace(r#"default = "green""#, r#"default = "cold""#)
+        .replace(r#"["red", "blue"]"#, r#"["warm", "cold/blue"]"#)
+        .replace(r#"channel = ["red"]"#, r#"channel = ["warm"]"#);
+    let set =
+        Folder::new(&format!("feed_exclude = {{ channel = [\"cold\"], shade = [\"pale\"] }}\n{above}")).set();
+    assert_eq!(
+        serde_json::to_string(set.feed_exclude()).unwrap(),
+        r#"{"channel":["cold"],"shade":["pale"]}"#
+    );
+
+    let wrong = above.replace(r#"["warm"] }"#, r#"["war"] }"#).replace("cold/green", "cold//green");
+    assert_eq!(
+        Folder::new(&format!("feed_exclude = {{ channel = [\"hot\"], room = [\"bathroom\"] }}\n{wrong}"))
+            .problems(),
+        [
+            r#"stage "first", attribute "channel": class "cold//green" has a part without a name"#,
+            r#"stage "second": runs_when names "war", which is not a class of "channel""#,
+            r#"feed_exclude names "hot", which is not a class of "channel""#,
+            r#"feed_exclude names "room", which no stage decides"#,
+        ]
+    );
+}
+
 #[test]
 fn names_are_unique() {
     let manifest = MANIFEST
