@@ -262,3 +262,25 @@ fn gzip(text: &str) -> Vec<u8> {
     gzip.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     gzip.wait_with_output().unwrap().stdout
 }
+
+/// It keeps nobody waiting, and its event can be sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_of_which_nothing_can_be_read_is_refused_until_its_event_comes_again() {
+    let fleet = Fleet::start().await;
+    let mut event = scrape("dealer", Vec::new());
+    event.images = None;
+    event.manifest_url = Some(fleet.origin.url("/late.ndjson"));
+    fleet.publish(&event).await;
+    fleet.dead_letter().await;
+    assert_eq!(fleet.count("SELECT count(*) FROM scrapes WHERE state = 'refused'").await, 1);
+    fleet.execute("UPDATE scrapes SET day = '2020-01-01'; SELECT ensure_partition('2020-01-01')").await;
+    assert_eq!(fleet.count("SELECT drop_partitions_before(now()::date)::int8").await, 1);
+
+    let line = format!("{}\n", serde_json::to_string(&listed(fleet.picture("/1.jpg"))).unwrap());
+    let manifest = Response::Bytes { content_type: "application/x-ndjson", body: line.into() };
+    fleet.origin.put("/late.ndjson", manifest);
+    fleet.publish(&event).await;
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+    fleet.end().await;
+}

@@ -152,6 +152,32 @@ async fn a_slow_picture_does_not_hold_up_a_full_prefetch_of_quick_ones() {
     fleet.end().await;
 }
 
+/// Who was sent away without being asked for has not had an attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_asks_for_patience_gets_it_and_loses_no_picture() {
+    let settings = vec![
+        ("TAGFLEET__BROKER__RETRY_DELAYS", "200ms,300ms".to_owned()),
+        ("TAGFLEET__DOWNLOAD__PER_HOST", "1".to_owned()),
+    ];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    let busy = Response::StatusThenBytes {
+        status: 429,
+        times: 1,
+        headers: vec![("Retry-After", "2".to_owned())],
+        body: jpeg().into(),
+    };
+    fleet.origin.put("/busy.jpg", busy);
+    let mut urls = vec![fleet.origin.url("/busy.jpg")];
+    urls.extend(fleet.pictures(20));
+
+    let event = scrape("dealer", urls.into_iter().map(listed).collect());
+    let tagged = fleet.tag(&event).await;
+
+    assert_eq!(tagged.outcomes["skipped"], 0, "{:?}", tagged.outcomes);
+    assert_eq!(fleet.origin.requests("/busy.jpg"), 2);
+    fleet.end().await;
+}
+
 /// They wait for each other, and for nobody else's place.
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_of_a_slow_host_take_no_place_from_those_of_others() {

@@ -3,8 +3,8 @@
 //! At most `per_host` downloads run at one host at the same time. A host that
 //! fails many times in a row, or asks to be left alone, is away for a while:
 //! whoever wants a picture of it then is told so at once, without asking it,
-//! and comes back later. So a dead host costs its own scrape time, and other
-//! scrapes nothing.
+//! and comes back later. So a dead host costs its own scrape time, and others
+//! no more than `per_host` places now and then.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
