@@ -8,10 +8,9 @@ use std::thread;
 
 use anyhow::Context;
 use bytes::Bytes;
-use tagfleet_shared::tags::Answer;
 use tagfleet_worker::config::{TaggingConfig, WorkerConfig};
 use tagfleet_worker::decode::Decoder;
-use tagfleet_worker::model::{Model, ModelSet, OnnxModel, Runtime};
+use tagfleet_worker::model::{Answer, Model, ModelSet, OnnxModel, Runtime};
 
 /// What came of some pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

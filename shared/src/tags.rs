@@ -44,15 +44,6 @@ impl<A: Into<String>, V: Into<String>> FromIterator<(A, Option<V>)> for Tags {
 #[serde(transparent)]
 pub struct Scores(pub BTreeMap<String, f32>);
 
-/// What a model set says of one image.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The value of every attribute of the set.
-    pub tags: Tags,
-    /// How sure it was.
-    pub scores: Scores,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,13 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tagfleet_shared::tags::Answer;
 use tracing::error;
 
 use crate::batch::{Batcher, Lost};
 use crate::decode::{InputSize, Pixels};
 use crate::metrics::{Metrics, Stage};
-use crate::model::Model;
+use crate::model::{Answer, Model};
 use crate::outcome::Unanswered;
 
 /// Threads called `model`, each with a model of its own.

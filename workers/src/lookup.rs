@@ -7,7 +7,6 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::outcome::OutcomeKind;
-use tagfleet_shared::tags::Answer;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use tracing::error;
@@ -15,6 +14,7 @@ use uuid::Uuid;
 
 use crate::batch::Batcher;
 use crate::metrics::{Metrics, Stage};
+use crate::model::Answer;
 use crate::outcome::{Known, Stop};
 
 /// `scrapes.key`; `None` where there is no scrape.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
-use tagfleet_shared::tags::Answer;
 
 use crate::decode::Undecodable;
 use crate::download::{Cause, DownloadError, Transient};
+use crate::model::Answer;
 
 /// A stable word: a value in the database and a metric's label.
 pub type Reason = Cow<'static, str>;

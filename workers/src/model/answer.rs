@@ -1,9 +1,19 @@
 //! From logits to tags.
 
-use tagfleet_shared::tags::Answer;
+use serde::Serialize;
+use tagfleet_shared::tags::{Scores, Tags};
 
 use super::Attribute;
 use super::hierarchy::{above, is_within};
+
+/// What a model set says of one image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Answer {
+    /// The value of every attribute of the set.
+    pub tags: Tags,
+    /// How sure it was.
+    pub scores: Scores,
+}
 
 impl Attribute {
     /// Adds to `answer` what `logits` (one for each class) say of one image, to

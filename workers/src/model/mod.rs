@@ -18,8 +18,7 @@ mod selftest;
 #[cfg(test)]
 mod tests;
 
-use tagfleet_shared::tags::Answer;
-
+pub use self::answer::Answer;
 pub use self::device::{Device, UnknownDevice};
 pub use self::load::{Loaded, Loader};
 pub use self::manifest::{Attribute, Condition, FeedExclude, Input, ManifestError, ModelSet, Stage};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::TensorRef;
-use tagfleet_shared::tags::{Answer, Tags};
+use tagfleet_shared::tags::Tags;
 
-use super::{Model, ModelError, ModelSet, Runtime, Stage, graph};
+use super::{Answer, Model, ModelError, ModelSet, Runtime, Stage, graph};
 use crate::decode::Pixels;
 
 /// A model set, loaded onto a device: one session for each stage.
