@@ -1,0 +1,116 @@
+//! A batch of outcomes as columns.
+
+use jiff::civil::Date;
+use tagfleet_shared::tags::{Scores, Tags};
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::Ended;
+use crate::outcome::{Known, Outcome};
+
+/// What one statement takes.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    pub day: Vec<Date>,
+    pub scrape: Vec<i64>,
+    pub seq: Vec<i32>,
+    pub image: Vec<Uuid>,
+    pub outcome: Vec<&'static str>,
+    pub reason: Vec<Option<&'a str>>,
+    pub tags: Vec<Json<&'a Tags>>,
+    pub model_set: Vec<i32>,
+    pub known: KnownRows<'a>,
+    pub failed: FailedRows<'a>,
+}
+
+#[derive(Default)]
+pub(super) struct KnownRows<'a> {
+    pub image: Vec<Uuid>,
+    pub tags: Vec<Json<&'a Tags>>,
+    pub scores: Vec<Json<&'a Scores>>,
+    pub bytes: Vec<Uuid>,
+    pub width: Vec<i32>,
+    pub height: Vec<i32>,
+    pub model_set: Vec<i32>,
+}
+
+#[derive(Default)]
+pub(super) struct FailedRows<'a> {
+    pub image: Vec<Uuid>,
+    pub outcome: Vec<&'static str>,
+    pub reason: Vec<&'a str>,
+}
+
+/// What a skipped image is said to be by the models: nothing.
+static NO_TAGS: Tags = Tags(std::collections::BTreeMap::new());
+
+impl<'a> Rows<'a> {
+    pub(super) fn of(batch: &'a [Ended]) -> Self {
+        // In one order everywhere, so that two batches never wait for each other.
+        let mut batch: Vec<&Ended> = batch.iter().collect();
+        batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq));
+        // A batch may hold a job twice; an upsert takes each row once.
+        batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
+        let mut rows = Self::default();
+        for Ended { job, outcome, set } in &batch {
+            rows.day.push(job.day);
+            rows.scrape.push(job.scrape);
+            rows.seq.push(job.seq);
+            rows.image.push(job.image.0);
+            rows.outcome.push(outcome.kind().as_str());
+            rows.reason.push(outcome.failure().map(|failure| &*failure.reason));
+            rows.tags.push(Json(match outcome {
+                Outcome::Inferred(known) | Outcome::Cached(known) | Outcome::Matched(known) => {
+                    &known.answer.tags
+                }
+                Outcome::Skipped(_) => &NO_TAGS,
+                Outcome::Defaulted(_) => &set.defaults,
+            }));
+            rows.model_set.push(set.id);
+        }
+        // By image, for the same reason; the same image may be listed by two
+        // scrapes of one batch, and an upsert takes each row once.
+        batch.sort_unstable_by_key(|ended| (ended.job.image, ended.set.id));
+        for Ended { job, outcome, set } in batch {
+            let image = job.image.0;
+            if let Some(known) = new(outcome).filter(|_| rows.known.last() != Some((image, set.id))) {
+                rows.known.push(image, set.id, known);
+            }
+            if let Some(reason) = lasting(outcome).filter(|_| rows.failed.image.last() != Some(&image)) {
+                rows.failed.image.push(image);
+                rows.failed.outcome.push(outcome.kind().as_str());
+                rows.failed.reason.push(reason);
+            }
+        }
+        rows
+    }
+}
+
+impl<'a> KnownRows<'a> {
+    fn last(&self) -> Option<(Uuid, i32)> {
+        Some((*self.image.last()?, *self.model_set.last()?))
+    }
+
+    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known) {
+        self.image.push(image);
+        self.model_set.push(model_set);
+        self.tags.push(Json(&known.answer.tags));
+        self.scores.push(Json(&known.answer.scores));
+        self.bytes.push(known.bytes.0);
+        self.width.push(i32::try_from(known.width).unwrap_or(i32::MAX));
+        self.height.push(i32::try_from(known.height).unwrap_or(i32::MAX));
+    }
+}
+
+/// What the second tier does not have yet under this key.
+fn new(outcome: &Outcome) -> Option<&Known> {
+    match outcome {
+        Outcome::Inferred(known) | Outcome::Matched(known) => Some(known),
+        _ => None,
+    }
+}
+
+/// A failure that the next scrape may take for granted.
+fn lasting(outcome: &Outcome) -> Option<&str> {
+    outcome.failure().filter(|failure| failure.remember).map(|failure| &*failure.reason)
+}
