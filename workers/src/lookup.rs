@@ -195,7 +195,7 @@ fn known(row: &Row, first: usize) -> Result<Known, tokio_postgres::Error> {
     let Json(scores) = row.try_get(first + 2)?;
     Ok(Known {
         bytes: BytesHash(row.try_get(first)?),
-        answer: Answer { tags, scores },
+        answer: Answer { tags, scores, embedding: None },
         width: row.try_get::<_, i32>(first + 3)?.unsigned_abs(),
         height: row.try_get::<_, i32>(first + 4)?.unsigned_abs(),
     })

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use tagfleet_shared::tags::{Scores, Tags};
 
-use super::Attribute;
 use super::hierarchy::{above, is_within};
+use super::{Attribute, Embedding};
 
 /// What a model set says of one image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -13,6 +13,10 @@ pub struct Answer {
     pub tags: Tags,
     /// How sure it was.
     pub scores: Scores,
+    /// The vector of the stage that gives one, where embeddings are asked for and
+    /// that stage ran. Nobody reads it back: an answer from the database has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<Embedding>,
 }
 
 impl Attribute {

@@ -23,13 +23,22 @@ pub(super) fn problems(stage: &Stage, session: &Session) -> Vec<String> {
     if session.inputs().len() > 1 {
         problems.push(format!("more than one input: {}", names(session.inputs())));
     }
-    for attribute in &stage.attributes {
-        let (output, classes) = (&attribute.output, attribute.classes.len());
+    let logits = stage.attributes.iter().map(|attribute| {
+        (&attribute.output, &[TensorElementType::Float32][..], Some(attribute.classes.len()))
+    });
+    let embedding = stage
+        .embedding
+        .iter()
+        .map(|output| (output, &[TensorElementType::Float32, TensorElementType::Float16][..], None));
+    for (output, elements, columns) in logits.chain(embedding) {
+        let shape = [None, columns.map(|columns| columns as i64)];
         match session.outputs().iter().find(|found| found.name() == output) {
             None => problems.push(format!("no output {output:?}, but {}", names(session.outputs()))),
-            Some(found) if !is(found, TensorElementType::Float32, &[None, Some(classes as i64)]) => {
-                problems
-                    .push(format!("output {output:?} is {}, not Tensor<f32>(N, {classes})", found.dtype()));
+            Some(found) if !elements.iter().any(|element| is(found, *element, &shape)) => {
+                let columns = columns.map_or("D".to_owned(), |columns| columns.to_string());
+                let wanted: Vec<_> =
+                    elements.iter().map(|element| format!("Tensor<{element}>(N, {columns})")).collect();
+                problems.push(format!("output {output:?} is {}, not {}", found.dtype(), wanted.join(" or ")));
             }
             Some(_) => {}
         }

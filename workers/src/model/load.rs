@@ -15,6 +15,8 @@ pub struct Loader {
     pub sessions: usize,
     /// Pictures in one run at most.
     pub max_batch: usize,
+    /// Whether embeddings are asked for. A set without one is refused then.
+    pub embeddings: bool,
     /// What the pictures of a set's test may cost, like all others.
     pub limits: DecodeLimits,
 }
@@ -36,6 +38,10 @@ impl Loader {
     /// answers to the pictures that the set is tested with, at once.
     pub fn load(&self, dir: &Path) -> Result<Loaded, ManifestError> {
         let (set, mut problems) = manifest::read(dir);
+        // A stage that could not be read may have one.
+        if self.embeddings && problems.is_empty() && !set.has_embedding() {
+            problems.push("embeddings are asked for, and no stage names one".into());
+        }
         let mut models = Vec::with_capacity(self.sessions);
         match self.session(&set) {
             Ok(mut model) if problems.is_empty() => {
@@ -71,6 +77,7 @@ impl Loader {
     }
 
     fn session(&self, set: &ModelSet) -> Result<OnnxModel, Vec<String>> {
-        OnnxModel::load(set, &self.runtime, self.max_batch).map_err(|error| error.problems)
+        let load = if self.embeddings { OnnxModel::load_with_embedding } else { OnnxModel::load };
+        load(set, &self.runtime, self.max_batch).map_err(|error| error.problems)
     }
 }

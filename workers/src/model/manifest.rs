@@ -39,6 +39,9 @@ pub struct Stage {
     pub runs_when: Option<Condition>,
     /// In the order in which they are decided.
     pub attributes: Vec<Attribute>,
+    /// The output of the graph that holds an embedding of each picture, `float [N, D]`
+    /// or `float16 [N, D]`. One stage of a set has one at most.
+    pub embedding: Option<String>,
 }
 
 /// The input of a graph: `uint8 [N, height, width, 3]`, RGB.
@@ -128,6 +131,11 @@ impl ModelSet {
     /// The stages, in the order in which they run.
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// Whether a stage has an embedding.
+    pub fn has_embedding(&self) -> bool {
+        self.stages.iter().any(|stage| stage.embedding.is_some())
     }
 
     /// Which images are not for a marketing feed.

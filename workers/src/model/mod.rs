@@ -8,6 +8,7 @@
 
 mod answer;
 mod device;
+mod embedding;
 mod graph;
 mod hierarchy;
 mod load;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use self::answer::Answer;
 pub use self::device::{Device, UnknownDevice};
+pub use self::embedding::Embedding;
 pub use self::load::{Loaded, Loader};
 pub use self::manifest::{Attribute, Condition, FeedExclude, Input, ManifestError, ModelSet, Stage};
 pub use self::onnx::{LoadError, OnnxModel};
@@ -68,5 +70,17 @@ pub enum ModelError {
         found: usize,
         /// Pictures times classes.
         expected: usize,
+    },
+    /// The graph gave something else than an embedding for each picture.
+    #[error("stage {stage}: {output} is {found:?}, not an embedding for each of {pictures} pictures")]
+    Embedding {
+        /// The stage that ran.
+        stage: String,
+        /// The output.
+        output: String,
+        /// Its shape.
+        found: Vec<i64>,
+        /// Pictures in the run.
+        pictures: usize,
     },
 }

@@ -6,7 +6,7 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::TensorRef;
 use tagfleet_shared::tags::Tags;
 
-use super::{Answer, Model, ModelError, ModelSet, Runtime, Stage, graph};
+use super::{Answer, Model, ModelError, ModelSet, Runtime, Stage, embedding, graph};
 use crate::decode::Pixels;
 
 /// A model set, loaded onto a device: one session for each stage.
@@ -28,16 +28,39 @@ pub struct LoadError {
 
 impl OnnxModel {
     /// Loads `set` onto the device of `runtime`, checks its graphs against the
-    /// manifest, and runs each with one picture and with `max_batch`.
+    /// manifest, and runs each with one picture and with `max_batch`. It will give
+    /// tags and scores, but no embedding.
     ///
     /// # Errors
     ///
     /// Lists everything in which graphs and manifest differ, over all stages, or
     /// else every stage that does not run.
     pub fn load(set: &ModelSet, runtime: &Runtime, max_batch: usize) -> Result<Self, LoadError> {
+        Self::load_asking(set, runtime, max_batch, false)
+    }
+
+    /// As [`load`](Self::load), and it will give the embedding as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with_embedding(
+        set: &ModelSet,
+        runtime: &Runtime,
+        max_batch: usize,
+    ) -> Result<Self, LoadError> {
+        Self::load_asking(set, runtime, max_batch, true)
+    }
+
+    fn load_asking(
+        set: &ModelSet,
+        runtime: &Runtime,
+        max_batch: usize,
+        embeddings: bool,
+    ) -> Result<Self, LoadError> {
         let (mut stages, mut problems) = (Vec::new(), Vec::new());
         for stage in &set.stages {
-            match LoadedStage::load(stage, runtime) {
+            match LoadedStage::load(stage, runtime, embeddings) {
                 Ok(loaded) => stages.push(loaded),
                 Err(found) => problems.extend(found),
             }
@@ -74,24 +97,30 @@ impl Model for OnnxModel {
 struct LoadedStage {
     described: Stage,
     session: Session,
-    /// Names the outputs that the manifest wants: others are not computed.
+    /// Names the outputs that are wanted: others are not handed over. ONNX Runtime
+    /// computes every output of a graph all the same.
     outputs: RunOptions<HasSelectedOutputs>,
+    /// Where the embedding is, if it is wanted.
+    embedding: Option<embedding::Reader>,
     /// The pictures of a batch, one behind the other; kept from run to run.
     input: Vec<u8>,
 }
 
 impl LoadedStage {
-    fn load(stage: &Stage, runtime: &Runtime) -> Result<Self, Vec<String>> {
+    fn load(stage: &Stage, runtime: &Runtime, embeddings: bool) -> Result<Self, Vec<String>> {
         let problem = |error: ort::Error| vec![format!("stage {:?}: {error}", stage.name)];
         let session = runtime.session(&stage.file).map_err(problem)?;
         let problems = graph::problems(stage, &session);
         if !problems.is_empty() {
             return Err(problems);
         }
-        let names: BTreeSet<_> = stage.attributes.iter().map(|attribute| &attribute.output).collect();
+        let embedding = stage.embedding.as_ref().filter(|_| embeddings);
+        let names = stage.attributes.iter().map(|attribute| &attribute.output).chain(embedding);
+        let names: BTreeSet<_> = names.collect();
         let selector = names.into_iter().fold(OutputSelector::no_default(), OutputSelector::with);
         let outputs = RunOptions::new().map_err(problem)?.with_outputs(selector);
-        Ok(Self { described: stage.clone(), session, outputs, input: Vec::new() })
+        let embedding = embedding.map(|output| embedding::Reader::new(&stage.name, output));
+        Ok(Self { described: stage.clone(), session, outputs, embedding, input: Vec::new() })
     }
 
     /// Runs with one picture and with `max_batch`, whatever the condition: the
@@ -105,7 +134,8 @@ impl LoadedStage {
         Ok(())
     }
 
-    /// Decides this stage's attributes for the pictures `chosen` from `batch`.
+    /// Decides this stage's attributes for the pictures `chosen` from `batch`, and
+    /// adds their embeddings where they are wanted.
     fn run(&mut self, batch: &[&Pixels], chosen: &[usize], answers: &mut [Answer]) -> Result<(), ModelError> {
         let Stage { name: stage, input, attributes, .. } = &self.described;
         let failed = |error| ModelError::Run { stage: stage.clone(), error };
@@ -135,6 +165,6 @@ impl LoadedStage {
                 attribute.decide(logits, &mut answers[i]);
             }
         }
-        Ok(())
+        self.embedding.as_mut().map_or(Ok(()), |embedding| embedding.read(&outputs, chosen, answers))
     }
 }

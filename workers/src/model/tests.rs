@@ -1,3 +1,4 @@
+mod embeddings;
 mod loading;
 mod manifests;
 mod sets;

@@ -31,8 +31,13 @@ impl SetLoader {
             0 => cores(),
             sessions => sessions,
         };
-        let (max_batch, limits) = (config.models.max_batch, config.decode.clone());
-        let loader = Loader { runtime, sessions, max_batch, limits };
+        let loader = Loader {
+            runtime,
+            sessions,
+            max_batch: config.models.max_batch,
+            embeddings: false,
+            limits: config.decode.clone(),
+        };
         Ok(Self { loader, config: config.clone(), metrics: metrics.clone() })
     }
 

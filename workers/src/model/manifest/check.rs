@@ -41,10 +41,19 @@ pub(super) fn references<'a>(
     let all = stages.clone().flat_map(|stage| &stage.attributes).map(|attribute| attribute.name.as_str());
     let mut decided = Decided { so_far: BTreeMap::new(), all: all.collect(), complete, problems };
     let mut stage_names = BTreeSet::new();
+    let mut with_embedding: Option<&str> = None;
     for stage in stages {
         let place = format!("stage {:?}", stage.name);
         if !stage_names.insert(&stage.name) {
             decided.problems.push(format!("{place}: another stage has the same name"));
+        }
+        if stage.embedding.is_some() {
+            match with_embedding {
+                Some(first) => decided.problems.push(format!(
+                    "{place}: embedding: stage {first:?} has one already, and a set has one at most"
+                )),
+                None => with_embedding = Some(&stage.name),
+            }
         }
         decided.check(stage.runs_when.as_ref(), &format!("{place}: runs_when"));
         for attribute in &stage.attributes {

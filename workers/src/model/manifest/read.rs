@@ -79,6 +79,7 @@ fn read_stage(
     let input = section.section("input");
     let runs_when = section.optional("runs_when").map(Condition);
     let attributes = section.list("attributes", "attribute");
+    let embedding = section.optional("embedding");
     let file = file.map(|file| dir.join(file));
     let found = match (&file, sha256) {
         (Some(file), Some(sha256)) => {
@@ -93,7 +94,7 @@ fn read_stage(
         attributes.into_iter().map(|attribute| read_attribute(attribute, problems)).collect();
 
     let attributes = attributes.into_iter().collect::<Option<_>>()?;
-    Some((Stage { name: name?, file: file?, input: input?, runs_when, attributes }, found))
+    Some((Stage { name: name?, file: file?, input: input?, runs_when, attributes, embedding }, found))
 }
 
 /// The SHA-256 of `file`, which shall be `sha256`.

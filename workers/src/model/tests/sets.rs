@@ -10,9 +10,10 @@ use tagfleet_shared::config::foreign_variable;
 use crate::decode::DecodeLimits;
 use crate::model::{Device, Loader, ModelSet, OnnxModel, Runtime, RuntimeConfig, RuntimeError};
 
-const FILES: [(&str, &[u8]); 2] = [
+const FILES: [(&str, &[u8]); 3] = [
     ("first.onnx", include_bytes!("../testdata/first.onnx")),
     ("second.onnx", include_bytes!("../testdata/second.onnx")),
+    ("embedding.onnx", include_bytes!("../testdata/embedding.onnx")),
 ];
 
 /// Two stages on the mean colour of a picture; the second looks at red ones only.
@@ -63,7 +64,7 @@ default = "two"
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    /// With this manifest and both files.
+    /// With this manifest and all files.
     pub(super) fn new(manifest: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -109,7 +110,7 @@ pub(super) fn model() -> OnnxModel {
 /// Two sessions on the CPU.
 pub(super) fn loader() -> Loader {
     let limits = DecodeLimits { max_pixels: 100_000_000, max_memory_bytes: 512 << 20 };
-    Loader { runtime: open(Device::Cpu).unwrap(), sessions: 2, max_batch: 8, limits }
+    Loader { runtime: open(Device::Cpu).unwrap(), sessions: 2, max_batch: 8, embeddings: false, limits }
 }
 
 /// The library that the environment names, else the one of this checkout.
