@@ -180,6 +180,11 @@ impl Fleet {
         known(scheduler::DEFAULTS, &self.settings)
     }
 
+    /// The settings of a worker of this fleet, as environment variables.
+    pub fn settings_of_worker(&self) -> Vec<(String, String)> {
+        known(worker::DEFAULTS, &self.settings)
+    }
+
     /// Puts a picture of its own on the host; its URL.
     pub fn picture(&self, path: &str) -> String {
         self.origin.put(path, Response::jpeg(jpeg()));

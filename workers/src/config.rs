@@ -87,6 +87,8 @@ pub struct ModelsConfig {
     pub sessions: usize,
     /// Pictures in one run of the models at most.
     pub max_batch: usize,
+    /// Whether the embeddings of pictures that the models look at are stored.
+    pub store_embeddings: bool,
 }
 
 impl WorkerConfig {

@@ -117,10 +117,30 @@ fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {
     Cache::builder().max_capacity(max_bytes).weigher(weigher).build_with_hasher(BuildAlreadyHashed::default())
 }
 
-/// Bytes on the heap, roughly: names, values, tree nodes, and moka's own entry.
+/// Bytes on the heap, roughly: names, values, the embedding, tree nodes, and moka's
+/// own entry.
 fn weight(known: &Arc<Known>) -> u32 {
     let tags = known.answer.tags.0.iter();
     let text: usize = tags.map(|(name, value)| 2 * name.len() + value.as_ref().map_or(0, String::len)).sum();
-    let bytes = text + 800;
+    let embedding = known.answer.embedding.as_ref().map_or(0, |embedding| embedding.bytes().len());
+    let bytes = text + embedding + 800;
     u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Answer, Embedding};
+    use uuid::Uuid;
+
+    #[test]
+    fn an_embedding_counts_with_its_bytes() {
+        let known = |embedding| {
+            let answer = Answer { embedding, ..Answer::default() };
+            Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1 })
+        };
+        let numbers = Embedding::of_f32(&[0.5; 1280]);
+        assert!(numbers.is_some());
+        assert_eq!(weight(&known(numbers)), weight(&known(None)) + 2560);
+    }
 }

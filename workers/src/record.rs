@@ -91,10 +91,11 @@ impl Table {
     /// One statement, so one transaction and one round trip:
     ///
     /// 1. what the models said of new images goes into `image_tags`;
-    /// 2. what cannot be had goes into `image_failures`;
-    /// 3. each row that has no outcome yet gets it, with its tags merged by
+    /// 2. what they made of it in numbers, if anything, into `embeddings`;
+    /// 3. what cannot be had goes into `image_failures`;
+    /// 4. each row that has no outcome yet gets it, with its tags merged by
     ///    precedence: models, then configured, then fixes;
-    /// 4. the rows that were written are counted for their scrapes.
+    /// 5. the rows that were written are counted for their scrapes.
     ///
     /// A fix may commit while this runs. `e.fix` is what this statement's
     /// snapshot knew; `s.fix` is read from the row as it is when it is locked,
@@ -113,6 +114,11 @@ impl Table {
                   FROM unnest($9::uuid[], $10::jsonb[], $11::jsonb[], $12::uuid[], $13::int4[], $14::int4[],
                               $19::int4[]) AS k (image_id, tags, scores, bytes_hash, width, height, model_set)
                 ON CONFLICT (image_id, model_set) DO NOTHING
+            ), embedded AS (
+                INSERT INTO embeddings (bytes_hash, model_set, embedding)
+                SELECT bytes_hash, model_set, embedding
+                  FROM unnest($20::uuid[], $21::int4[], $22::bytea[]) AS v (bytes_hash, model_set, embedding)
+                ON CONFLICT (bytes_hash, model_set) DO NOTHING
             ), failed AS (
                 INSERT INTO image_failures (image_id, outcome, reason, until)
                 SELECT f.image_id, f.outcome, f.reason, now() + $18::float8 * interval '1 second'
@@ -159,6 +165,9 @@ impl Table {
                     &rows.failed.reason,
                     &seconds,
                     &rows.known.model_set,
+                    &rows.embedded.bytes,
+                    &rows.embedded.model_set,
+                    &rows.embedded.embedding,
                 ],
             )
             .await?;

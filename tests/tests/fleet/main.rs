@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod embeddings;
 mod events;
 mod failures;
 mod faults;

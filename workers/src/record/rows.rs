@@ -1,5 +1,7 @@
 //! A batch of outcomes as columns.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use tagfleet_shared::tags::{Scores, Tags};
 use tokio_postgres::types::Json;
@@ -20,6 +22,7 @@ pub(super) struct Rows<'a> {
     pub tags: Vec<Json<&'a Tags>>,
     pub model_set: Vec<i32>,
     pub known: KnownRows<'a>,
+    pub embedded: EmbeddedRows<'a>,
     pub failed: FailedRows<'a>,
 }
 
@@ -35,6 +38,13 @@ pub(super) struct KnownRows<'a> {
 }
 
 #[derive(Default)]
+pub(super) struct EmbeddedRows<'a> {
+    pub bytes: Vec<Uuid>,
+    pub model_set: Vec<i32>,
+    pub embedding: Vec<&'a [u8]>,
+}
+
+#[derive(Default)]
 pub(super) struct FailedRows<'a> {
     pub image: Vec<Uuid>,
     pub outcome: Vec<&'static str>,
@@ -42,7 +52,7 @@ pub(super) struct FailedRows<'a> {
 }
 
 /// What a skipped image is said to be by the models: nothing.
-static NO_TAGS: Tags = Tags(std::collections::BTreeMap::new());
+static NO_TAGS: Tags = Tags(BTreeMap::new());
 
 impl<'a> Rows<'a> {
     pub(super) fn of(batch: &'a [Ended]) -> Self {
@@ -51,7 +61,7 @@ impl<'a> Rows<'a> {
         batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq));
         // A batch may hold a job twice; an upsert takes each row once.
         batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
-        let mut rows = Self::default();
+        let mut rows = Self { embedded: EmbeddedRows::of(&batch), ..Self::default() };
         for Ended { job, outcome, set } in &batch {
             rows.day.push(job.day);
             rows.scrape.push(job.scrape);
@@ -99,6 +109,24 @@ impl<'a> KnownRows<'a> {
         self.bytes.push(known.bytes.0);
         self.width.push(i32::try_from(known.width).unwrap_or(i32::MAX));
         self.height.push(i32::try_from(known.height).unwrap_or(i32::MAX));
+    }
+}
+
+impl<'a> EmbeddedRows<'a> {
+    /// By bytes, each once: a batch may hold them under several keys. An answer and
+    /// its embedding are new together, so that whoever finds the one finds the other.
+    fn of(batch: &[&'a Ended]) -> Self {
+        let embedded = batch.iter().filter_map(|ended| {
+            let known = new(&ended.outcome)?;
+            Some(((known.bytes.0, ended.set.id), known.answer.embedding.as_ref()?.bytes()))
+        });
+        let mut rows = Self::default();
+        for ((bytes, model_set), embedding) in embedded.collect::<BTreeMap<_, _>>() {
+            rows.bytes.push(bytes);
+            rows.model_set.push(model_set);
+            rows.embedding.push(embedding);
+        }
+        rows
     }
 }
 

@@ -35,7 +35,7 @@ impl SetLoader {
             runtime,
             sessions,
             max_batch: config.models.max_batch,
-            embeddings: false,
+            embeddings: config.models.store_embeddings,
             limits: config.decode.clone(),
         };
         Ok(Self { loader, config: config.clone(), metrics: metrics.clone() })

@@ -43,6 +43,9 @@ pub struct TagArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// Print embeddings as well, with `--format json`; a set that names none is refused.
+    #[arg(long)]
+    embeddings: bool,
     /// The model set: a folder with manifest.toml.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -93,6 +96,8 @@ impl TagArgs {
         if let Some(device) = &self.device {
             config.runtime.device = device.parse().context("--device")?;
         }
+        // Nothing is stored here, whatever the settings say.
+        config.models.store_embeddings = self.embeddings;
         config.download.allow_networks.extend(&self.allow_networks);
         Ok(config)
     }

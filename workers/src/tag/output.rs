@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tagfleet_shared::tags::{Scores, Tags};
 
+use crate::model::Embedding;
 use crate::outcome::{Outcome, Reason};
 
 /// For machines or for people.
@@ -25,6 +26,8 @@ pub struct Line {
     reason: Option<Reason>,
     tags: Tags,
     scores: Scores,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding: Option<Embedding>,
 }
 
 impl Line {
@@ -38,13 +41,15 @@ impl Line {
             Outcome::Skipped(_) => Default::default(),
         };
         let reason = outcome.failure().map(|failure| failure.reason.clone());
-        Self { source, outcome: outcome.kind().as_str(), reason, tags, scores }
+        let embedding = outcome.known().and_then(|known| known.answer.embedding.clone());
+        Self { source, outcome: outcome.kind().as_str(), reason, tags, scores, embedding }
     }
 
     /// An input that says nothing.
     pub fn malformed(source: String) -> Self {
         let (tags, scores) = Default::default();
-        Self { source, outcome: "skipped", reason: Some("malformed_line".into()), tags, scores }
+        let reason = Some("malformed_line".into());
+        Self { source, outcome: "skipped", reason, tags, scores, embedding: None }
     }
 
     fn row(&self) -> String {
