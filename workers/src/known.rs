@@ -76,7 +76,8 @@ impl KnownImages {
     }
 
     /// Runs `work` unless somebody else is at work on this image: then waits
-    /// and shares what they find, good or bad.
+    /// and shares what they find, good or bad. The outcome is that of `work`, or
+    /// `cached` for those who waited.
     ///
     /// # Errors
     ///
@@ -84,32 +85,48 @@ impl KnownImages {
     pub async fn once(
         &self,
         image: ImageId,
-        work: impl Future<Output = Result<Arc<Known>, Stop>>,
-    ) -> Result<Arc<Known>, Stop> {
-        self.by_image.try_get_with(image, work).await.map_err(|stop| (*stop).clone())
+        work: impl Future<Output = Result<Outcome, Stop>>,
+    ) -> Result<Outcome, Stop> {
+        let mut ours = None;
+        let work = async {
+            let outcome = work.await?;
+            let known = outcome.known().cloned().ok_or_else(|| Stop::End(outcome.clone()))?;
+            ours = Some(outcome);
+            Ok(known)
+        };
+        let known = self.by_image.try_get_with(image, work).await.map_err(unshared)?;
+        Ok(ours.unwrap_or(Outcome::Cached(known)))
     }
 
-    /// What is known of these bytes under whatever key; else runs `work`, for
-    /// all who have the same bytes at once.
+    /// Runs `look` unless these bytes are known under whatever key, or somebody
+    /// else is looking at them: the outcome is `inferred`, or else `matched`.
     ///
     /// # Errors
     ///
-    /// Whatever stopped `work`, and [`Stop::Outage`].
+    /// Whatever stopped `look`, and [`Stop::Outage`].
     pub async fn same_bytes(
         &self,
         bytes: BytesHash,
-        work: impl Future<Output = Result<Known, Stop>>,
-    ) -> Result<Arc<Known>, Stop> {
-        let find_or_work = async {
+        look: impl Future<Output = Result<Known, Stop>>,
+    ) -> Result<Outcome, Stop> {
+        let mut looked = false;
+        let find_or_look = async {
             if let Some(lookup) = &self.lookup
                 && let Some(known) = lookup.by_bytes(bytes).await?
             {
                 return Ok(Arc::new(known));
             }
-            work.await.map(Arc::new)
+            looked = true;
+            look.await.map(Arc::new)
         };
-        self.by_bytes.try_get_with(bytes, find_or_work).await.map_err(|stop: Arc<Stop>| (*stop).clone())
+        let known = self.by_bytes.try_get_with(bytes, find_or_look).await.map_err(unshared)?;
+        Ok(if looked { Outcome::Inferred(known) } else { Outcome::Matched(known) })
     }
+}
+
+/// All who waited for the same work are stopped by the same.
+fn unshared(stop: Arc<Stop>) -> Stop {
+    Arc::unwrap_or_clone(stop)
 }
 
 fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {

@@ -72,15 +72,10 @@ impl Pipeline {
 
     /// What nobody knows has to be looked at.
     async fn find_out(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        // Who waits for another's work on the same image finds it cached; who
-        // finds the same bytes under another key has a match.
-        let mut end: fn(Arc<Known>) -> Outcome = Outcome::Cached;
         let work = async {
             let (bytes, held) = self.download(image).await?;
             let hash = BytesHash::of(&bytes);
-            end = Outcome::Matched;
             let look = async {
-                end = Outcome::Inferred;
                 let pixels = set.decoder.decode(bytes).await?;
                 drop(held);
                 let (width, height) = (pixels.width(), pixels.height());
@@ -89,8 +84,7 @@ impl Pipeline {
             };
             set.known.same_bytes(hash, Box::pin(look)).await
         };
-        let known = set.known.once(image.id, Box::pin(work)).await?;
-        Ok(end(known))
+        set.known.once(image.id, Box::pin(work)).await
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
