@@ -8,6 +8,7 @@ use tagfleet_shared::admin::AdminConfig;
 use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
 use tagfleet_shared::db::DatabaseConfig;
+use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 
 /// The defaults, and the manual.
@@ -61,6 +62,12 @@ impl LaneSizes {
             n if n <= self.standard_max => Lane::Standard,
             _ => Lane::Bulk,
         }
+    }
+
+    /// Before anything is listed the lane is a guess, made good page by page.
+    pub fn first_lane(&self, event: &ScrapeFinished) -> Lane {
+        let size = event.images.as_ref().map_or(usize::MAX, Vec::len);
+        event.lane.unwrap_or_else(|| self.lane_of(size))
     }
 }
 

@@ -6,8 +6,8 @@ use tagfleet_shared::db::DbError;
 use tagfleet_shared::events::Malformed;
 use tagfleet_shared::ids::AdvertiserId;
 
+use crate::hold::Stopped;
 use crate::manifest::Unavailable;
-use crate::publishing::Stopped;
 
 /// Why a fan-out ended before all jobs were published.
 #[derive(Debug)]

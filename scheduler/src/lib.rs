@@ -1,7 +1,8 @@
 //! The scheduler: turns finished scrapes into jobs and announces tagged ones.
 //!
 //! Begin with [`fan_out`]: the life of one `scrape.finished` event, top to
-//! bottom. [`announce`] is the other end, [`app`] the list of parts.
+//! bottom; [`listing`] is its longest part. [`announce`] is the other end,
+//! [`app`] the list of parts.
 
 pub mod announce;
 pub mod app;
@@ -9,8 +10,10 @@ pub mod cli;
 pub mod config;
 pub mod fan_out;
 pub mod halt;
+pub mod hold;
 pub mod housekeeping;
 pub mod inventory;
+pub mod listing;
 pub mod lock;
 pub mod manifest;
 pub mod metrics;

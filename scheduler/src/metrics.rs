@@ -41,7 +41,7 @@ impl Metrics {
             scrapes_total: add.counters(
                 "scrapes_total",
                 "Scrapes by what happened to them: accepted, resumed (a fan-out was cut off), repeated (the event \
-                 came again), superseded, finished (all jobs are confirmed).",
+                 came again), superseded, fanned_out (all jobs are confirmed).",
                 &["event"],
             )?,
             images_listed_total: add.counter("images_listed_total", "Images recorded.")?,
@@ -83,7 +83,7 @@ impl Metrics {
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
         };
         // There from the start, at 0: a series that begins at 1 has not increased.
-        for event in ["accepted", "resumed", "repeated", "superseded", "finished"] {
+        for event in ["accepted", "resumed", "repeated", "superseded", "fanned_out"] {
             metrics.scrapes_total.with_label_values(&[event]);
         }
         Ok(metrics)
@@ -92,8 +92,8 @@ impl Metrics {
     /// An event was taken.
     pub fn scrape_accepted(&self, accepted: &Accepted) {
         let event = match accepted {
-            Accepted::New { superseded, .. } => {
-                self.scrapes_total.with_label_values(&["superseded"]).inc_by(*superseded);
+            Accepted::New(scrape) => {
+                self.scrapes_superseded(u64::from(scrape.superseded));
                 "accepted"
             }
             Accepted::Resumed(_) => "resumed",
@@ -104,9 +104,14 @@ impl Metrics {
         self.scrapes_total.with_label_values(&[event]).inc();
     }
 
+    /// Newer scrapes of their advertisers have overtaken so many.
+    pub fn scrapes_superseded(&self, scrapes: u64) {
+        self.scrapes_total.with_label_values(&["superseded"]).inc_by(scrapes);
+    }
+
     /// The last job of a scrape is confirmed.
-    pub fn scrape_finished(&self, took: Duration) {
-        self.scrapes_total.with_label_values(&["finished"]).inc();
+    pub fn scrape_fanned_out(&self, took: Duration) {
+        self.scrapes_total.with_label_values(&["fanned_out"]).inc();
         self.fan_out_seconds.observe(took.as_secs_f64());
     }
 

@@ -4,17 +4,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tagfleet_shared::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
+use crate::hold::{Hold, Stopped};
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 
 /// Takes a step every `period` until `stop`; a step that has begun is finished.
-///
-/// An outage is logged once, when it begins and when it ends; in between the
-/// step is tried again with growing waits.
+/// During an outage the step is tried again with growing waits.
 pub async fn every<F>(
     period: Duration,
     what: &'static str,
@@ -24,24 +21,18 @@ pub async fn every<F>(
 ) where
     F: Future<Output = Result<(), Outage>>,
 {
-    let mut outage: Option<Backoff> = None;
+    let mut hold = Hold::new(what, metrics, stop);
     loop {
         let result = AssertUnwindSafe(step()).catch_unwind().await.unwrap_or(Err(Outage::Panic));
-        match result {
+        let waited = match result {
             Ok(()) => {
-                if outage.take().is_some() {
-                    info!(what, "outage over, {what} again");
-                }
-                tokio::select! { () = tokio::time::sleep(period) => {}, () = stop.cancelled() => return }
+                hold.over();
+                stop.run_until_cancelled(tokio::time::sleep(period)).await.ok_or(Stopped)
             }
-            Err(error) => {
-                let backoff = outage.get_or_insert_with(|| {
-                    warn!(what, %error, "outage, holding {what}");
-                    metrics.outage(error.server());
-                    Backoff::for_outage()
-                });
-                tokio::select! { () = backoff.wait() => {}, () = stop.cancelled() => return }
-            }
+            Err(error) => hold.wait(error).await,
+        };
+        if waited.is_err() {
+            return;
         }
     }
 }

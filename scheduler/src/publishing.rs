@@ -1,16 +1,10 @@
 //! Publishing that waits through outages.
 
-use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::{Broker, Outgoing, Publisher, Topology};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
+use crate::hold::{Hold, Stopped};
 use crate::metrics::Metrics;
-use crate::outage::Outage;
-
-/// A stop was asked for while the broker was away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped;
 
 /// A publisher that does not give up before `stop`.
 pub struct PatientPublisher {
@@ -41,21 +35,11 @@ impl PatientPublisher {
         if messages.is_empty() {
             return Ok(());
         }
-        let mut outage: Option<Backoff> = None;
+        let mut hold = Hold::new("messages for the broker", &self.metrics, &self.stop);
         while let Err(error) = self.publisher.publish(messages).await {
-            let backoff = outage.get_or_insert_with(|| {
-                warn!(%error, "outage, holding {} messages", messages.len());
-                self.metrics.outage(Outage::Broker(error).server());
-                Backoff::for_outage()
-            });
-            tokio::select! {
-                () = backoff.wait() => {}
-                () = self.stop.cancelled() => return Err(Stopped),
-            }
+            hold.wait(error.into()).await?;
         }
-        if outage.is_some() {
-            info!("outage over, {} messages are confirmed", messages.len());
-        }
+        hold.over();
         Ok(())
     }
 }

@@ -12,28 +12,38 @@ use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
 
+use super::supersede::supersede_older;
 use super::{Client, Scrape};
 use crate::inventory::{MALFORMED_LINE, Row};
 
 /// Records a page of images, and how far the scrape is by now, in one
 /// transaction. Learns whether the scrape was superseded meanwhile.
 ///
+/// Returns how many older scrapes it supersedes: with its first page, never
+/// later.
+///
 /// # Errors
 ///
 /// If the database is away; then neither the page nor `scrape` has changed.
-pub async fn list(client: &mut Client, scrape: &mut Scrape, page: &[Row], lane: Lane) -> Result<(), DbError> {
+pub async fn list(
+    client: &mut Client,
+    scrape: &mut Scrape,
+    page: &[Row],
+    lane: Lane,
+) -> Result<u64, DbError> {
     let transaction = client.transaction().await?;
     copy(&transaction, scrape, page).await?;
     let malformed = page.iter().filter(|row| row.malformed).count() as i32;
     if malformed > 0 {
         count_skipped(&transaction, scrape.key, malformed).await?;
     }
+    let older = if scrape.listed == 0 { supersede_older(&transaction, scrape).await? } else { 0 };
     let listed = scrape.listed + page.len() as i32;
     let superseded = advance(&transaction, scrape, listed, lane).await?;
     transaction.commit().await?;
 
     (scrape.listed, scrape.superseded, scrape.lane) = (listed, superseded, lane);
-    Ok(())
+    Ok(older)
 }
 
 /// Binary COPY: some ten times as fast as INSERT. A line that is no image has

@@ -1,10 +1,11 @@
 //! Every SQL statement of the scheduler, each in the function that it serves.
 
 mod accept;
-mod finish;
+mod leave;
 mod list;
 mod progress;
 mod stalled;
+mod supersede;
 mod upkeep;
 
 use deadpool_postgres::ClientWrapper;
@@ -16,10 +17,11 @@ use tagfleet_shared::lane::Lane;
 use tokio_postgres::Row;
 
 pub use accept::{Accepted, accept};
-pub use finish::{finish, refuse, skip_open_images};
+pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
 pub use stalled::{claim_stalled, pending_fixes};
+pub use supersede::skip_open_images;
 pub use upkeep::{Standing, drop_old_partitions, ensure_partitions, forget_old_failures, standing};
 
 /// A connection, inside or outside a [`crate::lock::ScrapeLock`].
@@ -40,7 +42,7 @@ pub struct Scrape {
     pub lane: Lane,
     /// Images in `scrape_images`: those before this `seq`.
     pub listed: i32,
-    /// Images whose job is confirmed: those before this `seq`.
+    /// Images whose job is confirmed, or that need none: those before this `seq`.
     pub published: i32,
     /// Whether a newer scrape of the advertiser has overtaken it.
     pub superseded: bool,

@@ -1,6 +1,5 @@
-//! Events and jobs that come twice, too late, or malformed.
+//! Events and jobs that come twice, get lost, or are malformed.
 
-use jiff::ToSpan;
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ListedImage;
@@ -60,58 +59,6 @@ async fn a_job_that_is_delivered_twice_counts_once() {
     assert_eq!(fleet.count("SELECT count(*) FROM scrape_progress").await, 0);
     assert_eq!(fleet.rows(&event.scrape_id).await[1].end(), ("inferred", ""));
     assert_eq!(fleet.announcements(&event.scrape_id).await.len(), 1);
-    fleet.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_newer_scrape_supersedes_an_unfinished_older_one() {
-    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
-    let urls = fleet.pictures(6);
-    let older = scrape("dealer", urls.iter().cloned().map(listed).collect());
-    let newer = scrape("dealer", urls[..2].iter().cloned().map(listed).collect());
-    let other = scrape("another dealer", urls[..1].iter().cloned().map(listed).collect());
-    for event in [&older, &newer, &other] {
-        fleet.publish(event).await;
-        eventually("the jobs are there", || async {
-            let sql = format!(
-                "SELECT count(*) FROM scrapes WHERE scrape_id = '{}' AND published_at IS NOT NULL",
-                event.scrape_id
-            );
-            (fleet.count(&sql).await == 1).then_some(())
-        })
-        .await;
-    }
-    fleet.start_worker().await;
-    let tagged = fleet.announced(&newer.scrape_id).await;
-    assert_eq!((tagged.outcomes["inferred"] + tagged.outcomes["cached"], tagged.superseded_by), (2, None));
-    assert_eq!(fleet.announced(&other.scrape_id).await.superseded_by, None);
-
-    let overtaken = fleet.announced(&older.scrape_id).await;
-    assert_eq!(overtaken.superseded_by, Some(newer.scrape_id));
-    assert_eq!(overtaken.outcomes["skipped"], 6);
-    assert!(fleet.rows(&older.scrape_id).await.iter().all(|row| row.end() == ("skipped", "superseded")));
-    assert_eq!(fleet.origin.total_requests(), 2, "its jobs cost a look-up and nothing else");
-    fleet.queues_are_empty().await;
-    fleet.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_that_arrives_after_a_newer_one_is_superseded_from_the_start() {
-    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
-    let newer = scrape("dealer", fleet.pictures(1).into_iter().map(listed).collect());
-    let mut late = scrape("dealer", fleet.pictures(4).into_iter().map(listed).collect());
-    late.finished_at = newer.finished_at - 1.hour();
-    fleet.publish(&newer).await;
-    eventually("the newer one is known", || async {
-        (fleet.count("SELECT count(*) FROM scrapes").await == 1).then_some(())
-    })
-    .await;
-    let overtaken = fleet.tag(&late).await;
-
-    assert_eq!(overtaken.superseded_by, Some(newer.scrape_id.clone()));
-    assert_eq!((overtaken.images, overtaken.outcomes["skipped"]), (4, 4));
-    fleet.start_worker().await;
-    assert_eq!(fleet.announced(&newer.scrape_id).await.outcomes["inferred"], 1);
     fleet.end().await;
 }
 
@@ -228,6 +175,34 @@ async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
     fleet.end().await;
 }
 
+/// The second of two outages within one fan-out is an outage of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fan_out_goes_on_after_each_of_its_outages() {
+    let settings = vec![("TAGFLEET__FAN_OUT__PAGE_SIZE", "2".to_owned())];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    // A sequence keeps its value when the transaction is rolled back.
+    fleet
+        .execute(
+            "CREATE SEQUENCE attempts;
+             CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF NEW.listed IN (4, 8) AND NEW.listed > OLD.listed AND nextval('attempts') % 3 <> 0 THEN
+                     RAISE EXCEPTION 'away';
+                 END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER away BEFORE UPDATE ON scrapes FOR EACH ROW EXECUTE FUNCTION away();",
+        )
+        .await;
+    let event = scrape("dealer", vec![listed(fleet.picture("/1.jpg")); 10]);
+    assert_eq!(fleet.tag(&event).await.images, 10);
+
+    assert_eq!(fleet.count("SELECT last_value FROM attempts").await, 6);
+    let text = get(fleet.schedulers[0].admin, "/metrics").await.1;
+    assert_eq!(metric(&text, "tagfleet_scheduler_outages_total{server=\"database\"}"), 2.0);
+    fleet.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_publishes_an_event_from_a_file_and_is_told_what_is_wrong_with_it() {
     let fleet = Fleet::start().await;
@@ -261,26 +236,4 @@ fn gzip(text: &str) -> Vec<u8> {
     let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     gzip.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     gzip.wait_with_output().unwrap().stdout
-}
-
-/// It keeps nobody waiting, and its event can be sent again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scrape_of_which_nothing_can_be_read_is_refused_until_its_event_comes_again() {
-    let fleet = Fleet::start().await;
-    let mut event = scrape("dealer", Vec::new());
-    event.images = None;
-    event.manifest_url = Some(fleet.origin.url("/late.ndjson"));
-    fleet.publish(&event).await;
-    fleet.dead_letter().await;
-    assert_eq!(fleet.count("SELECT count(*) FROM scrapes WHERE state = 'refused'").await, 1);
-    fleet.execute("UPDATE scrapes SET day = '2020-01-01'; SELECT ensure_partition('2020-01-01')").await;
-    assert_eq!(fleet.count("SELECT drop_partitions_before(now()::date)::int8").await, 1);
-
-    let line = format!("{}\n", serde_json::to_string(&listed(fleet.picture("/1.jpg"))).unwrap());
-    let manifest = Response::Bytes { content_type: "application/x-ndjson", body: line.into() };
-    fleet.origin.put("/late.ndjson", manifest);
-    fleet.publish(&event).await;
-
-    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
-    fleet.end().await;
 }

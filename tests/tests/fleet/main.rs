@@ -14,6 +14,8 @@ mod model_sets;
 mod pika;
 mod precedence;
 mod preprocessing;
+mod refused;
+mod superseded;
 mod tables;
 mod tag_command;
 mod tagging;

@@ -1,0 +1,136 @@
+//! The steps of a fan-out that read the inventory and write the tables.
+
+use tagfleet_shared::broker::Outgoing;
+use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::lane::Lane;
+use tracing::info;
+
+use crate::fan_out::FanOut;
+use crate::halt::Halt;
+use crate::hold::{Hold, Stopped};
+use crate::inventory::Inventory;
+use crate::store::{self, Client, OpenImage, Scrape};
+
+/// Images that one statement skips.
+const SKIPPED_AT_ONCE: usize = 5000;
+
+/// One scrape in the hands of a fan-out that has its lock.
+pub struct Listing<'a> {
+    /// How far it is.
+    pub scrape: Scrape,
+    fan_out: &'a FanOut,
+    /// The images that are not listed yet.
+    inventory: Inventory<'a>,
+    /// The lane that the event asks for.
+    lane: Option<Lane>,
+    /// The one that the lock hangs on.
+    connection: &'a mut Client,
+    hold: &'a mut Hold,
+}
+
+/// Images that are in the table, and their jobs.
+pub struct Page {
+    /// Of those that need one.
+    pub jobs: Vec<Outgoing>,
+    /// [`Scrape::published`] once all of them are confirmed.
+    pub up_to: i32,
+}
+
+impl<'a> Listing<'a> {
+    /// Begins where an earlier fan-out was cut off.
+    pub fn new(
+        fan_out: &'a FanOut,
+        event: &'a ScrapeFinished,
+        scrape: Scrape,
+        connection: &'a mut Client,
+        hold: &'a mut Hold,
+    ) -> Self {
+        let inventory = match &event.manifest_url {
+            Some(url) => Inventory::Manifest(Box::new(fan_out.manifests.manifest(url, scrape.listed))),
+            None => {
+                let images = event.images.as_deref().unwrap_or_default();
+                Inventory::inline(images, scrape.listed as usize)
+            }
+        };
+        Self { scrape, fan_out, inventory, lane: event.lane, connection, hold }
+    }
+
+    /// Records the next page, if there is one. A superseded scrape is listed to
+    /// its end, but no image of it needs a job any more.
+    ///
+    /// # Errors
+    ///
+    /// If the inventory cannot be read further, the database is away, or a stop
+    /// is asked for.
+    pub async fn list_page(&mut self) -> Result<Option<Page>, Halt> {
+        let FanOut { page_size, lanes, stop, metrics, .. } = self.fan_out;
+        let page = self.inventory.page(*page_size);
+        let rows = stop.run_until_cancelled(page).await.ok_or(Stopped)??;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let first = self.scrape.listed;
+        let size = self.inventory.size(first as usize + rows.len());
+        let lane = self.lane.unwrap_or_else(|| lanes.lane_of(size));
+        let superseded = store::list(self.connection, &mut self.scrape, &rows, lane).await?;
+        metrics.images_listed(rows.len());
+        metrics.scrapes_superseded(superseded);
+        self.hold.over();
+
+        let up_to = self.scrape.listed;
+        if self.scrape.superseded {
+            return Ok(Some(Page { jobs: Vec::new(), up_to }));
+        }
+        let topology = self.fan_out.publisher.topology();
+        let images = (first..).zip(&rows).filter(|(_, row)| !row.malformed);
+        let jobs = images.map(|(seq, row)| self.scrape.job(topology, seq, row.image, &row.url)).collect();
+        Ok(Some(Page { jobs, up_to }))
+    }
+
+    /// The next of the images that are listed and whose jobs are not confirmed.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away.
+    pub async fn unconfirmed_page(&mut self) -> Result<Option<Page>, Halt> {
+        let Scrape { key, day, listed, published, superseded, .. } = self.scrape;
+        if published >= listed || superseded {
+            return Ok(None);
+        }
+        let images =
+            store::open_images(self.connection, (key, day), published, self.fan_out.page_size).await?;
+        let topology = self.fan_out.publisher.topology();
+        let job = |image: &OpenImage| self.scrape.job(topology, image.seq, image.image, &image.url);
+        let up_to = images.last().map_or(listed, |last| last.seq + 1);
+        Ok(Some(Page { jobs: images.iter().map(job).collect(), up_to }))
+    }
+
+    /// Nothing of the scrape is left to do here. The images of one that was
+    /// superseded are skipped, but for those that a worker is faster with.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away.
+    pub async fn fanned_out(&mut self) -> Result<(), Halt> {
+        let scrape = &self.scrape;
+        if scrape.superseded {
+            for from in (0..scrape.listed).step_by(SKIPPED_AT_ONCE) {
+                let places = from..from.saturating_add(SKIPPED_AT_ONCE as i32);
+                store::skip_open_images(self.connection, scrape, places).await?;
+            }
+        }
+        let superseded = store::mark_fanned_out(self.connection, scrape).await?;
+        self.fan_out.metrics.scrapes_superseded(superseded);
+        info!(images = scrape.listed, lane = %scrape.lane, "fanned out scrape {}", scrape.scrape_id);
+        Ok(())
+    }
+
+    /// Nothing of the scrape is listed: it is as if its event had never come.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away.
+    pub async fn refuse(&mut self) -> Result<(), Halt> {
+        Ok(store::refuse(self.connection, &self.scrape).await?)
+    }
+}
