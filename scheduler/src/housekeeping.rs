@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::RetentionConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
+use crate::store::Kept;
 use crate::{periodic, store};
 
 /// How often partitions are looked after.
@@ -44,6 +45,9 @@ impl Housekeeping {
         let dropped = store::drop_old_partitions(&client, self.retention.days).await?;
         if dropped > 0 {
             info!(dropped, "dropped {dropped} partitions older than {} days", self.retention.days);
+        }
+        for Kept { scrape_id, day, state } in store::kept_for(&client, self.retention.days).await? {
+            warn!(scrape.id = %scrape_id, state, "scrape {scrape_id} of {day} is not tagged, its day is kept");
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What was lost on its way is made up for: jobs of scrapes that stopped
-//! moving, and passes over the rows of a fixed image.
+//! moving, and passes over the rows of a fixed image. An event that was lost
+//! is only told of: it cannot be made up for.
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
@@ -34,13 +35,14 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Sweeps until `stop`. Two loops, so that a fix that cannot be applied
-    /// holds up no scrape.
+    /// Sweeps until `stop`. Loops of their own, so that a fix that cannot be
+    /// applied holds up no scrape.
     pub async fn run(self, stop: CancellationToken) {
         let (every, metrics) = (self.config.every, &self.metrics);
         tokio::join!(
             periodic::every(every, "sweeping scrapes", metrics, &stop, || self.sweep_stalled(&stop)),
             periodic::every(every, "applying lost fixes", metrics, &stop, || self.apply_lost_fixes()),
+            periodic::every(every, "looking for lost events", metrics, &stop, || self.name_abandoned()),
         );
     }
 
@@ -88,6 +90,21 @@ impl Sweep {
             scrape.id = %scrape.scrape_id, jobs,
             "nothing moved in scrape {}, its jobs are published again", scrape.scrape_id
         );
+        Ok(())
+    }
+
+    /// While events wait in the queue, those of old scrapes may be among them.
+    async fn name_abandoned(&self) -> Result<(), Outage> {
+        let (waiting, _) = self.broker.depth(&self.broker.topology().finished_queue()).await?;
+        if waiting > 0 {
+            return Ok(());
+        }
+        for scrape_id in store::claim_abandoned(&*self.pool.get().await?).await? {
+            warn!(
+                scrape.id = %scrape_id,
+                "nobody goes on with scrape {scrape_id}: its event is lost or dead-lettered, send it again"
+            );
+        }
         Ok(())
     }
 

@@ -20,9 +20,11 @@ pub use accept::{Accepted, accept};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
-pub use stalled::{claim_stalled, pending_fixes};
+pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
 pub use supersede::skip_open_images;
-pub use upkeep::{Standing, drop_old_partitions, ensure_partitions, forget_old_failures, standing};
+pub use upkeep::{
+    Kept, Standing, drop_old_partitions, ensure_partitions, forget_old_failures, kept_for, standing,
+};
 
 /// A connection, inside or outside a [`crate::lock::ScrapeLock`].
 pub type Client = ClientWrapper;

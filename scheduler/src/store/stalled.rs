@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use tagfleet_shared::db::DbError;
-use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::ids::{ImageId, ScrapeId};
 use tagfleet_shared::lane::Lane;
 
 use super::{Client, SCRAPE, Scrape};
 
 /// The longest that a stalled scrape waits for its next sweep.
 const LONGEST: &str = "1 day";
+
+/// Scrapes that are named in one go.
+const NAMED_AT_ONCE: u32 = 20;
 
 /// Takes one scrape in which nothing has moved for `after`, doubled by each
 /// sweep that it had; for a day in lanes other than `idle`. The claim counts
@@ -40,6 +43,33 @@ pub async fn claim_stalled(
     let idle: Vec<&str> = idle.iter().map(|lane| lane.as_str()).collect();
     let row = client.query_opt(&sql, &[&after.as_secs_f64(), &idle]).await?;
     Ok(row.as_ref().map(Scrape::from_row))
+}
+
+/// Scrapes whose fan-out nobody has gone on with for a day: their event was
+/// dead-lettered, or is lost. Naming them counts as a movement, so that one
+/// scheduler names each, once a day.
+///
+/// The lock of a fan-out that is at work cannot be had; it is given back at the
+/// end of this statement.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn claim_abandoned(client: &Client) -> Result<Vec<ScrapeId>, DbError> {
+    let sql = format!(
+        "WITH old AS MATERIALIZED (
+                SELECT key, scrape_id FROM scrapes
+                 WHERE state = 'fanning_out' AND announced_at IS NULL
+                   AND greatest(received_at, swept_at) < now() - interval '{LONGEST}'
+                 ORDER BY key LIMIT {NAMED_AT_ONCE}
+                   FOR NO KEY UPDATE SKIP LOCKED
+         ), abandoned AS MATERIALIZED (
+                SELECT key FROM old WHERE pg_try_advisory_xact_lock(hashtextextended('scrape ' || scrape_id, 0))
+         )
+         UPDATE scrapes SET swept_at = now() WHERE key IN (SELECT key FROM abandoned) RETURNING scrape_id"
+    );
+    let rows = client.query(&sql, &[]).await?;
+    Ok(rows.iter().map(|row| ScrapeId(row.get(0))).collect())
 }
 
 /// Images with a fix whose pass over the rows seems lost: whoever made the fix

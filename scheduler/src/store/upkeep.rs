@@ -1,6 +1,8 @@
 //! Partitions come and go; how the scrapes stand.
 
+use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
+use tagfleet_shared::ids::ScrapeId;
 
 use super::Client;
 
@@ -28,6 +30,36 @@ pub async fn ensure_partitions(client: &Client) -> Result<(), DbError> {
 pub async fn drop_old_partitions(client: &Client, days: i32) -> Result<i32, DbError> {
     const SQL: &str = "SELECT drop_partitions_before((now() AT TIME ZONE 'UTC')::date - $1::int)";
     Ok(client.query_one(SQL, &[&days]).await?.get(0))
+}
+
+/// A scrape whose images are kept although they are old.
+#[derive(Debug)]
+pub struct Kept {
+    /// The pipeline's name of it.
+    pub scrape_id: ScrapeId,
+    /// The partition of its images.
+    pub day: Date,
+    /// `fanning_out` or `tagging`.
+    pub state: String,
+}
+
+/// The oldest scrapes, a few, for which a partition older than `days` is kept.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> {
+    const SQL: &str = "
+        SELECT scrape_id, day, state FROM scrapes
+         WHERE state IN ('fanning_out', 'tagging') AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
+         ORDER BY day, key LIMIT 10";
+    let rows = client.query(SQL, &[&days]).await?;
+    let kept = |row: &tokio_postgres::Row| Kept {
+        scrape_id: ScrapeId(row.get(0)),
+        day: row.get(1),
+        state: row.get(2),
+    };
+    Ok(rows.iter().map(kept).collect())
 }
 
 /// Forgets failures of downloads that nobody takes for granted any more.

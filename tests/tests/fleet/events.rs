@@ -175,6 +175,29 @@ async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
     fleet.end().await;
 }
 
+/// An event that the broker gave up on, or that somebody purged: its scrape
+/// stays open until the event is sent again, and somebody must be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_that_nobody_fans_out_any_more_is_named_and_so_is_the_day_that_it_keeps() {
+    let settings = vec![("TAGFLEET__SWEEP__EVERY", "200ms".to_owned())];
+    let fleet = Fleet::with(Options { schedulers: 0, settings, ..Options::default() }).await;
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, day, finished_at, received_at, listed)
+             VALUES ('left alone', 'dealer', 'bulk', '2020-01-01', '2020-01-01', '2020-01-01', 5),
+                    ('just come', 'dealer', 'bulk', now()::date, now(), now(), 5)",
+        )
+        .await;
+    let scheduler = fleet.spawn_scheduler();
+
+    for told in ["nobody goes on with scrape left alone", "scrape left alone of 2020-01-01 is not tagged"] {
+        eventually(told, || async { scheduler.logged().contains(told).then_some(()) }).await;
+    }
+    assert!(!scheduler.logged().contains("just come"));
+    assert!(scheduler.terminate().await);
+    fleet.end().await;
+}
+
 /// The second of two outages within one fan-out is an outage of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fan_out_goes_on_after_each_of_its_outages() {
