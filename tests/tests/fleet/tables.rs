@@ -1,7 +1,10 @@
 //! What the fleet does to its tables, and what the tables do not let anybody do.
 
-use tagfleet_shared::events::ListedImage;
-use tagfleet_tests::{Fleet, eventually, listed, scrape};
+use tagfleet_shared::events::{ListedImage, ScrapeFinished};
+use tagfleet_shared::tags::Scores;
+use tagfleet_tests::{Fleet, ModelFolder, Options, eventually, listed, post, scrape};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 /// An image that ends without a download.
 fn unreadable(i: usize) -> ListedImage {
@@ -52,6 +55,57 @@ async fn a_backlog_of_ended_scrapes_is_announced() {
     })
     .await;
     assert_eq!(fleet.count("SELECT count(*) FROM scrape_progress").await, 0);
+    fleet.end().await;
+}
+
+/// What `tagged_images` says of each image: outcome, scores, digest of its model set.
+async fn spoken(fleet: &Fleet, event: &ScrapeFinished) -> Vec<(String, Option<Scores>, Option<String>)> {
+    let client = fleet.database.pool.get().await.unwrap();
+    let sql = "SELECT outcome, scores, digest FROM tagged_images WHERE scrape_id = $1 ORDER BY seq";
+    let rows = client.query(sql, &[&event.scrape_id.0]).await.unwrap();
+    let scores = |row: &Row| row.get::<_, Option<Json<Scores>>>(1).map(|Json(scores)| scores);
+    rows.iter().map(|row| (row.get(0), scores(row), row.get(2))).collect()
+}
+
+/// How sure the models were is stored when they look at an image, and shown with
+/// every row of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scores_of_an_image_are_stored_and_shown_fresh_and_cached() {
+    let fleet = Fleet::start().await;
+    let images = vec![listed(fleet.picture("/1.jpg")), listed(fleet.origin.url("/gone.jpg"))];
+    let (first, second) = (scrape("dealer", images.clone()), scrape("dealer", images));
+    fleet.tag(&first).await;
+    fleet.tag(&second).await;
+
+    let client = fleet.database.pool.get().await.unwrap();
+    let Json(stored): Json<Scores> =
+        client.query_one("SELECT scores FROM image_tags", &[]).await.unwrap().get(0);
+    assert!(stored.0.contains_key("image_type"), "{stored:?}");
+    assert!(stored.0.values().all(|score| (0.0..=1.0).contains(score)), "{stored:?}");
+    for (event, outcome) in [(&first, "inferred"), (&second, "cached")] {
+        let rows = spoken(&fleet, event).await;
+        assert_eq!((rows[0].0.as_str(), rows[0].1.as_ref()), (outcome, Some(&stored)));
+        assert_eq!((rows[1].0.as_str(), rows[1].1.as_ref()), ("skipped", None));
+    }
+    drop(client);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_model_sets_of_one_name_are_told_apart_by_their_digests() {
+    let folder = ModelFolder::new("digests");
+    let fleet = Fleet::with(Options { settings: vec![folder.setting()], ..Options::default() }).await;
+    let first = scrape("dealer", vec![listed(fleet.picture("/1.jpg"))]);
+    fleet.tag(&first).await;
+    folder.change(|manifest| format!("{manifest}\n# Not the same bytes any more.\n"));
+    assert_eq!(post(fleet.workers[0].admin, "/models/reload").await.0, 200);
+    let second = scrape("dealer", vec![listed(fleet.picture("/2.jpg"))]);
+    fleet.tag(&second).await;
+
+    assert_eq!(fleet.count("SELECT count(DISTINCT model_set) FROM tagged_images").await, 1);
+    let (before, after) = (spoken(&fleet, &first).await, spoken(&fleet, &second).await);
+    assert!(before[0].2.is_some() && before[0].2 != after[0].2, "{before:?} {after:?}");
+    assert_eq!(fleet.count("SELECT count(DISTINCT digest) FROM feed_images").await, 2);
     fleet.end().await;
 }
 
