@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
@@ -30,17 +31,21 @@ class OnnxTrunk(nn.Module):
         super().__init__()
         graph = folded(path).graph
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-        steps = []
+        steps, starts = [], []
         for node in graph.node:
             if node.op_type == "Constant":
                 constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
             elif known(node.op_type) and (steps or node.op_type in ("Conv", "Pad")):
                 operands = [name for name in node.input if name and name not in constants]
                 steps.append((Operation(node, constants), operands, node.output[0]))
-        if not steps:
-            raise SystemExit(f"{path}: no convolution in it")
-        self.input = steps[0][1][0]
-        shapes = trace(steps, self.input)
+                if node.op_type == "Pad" or (node.op_type == "Conv" and channels(node, constants) == 3):
+                    starts += operands[:1]
+        if not starts:
+            raise SystemExit(f"{path}: no convolution of a picture in it")
+        # Beside its trunk a set of ours has a short branch for colour, which also begins at the picture.
+        traced = {start: trace(steps, start) for start in dict.fromkeys(starts)}
+        self.input = max(traced, key=lambda start: len(traced[start]))
+        shapes = traced[self.input]
         side = min((shape[2] for shape in shapes.values() if len(shape) == 4 and shape[2] > 1), default=0)
         if not side:
             raise SystemExit(f"{path}: no map to be had from it")
@@ -68,6 +73,12 @@ def folded(path: Path) -> onnx.ModelProto:
         options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
+
+
+def channels(convolution: onnx.NodeProto, constants: dict[str, np.ndarray]) -> int:
+    """Of its input."""
+    weights = constants.get(convolution.input[1])
+    return 0 if weights is None else weights.shape[1]
 
 
 def run(steps: list, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -60,6 +60,13 @@ class Starts(unittest.TestCase):
         last.sum().backward()
         self.assertTrue(all(p.grad is not None for p in found.parameters()))
 
+    def test_the_trunk_of_the_default_set_may_be_a_start(self) -> None:
+        found = trunk(Path(__file__).parents[1] / "default" / "vehicle.onnx")
+        last, fine = found(torch.rand(2, 3, 224, 224))
+        self.assertEqual((last.shape[2], fine.shape[2]), (7, 14))
+        weights = sum(p.numel() for p in found.parameters())
+        self.assertGreater(weights, 350_000, "all of the trunk, not the branch for colour beside it")
+
     def test_a_module_of_pytorch_gives_its_map(self) -> None:
         self.net.forward = self.net.map
         torch.jit.trace(self.net, self.images).save(self.place / "net.pt")
