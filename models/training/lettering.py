@@ -72,7 +72,7 @@ def write(
 def strokes(draw: ImageDraw.ImageDraw, rng: np.random.Generator, box: tuple[int, int, int, int], ink: tuple) -> None:
     """Signs that look like Chinese from afar."""
     left, top, right, bottom = box
-    side = bottom - top
+    side = max(1, bottom - top)
     for k in range(max(1, int((right - left) / (side * 1.1)))):
         x, thick = left + k * side * 1.1, max(1, side // 12)
         for _ in range(rng.integers(4, 9)):
