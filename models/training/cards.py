@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from badges import badge
 from lettering import COMING, line, maker, write
 from logos import SIDE, band, logo
 
@@ -11,7 +12,7 @@ def card(rng: np.random.Generator, size: int) -> np.ndarray:
     """Any of them, without any vehicle on it."""
     picture, ink = ground(rng)
     draw = ImageDraw.Draw(picture)
-    kind = rng.choice(["sign", "words", "logo", "logo", "small", "plain"], p=[0.26, 0.12, 0.24, 0.22, 0.13, 0.03])
+    kind = rng.choice(["sign", "words", "logo", "badge", "small", "plain"], p=[0.24, 0.12, 0.23, 0.26, 0.12, 0.03])
     if kind == "sign":
         sign(draw, rng, ink)
         if rng.random() < 0.8:
@@ -22,6 +23,8 @@ def card(rng: np.random.Generator, size: int) -> np.ndarray:
             line(draw, rng, rng.choice(COMING), band(rng, 0.62, 0.75), ink)
     elif kind == "logo":
         logo(picture, rng)
+    elif kind == "badge":
+        badge(picture, rng)
     elif kind == "small":
         # Only the name of the model, as sites make them that have no picture at all.
         text = f"{maker(rng)} {rng.integers(1, 999)} {rng.integers(1990, 2027)}"
