@@ -14,7 +14,7 @@ REPAINTED = 0.6
 
 
 def drawn(real: Pictures, attributes: list[Attribute], count: int, seed: int) -> list[Pictures]:
-    """`count` cards, a quarter as many hidden vehicles and about half as many repainted ones, of those in `real`.
+    """`count` cards, a quarter as many hidden vehicles and nearly as many repainted ones, of those in `real`.
 
     Only where the attributes are those of vehicles: of a chair or a house nobody can draw a placeholder from here.
     """
@@ -30,7 +30,7 @@ def drawn(real: Pictures, attributes: list[Attribute], count: int, seed: int) ->
             pixels += [cards.hidden(real.pixels[rng.choice(stock)], rng, KEPT) for _ in range(count // 4)]
         parts.append(made(pixels, labels, DRAWN))
     if count and "color" in by_name:
-        parts += repainted(real, by_name["color"], count // 2, rng)
+        parts += repainted(real, by_name["color"], count, rng)
     return parts
 
 
@@ -42,7 +42,7 @@ def repainted(real: Pictures, color: Attribute, count: int, rng: np.random.Gener
         return []
     have = np.bincount(real.labels["color"][real.labels["color"] >= 0], minlength=len(names))
     targets = [name for name in names if name in TARGETS]
-    lacking = np.array([1 / np.sqrt(have[names.index(name)] + 10) for name in targets])
+    lacking = np.array([1 / np.sqrt(have[names.index(name)] + 60) for name in targets])
     parts = []
     for _ in range(count):
         i, target = int(rng.choice(sources)), str(rng.choice(targets, p=lacking / lacking.sum()))
