@@ -38,12 +38,17 @@ lint: ## Run clippy; warnings are errors
 bench: release ## Measure the fleet (SCENARIO=name)
 	@$(ENV) && $(LOADTEST) bench $(SCENARIO)
 
-train: ## Train a model set on your pictures (DATA=DIR [INITIAL=FILE] [OUT=DIR] [OPTIONS='...'])
+worker:
+	@scripts/setup.sh --quiet
+	$(CARGO) build --release -p tagfleet-worker
+.PHONY: worker
+
+train: worker ## Train a model set on your pictures (DATA=DIR [INITIAL=FILE] [OUT=DIR] [OPTIONS='...'])
 	@if [ -z '$(DATA)' ]; then echo 'make train needs DATA=DIR; see models/training/README.md' >&2; exit 2; fi
 	@scripts/training.sh run --data '$(DATA)' --initial '$(or $(INITIAL),models/default/vehicle.onnx)' \
 		--out '$(or $(OUT),models/mine)' --work .tagfleet/trained $(OPTIONS)
 
-test-training: ## Train on twenty drawn pictures (the first time PyTorch is fetched: 6 GB)
+test-training: worker ## Train on twenty drawn pictures (the first time PyTorch is fetched: 6 GB)
 	@scripts/training.sh test
 
 stop: ## Stop the demo's processes and the private servers

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from export import preprocessing
 from fit import Configuration
 from metrics import Answers
-from pictures import ASSUMED
+from pictures import ADDED, ASSUMED
 from tables import attribute
 
 CARD = """\
@@ -21,14 +20,15 @@ CARD = """\
 
 Started from `{initial}`, trained on {pictures} pictures of {sources} sources and on drawn ones:
 {drawn}.
-A label that only a rule gave (`--assume`) counts {assumed} of one that a person gave, and is never measured. Each
-picture is varied anew each time it is seen: cut-outs, things on white framed anew or put on studio grounds, mirror,
+A label that only a rule gave (`--assume`) counts {assumed} of one that came with the picture, one that was added
+later (`--more-labels`: {added}) {worth}; neither is ever measured. Each picture is varied anew each time it is seen: cut-outs, things on white framed anew or put on studio grounds, mirror,
 tilt, wrong rotation, light, white balance, noise, softness, JPEG, bars, banners; never a change of hue but with its
 label.
 
 Configurations compared on left-out sources, by macro F1 (the mean of the attributes): {compared}.
 That choice saw the figures below; their temperatures and thresholds did not. Seed {seed}. Preprocessing
-`{preprocessing}` (the first 128 bits of the SHA-256 of the input that comes of a picture drawn by formula).
+`{preprocessing}` (the first 128 bits of the SHA-256 of the input that `tagfleet-worker preprocess`
+makes of two pictures drawn by formula).
 
 ## Rights
 
@@ -47,8 +47,7 @@ not seen.
 
 {bytes} bytes, SHA-256 `{sha256}`. ONNX Runtime against PyTorch: largest difference of a logit {difference:.1e}.
 On one thread of a shared machine a picture takes, for all attributes together: {ms}.
-As float32 {float_ms:.1f} ms and as int8 {int8_ms:.1f} ms in a batch of 8, with {agree:.1%} of the same answers:
-{kind} is kept.
+{quantized}
 
 ## Limits
 
@@ -76,25 +75,44 @@ def write_card(
     what = "; ".join(f"`{a.name}` ({', '.join(a.classes)})" for a in course.attributes) + "."
     text = CARD.format(
         name=args.name,
-        what=f"One trunk, and a head for each of {what}",
+        what=f"One trunk, and a head for {what}"
+        if len(course.attributes) == 1
+        else f"One trunk, and a head for each of {what}",
         size=plan.size,
         command=command(args),
         initial=args.initial.name,
         pictures=len(real),
         sources=len(set(real.source)),
         assumed=ASSUMED,
+        worth=ADDED,
+        added=added(course),
         drawn=made(course, plan),
         compared=", ".join(f"`{name}` {value:.3f}" for name, value in worths.items()),
         seed=args.seed,
-        preprocessing=preprocessing(plan.size),
+        preprocessing=course.decoder.preprocessing(plan.size),
         folds=args.folds,
         rights=notes.get("rights", RIGHTS.format(data=args.data.name)),
         limits=notes.get("limits", LIMITS),
         attributes="\n\n".join(attribute(a, *chosen[a.attribute.name]) for a in answers),
-        kind="int8" if facts["int8"] else "float32",
+        quantized=quantized(facts),
         **facts | {"ms": ", ".join(f"{ms:.1f} ms in a batch of {n}" for n, ms in facts["ms"].items())},
     )
     (args.out / "card.md").write_text(text)
+
+
+def quantized(facts: dict[str, object]) -> str:
+    """What was found when int8 was tried."""
+    if "int8_ms" not in facts:
+        return "Weights and sums are float32."
+    times = "As float32 {float_ms:.1f} ms and as int8 {int8_ms:.1f} ms in a batch of 8".format(**facts)
+    kind = "int8" if facts["int8"] else "float32"
+    return f"{times}, with {facts['agree']:.1%} of the same answers:\n{kind} is kept."
+
+
+def added(course) -> str:
+    """How many labels, attribute by attribute."""
+    counts = {a.name: sum(a.name in row.added for row in course.rows) for a in course.attributes}
+    return ", ".join(f"{count} of `{name}`" for name, count in counts.items() if count) or "none"
 
 
 def made(course, plan: Configuration) -> str:
@@ -105,7 +123,7 @@ def made(course, plan: Configuration) -> str:
         if "image_type" in names
         else []
     )
-    parts += [f"up to {plan.drawn // 2} vehicles repainted in colours that are rare"] if "color" in names else []
+    parts += [f"up to {plan.drawn} vehicles repainted in colours that are rare"] if "color" in names else []
     parts += [f"{len(part)} of `tagfleet-loadtest draw`" for part in course.more]
     return ", ".join(parts) or "none"
 
@@ -119,7 +137,9 @@ def sections(text: str) -> dict[str, str]:
 def command(args) -> str:
     """What to run to have the same again."""
     words = ["python models/training/train.py --data DATA"] + (["--drawn DRAWN"] if args.drawn else [])
+    words += [f"--stage {args.stage}"] if args.stage != args.attributes.split(",")[0] else []
     words += [f"--initial {args.initial.name}", f"--attributes {args.attributes}"]
     words += [f"--assume {rule}" for rule in args.assume]
+    words += [f"--more-labels {args.more_labels.name}"] if args.more_labels else []
     words += [f"--configurations {args.configurations}", f"--folds {args.folds} --seed {args.seed}"]
     return " \\\n    ".join(words)

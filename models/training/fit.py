@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from tqdm import tqdm
 
 from augment import standing, vary
@@ -160,12 +159,11 @@ def average(mean: Tagger, model: Tagger, keep: float) -> None:
 
 
 @torch.no_grad()
-def logits_of(model: Tagger, pixels: np.ndarray, size: int) -> list[np.ndarray]:
-    """Logits of all attributes, of pictures as the worker would give them."""
+def logits_of(model: Tagger, pixels: np.ndarray) -> list[np.ndarray]:
+    """Logits of all attributes, of pictures as the worker gives them: uint8 [N, size, size, 3]."""
     model.eval()
     device = next(model.parameters()).device
     found = []
     for part in np.array_split(pixels, max(1, len(pixels) // BATCH)):
-        small = np.stack([np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BILINEAR)) for p in part])
-        found.append([x.cpu().numpy() for x in model(torch.from_numpy(small).to(device))])
+        found.append([x.cpu().numpy() for x in model(torch.from_numpy(part).to(device))])
     return [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -45,6 +45,8 @@ class Row:
     confidence: str = ""
     assumed: dict[str, str] = field(default_factory=dict)
     """What a rule says where nobody did: trained on, never measured."""
+    added: dict[str, str] = field(default_factory=dict)
+    """What somebody said later (`--more-labels`): trained on, never measured."""
 
 
 class BadData(Exception):
@@ -56,25 +58,40 @@ class BadData(Exception):
         super().__init__("\n".join([f"{len(problems)} problem(s) in the data:", *shown, *more]))
 
 
-def read(data: Path, names: list[str], assume: list[str] = ()) -> tuple[list[Row], list[Attribute]]:
+def read(
+    data: Path, names: list[str], assume: list[str] = (), more: Path | None = None
+) -> tuple[list[Row], list[Attribute]]:
     """Reads `data`/labels.csv, or the folders of classes in `data` where there is no such file.
 
-    `assume` are rules for rows without a label, such as `color=null:source=houses`.
+    `assume` are rules for rows without a label, such as `color=null:source=houses`; `more` is a CSV file
+    with the column path and labels of attributes that labels.csv leaves open.
     """
     if (data / "labels.csv").is_file():
-        return read_csv(data / "labels.csv", names, assume)
+        return read_csv(data / "labels.csv", names, assume, more)
+    if more:
+        raise BadData([f"{more}: adds labels to a labels.csv, and {data} has none"])
     return read_folders(data, names)
 
 
-def read_csv(file: Path, names: list[str], assume: list[str]) -> tuple[list[Row], list[Attribute]]:
-    """Columns: path, source, one per attribute, and label_confidence if rows are not equally sure."""
+Table = list[tuple[int, dict[str, str]]]
+"""Rows of a CSV file, each with its line."""
+
+
+def table_of(file: Path, wanted: list[str]) -> tuple[Table, list[str]]:
+    """The rows and columns of a CSV file that has to have all columns `wanted`."""
     with open(file, newline="", encoding="utf-8") as text:
         reader = csv.DictReader(text)
-        columns = reader.fieldnames or []
-        missing = [name for name in ("path", *names) if name not in columns]
+        columns = list(reader.fieldnames or [])
+        missing = [name for name in wanted if name not in columns]
         if missing:
             raise BadData([f"{file.name} row 1: no column {', '.join(missing)}"])
-        table = [(reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader]
+        rows = [(reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader]
+    return rows, columns
+
+
+def read_csv(file: Path, names: list[str], assume: list[str], more: Path | None) -> tuple[list[Row], list[Attribute]]:
+    """Columns: path, source, one per attribute, and label_confidence if rows are not equally sure."""
+    table, _ = table_of(file, ["path", *names])
     attributes = [attribute_of(name, {row[name] for _, row in table}) for name in names]
     problems, rows = [], []
     for line, row in table:
@@ -101,11 +118,33 @@ def read_csv(file: Path, names: list[str], assume: list[str]) -> tuple[list[Row]
                 assumed[attribute.name] = guess
         if labels or assumed:
             rows.append(Row(path, row.get("source") or group(row["path"]), labels, confidence, assumed))
+    if more:
+        problems += add(rows, attributes, file.parent, more)
     if problems:
         raise BadData(problems)
     if not rows:
         raise BadData([f"{file.name}: no row has a label"])
     return rows, attributes
+
+
+def add(rows: list[Row], attributes: list[Attribute], data: Path, more: Path) -> list[str]:
+    """Adds the labels of `more` to rows that lack them; returns what is wrong with them."""
+    by_path = {row.path: row for row in rows}
+    table, columns = table_of(more, ["path"])
+    problems = []
+    for line, said in table:
+        row = by_path.get(data / said["path"])
+        if not row:
+            problems.append(f"{more.name} row {line}, path: not a labelled picture: {said['path'] or '(empty)'}")
+            continue
+        for attribute in (a for a in attributes if a.name in columns and said[a.name]):
+            value = said[attribute.name]
+            if value not in attribute.classes:
+                known = ", ".join(attribute.classes)
+                problems.append(f"{more.name} row {line}, {attribute.name}: unknown class {value!r}; known are {known}")
+            elif attribute.name not in row.labels:
+                row.added[attribute.name] = value
+    return problems
 
 
 def read_folders(data: Path, names: list[str]) -> tuple[list[Row], list[Attribute]]:

@@ -64,7 +64,10 @@ class Tagger(nn.Module):
         paint = F.adaptive_avg_pool2d(self.paint(planes), (int(fine.shape[2]), int(fine.shape[3])))
         return last.mean((2, 3)), torch.cat([fine, paint], 1)
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        whole, places = self.features(images)
+    def logits(self, whole: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the heads say of `features`."""
         both = [torch.cat([whole, eye(places)], 1) for eye in self.eyes]
         return tuple(head(self.dropout(x)) / t for head, x, t in zip(self.heads, both, self.temperatures, strict=True))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.logits(*self.features(images))

@@ -1,23 +1,18 @@
 """Labelled pictures as the models see them: uint8 RGB, stretched to a square."""
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
-from tqdm import tqdm
 
+from decoder import Decoder
 from labels import CONFIDENCE, Attribute, Row
 
 KEPT = 256
 """Side of the pictures in memory: more than a model sees, so that a cut-out of one is still sharp."""
 UNKNOWN, NOTHING = -1, -2
 """Labels of a picture of which nobody said anything, and of one on which there is nothing to be seen."""
-
-
-ASSUMED = 0.4
-"""How much a label counts that only a rule gave."""
+ASSUMED, ADDED = 0.4, 0.8
+"""How much a label counts that only a rule gave, and one that was added later."""
 
 
 @dataclass
@@ -45,50 +40,20 @@ class Pictures:
         return Pictures(self.pixels[mask], *parts, self.source[mask], self.verified[mask])
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says, transparent parts white: what `tagfleet-worker` does before it stretches a picture."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def stretch(image: Image.Image, size: int) -> np.ndarray:
-    """With antialiasing and without regard to the shape, as the worker does it."""
-    return np.asarray(upright(image).resize((size, size), Image.Resampling.BILINEAR))
-
-
-def decode(rows: list[Row], size: int, cache: Path | None) -> np.ndarray:
-    """[N, size, size, 3]. Kept as a file in `cache`, which spares a second run the decoding."""
-    key = hashlib.sha256(repr([(str(row.path), row.path.stat().st_size, size) for row in rows]).encode()).hexdigest()[
-        :16
-    ]
-    file = cache / f"pictures-{key}.npy" if cache else None
-    if file and file.is_file():
-        return np.load(file)
-    pixels = np.empty((len(rows), size, size, 3), np.uint8)
-    for i, row in enumerate(tqdm(rows, desc="reading", leave=False)):
-        with Image.open(row.path) as image:
-            pixels[i] = stretch(image, size)
-    if file:
-        cache.mkdir(parents=True, exist_ok=True)
-        np.save(file, pixels)
-    return pixels
-
-
-def load(rows: list[Row], attributes: list[Attribute], cache: Path | None = None, worth: float = 1.0) -> Pictures:
+def load(rows: list[Row], attributes: list[Attribute], decoder: Decoder, worth: float = 1.0) -> Pictures:
     """Decodes the pictures of `rows`, each of which counts `worth`."""
     labels, taught, weight = {}, {}, {}
     for a in attributes:
         labels[a.name] = np.array([number(row.labels, a) for row in rows])
+        added = np.array([number(row.added, a) for row in rows])
         guesses = np.array([number(row.assumed, a) for row in rows])
-        sure = np.array([worth * CONFIDENCE[row.confidence] for row in rows], np.float32)
-        said = labels[a.name] != UNKNOWN
-        taught[a.name] = np.where(said, labels[a.name], guesses)
-        weight[a.name] = np.where(said, sure, ASSUMED * sure).astype(np.float32)
+        sure = np.array([CONFIDENCE[row.confidence] for row in rows])
+        said = [labels[a.name] != UNKNOWN, added != UNKNOWN]
+        taught[a.name] = np.select(said, [labels[a.name], added], guesses)
+        # How sure a row is was said of the labels that it came with.
+        weight[a.name] = (worth * np.select(said, [sure, ADDED], ASSUMED * sure)).astype(np.float32)
     return Pictures(
-        decode(rows, KEPT, cache),
+        decoder.decode([row.path for row in rows], KEPT),
         labels,
         taught,
         weight,

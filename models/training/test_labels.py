@@ -61,6 +61,22 @@ class Data(unittest.TestCase):
         with self.assertRaisesRegex(BadData, "folder ring: unknown class of color"):
             read(self.data, ["color"])
 
+    def more(self, *rows: list[str]):
+        """A picture that has no colour yet, and what a second file says of it."""
+        write_csv(self.data, [["a.png", "x", "Dealer", "", ""]])
+        with open(self.data / "more.csv", "w", newline="") as file:
+            csv.writer(file).writerows([["path", "image_type", "color"], *rows])
+        return read(self.data, ["image_type", "color"], [], self.data / "more.csv")[0][0]
+
+    def test_added_labels_are_taught_and_never_measured(self) -> None:
+        row = self.more(["a.png", "Stock", "red"])
+        self.assertEqual(row.labels, {"image_type": "Dealer"}, "what the data said stays")
+        self.assertEqual(row.added, {"color": "red"})
+
+    def test_a_wrong_added_label_names_its_file_row_and_field(self) -> None:
+        with self.assertRaisesRegex(BadData, r"(?s)more.csv row 2, path: .*b.png.*more.csv row 3, color: .*'pink'"):
+            self.more(["b.png", "", "red"], ["a.png", "", "pink"])
+
 
 if __name__ == "__main__":
     unittest.main(warnings="ignore")

@@ -1,6 +1,7 @@
 """The recipe on twenty drawn pictures: what it writes, that it repeats itself, and what it says of wrong data."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from labels import KNOWN
 from test_labels import write_csv
 
 HERE = Path(__file__).parent
+WORKER = Path(os.environ.get("TAGFLEET_WORKER", HERE.parents[1] / "target/release/tagfleet-worker"))
 INITIAL = HERE.parent / "default" / "vehicle.onnx"
 INKS = {"red": (190, 20, 30), "blue": (30, 60, 170), "white": (235, 235, 235), "black": (20, 20, 22)}
 
@@ -65,6 +67,8 @@ def train(data: Path, out: Path, *more: str) -> subprocess.CompletedProcess:
         "try",
         "--device",
         "cpu",
+        "--worker",
+        str(WORKER),
         *more,
     ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -80,7 +84,8 @@ class WrittenSet(unittest.TestCase):
         cls.data.mkdir()
         draw_data(cls.data)
         for out in (cls.out, cls.again):
-            done = train(cls.data, out, "--name", "twenty")
+            # Whether int8 is faster is for the machine to say, not for the seed.
+            done = train(cls.data, out, "--name", "twenty", "--int8", "never")
             if done.returncode:
                 raise AssertionError(done.stderr)
 
@@ -98,13 +103,15 @@ class WrittenSet(unittest.TestCase):
             pixels = np.zeros((n, stage["input"]["height"], stage["input"]["width"], 3), np.uint8)
             wanted = [a["output"] for a in stage["attributes"]]
             found = session.run(wanted, {stage["input"]["name"]: pixels})
+            [embedding] = session.run([stage["embedding"]], {stage["input"]["name"]: pixels})
+            self.assertEqual((embedding.ndim, len(embedding)), (2, n))
             for attribute, logits in zip(stage["attributes"], found, strict=True):
                 self.assertEqual(logits.shape, (n, len(attribute["classes"])))
                 self.assertEqual(tuple(attribute["classes"]), KNOWN[attribute["name"]].classes)
 
     def test_the_card_describes_the_file(self) -> None:
         card = (self.out / "card.md").read_text()
-        self.assertIn(hashlib.sha256((self.out / "vehicle.onnx").read_bytes()).hexdigest(), card)
+        self.assertIn(hashlib.sha256((self.out / "image_type.onnx").read_bytes()).hexdigest(), card)
         self.assertIn("| site 0 |", card)
 
     def test_the_same_seed_gives_the_same_figures(self) -> None:
@@ -114,6 +121,13 @@ class WrittenSet(unittest.TestCase):
         ]
         self.assertEqual(*timeless)
 
+    def test_int8_is_measured_before_it_is_taken(self) -> None:
+        small = Path(self.place.name) / "small"
+        done = train(self.data, small)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        card = (small / "card.md").read_text()
+        self.assertRegex(card, r"as int8 .* of the same answers:\n(int8|float32) is kept")
+
     def test_a_wrong_row_stops_the_run_with_its_place(self) -> None:
         wrong = Path(self.place.name) / "wrong"
         wrong.mkdir(exist_ok=True)
@@ -122,6 +136,21 @@ class WrittenSet(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("labels.csv row 2, path: no such file: gone.png", done.stderr)
         self.assertNotIn("Traceback", done.stderr)
+
+    def test_a_picture_that_the_worker_refuses_is_named(self) -> None:
+        broken = Path(self.place.name) / "broken"
+        broken.mkdir(exist_ok=True)
+        (broken / "page.png").write_text("<html>")
+        write_csv(broken, [["page.png", "a", "Dealer", "red", ""]])
+        done = train(broken, broken)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"page\.png: .*\(unknown_format\)")
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_a_missing_worker_is_named(self) -> None:
+        done = train(self.data, self.out, "--worker", "nowhere/tagfleet-worker")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("nowhere/tagfleet-worker: no such program", done.stderr)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,17 @@ import export
 import metrics
 from card import write_card
 from configurations import CONFIGURATIONS
+from decoder import Decoder
 from draw import drawn
 from fit import Configuration, Lesson, fit, logits_of
 from folds import folds
-from labels import Attribute, BadData, read
+from labels import Attribute, BadData, Row, read
 from network import Tagger
 from pictures import Pictures, join, load
 
 DRAWING = 0.5
 """How much a drawn vehicle counts of a real one."""
+WORKER = Path(__file__).parents[2] / "target/release/tagfleet-worker"
 
 
 @dataclass
@@ -29,7 +31,9 @@ class Course:
     """All that a model is trained on, and how."""
 
     args: argparse.Namespace
+    decoder: Decoder
     attributes: list[Attribute]
+    rows: list[Row]
     real: Pictures
     more: list[Pictures]
     fold: np.ndarray
@@ -69,14 +73,19 @@ class Course:
         facts = (plan, args.seed, args.folds, args.scale, args.initial.read_bytes(), self.attributes, seen)
         return f"{plan.name}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
 
+    def served(self, size: int) -> np.ndarray:
+        """All pictures as the worker shows them to a model of that size."""
+        return self.decoder.decode([row.path for row in self.rows], size)
+
     def left_out(self, plan: Configuration) -> list[np.ndarray]:
         """Logits of all pictures, each by the model that has not seen its source."""
+        served = self.served(plan.size)
         logits = [np.zeros((len(self.real), len(a.classes)), np.float32) for a in self.attributes]
         for fold in range(self.args.folds):
             mask = self.fold == fold
             if mask.any():
                 model = self.model(plan, fold)
-                for part, said in zip(logits, logits_of(model, self.real.pixels[mask], plan.size), strict=True):
+                for part, said in zip(logits, logits_of(model, served[mask]), strict=True):
                     part[mask] = said
         return logits
 
@@ -111,7 +120,11 @@ def arguments() -> argparse.Namespace:
         metavar="ATTRIBUTE=CLASS:COLUMN=VALUE",
         help="train unlabelled rows on this, at less weight; CLASS null: nothing to be seen there",
     )
+    parser.add_argument(
+        "--more-labels", type=Path, metavar="CSV", help="labels of rows that lack them: trained on, never measured"
+    )
     parser.add_argument("--drawn", type=Path, help="folder of `tagfleet-loadtest draw`, trained on but not measured")
+    parser.add_argument("--worker", type=Path, default=WORKER, help="tagfleet-worker, which decodes the pictures")
     parser.add_argument("--initial", type=Path, required=True, help="backbone to start from: .onnx, .pt or .pt2")
     parser.add_argument(
         "--scale", choices=sorted(("-1..1", "0..1", "imagenet")), default="-1..1", help="pixels it wants"
@@ -120,7 +133,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("models/mine"))
+    parser.add_argument(
+        "--int8", choices=("measured", "never"), default="measured", help="whether to take int8 where it is faster"
+    )
     parser.add_argument("--name", help="of the set; default: the name of the folder it is written to")
+    parser.add_argument("--stage", help="what the model is called in the manifest; default: its first attribute")
     parser.add_argument("--notes", type=Path, help="Markdown for the card: what it shall say under Rights and Limits")
     parser.add_argument("--work", type=Path, help="folder that keeps decoded pictures and finished models")
     parser.add_argument(
@@ -130,6 +147,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     args.name = args.name or args.out.name
+    args.stage = args.stage or args.attributes.split(",")[0]
     unknown = [name for name in args.configurations.split(",") if name not in CONFIGURATIONS]
     if unknown:
         parser.error(f"no configuration {', '.join(unknown)}; there are {', '.join(CONFIGURATIONS)}")
@@ -142,14 +160,13 @@ def prepare(args: argparse.Namespace) -> Course:
     """Reads everything, and says all that is wrong with it before anything takes time."""
     names = args.attributes.split(",")
     try:
-        rows, attributes = read(args.data, names, args.assume)
-        more = [read(args.drawn, names)[0]] if args.drawn else []
+        decoder = Decoder(args.worker, args.work)
+        rows, attributes = read(args.data, names, args.assume, args.more_labels)
+        real = load(rows, attributes, decoder)
+        more = [load(read(args.drawn, names)[0], attributes, decoder, DRAWING)] if args.drawn else []
     except BadData as problem:
         raise SystemExit(str(problem)) from None
-    real = load(rows, attributes, args.work)
-    return Course(
-        args, attributes, real, [load(part, attributes, args.work, DRAWING) for part in more], folds(real, args.folds)
-    )
+    return Course(args, decoder, attributes, rows, real, more, folds(real, args.folds))
 
 
 def main() -> None:
@@ -180,10 +197,20 @@ def main() -> None:
         model.temperatures[i] = metrics.temperature(part[known], labels[known], course.real.source[known])
         chosen[a.name] = metrics.thresholds(metrics.softmax(part[known], float(model.temperatures[i])), labels[known])
     # Evenly from all sources.
-    sample = export.resized(course.real.pixels[:: max(1, len(course.real) // 64)][:64], plan.size)
+    sample = course.served(plan.size)[:: max(1, len(course.real) // 64)][:64]
     # An attribute with a default always has an answer; of the others a doubtful one is null.
     min_scores = {a.name: chosen[a.name][0] for a in course.attributes if a.default is None}
-    facts = export.write(model, course.attributes, min_scores, args.out, args.name, plan.size, sample)
+    facts = export.write(
+        model,
+        course.attributes,
+        min_scores,
+        args.out,
+        args.name,
+        args.stage,
+        plan.size,
+        sample,
+        args.int8 == "measured",
+    )
     write_card(course, plan, worths, answers, chosen, facts)
     print((args.out / "card.md").read_text())
 
