@@ -21,7 +21,7 @@ MANIFEST = """\
 # Made by models/training/train.py; what it can and cannot do is in card.md.
 name = "{name}"
 description = "{description}"
-
+{rules}
 [[stages]]
 name = "{stage}"
 file = "{file}"
@@ -44,12 +44,14 @@ class Served(nn.Module):
         return (*self.model.logits(whole, places), whole)
 
 
-def selftests(manifest: Path) -> str:
-    """The self-test of the set that is replaced: whatever takes its place has to pass it as well."""
+def kept(manifest: Path) -> tuple[str, str]:
+    """What a person wrote into the manifest that is replaced: rules of the feed, and the self-test, which whatever takes
+    its place has to pass as well."""
     if not manifest.is_file():
-        return ""
-    _, begin, entries = manifest.read_text().partition("[[selftest]]")
-    return f"\n{begin}{entries}"
+        return "", ""
+    head, begin, entries = manifest.read_text().partition("[[selftest]]")
+    rules = [line for line in head.partition("[[stages]]")[0].splitlines() if line.startswith("feed_exclude")]
+    return "".join(f"{rule}\n" for rule in rules), f"\n{begin}{entries}" if begin else ""
 
 
 def write(
@@ -97,8 +99,10 @@ def write(
     facts["ms"] = {n: milliseconds(session_of(path), sample, n) for n in (1, 4, 8, 16) if n <= len(sample)}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     description = f"{' and '.join(names)}" + ("; one trunk, a head each" if len(names) > 1 else "")
+    rules, selftest = kept(out / "manifest.toml")
     text = MANIFEST.format(
         description=description,
+        rules=rules,
         name=name,
         stage=stage,
         file=path.name,
@@ -106,7 +110,7 @@ def write(
         size=size,
         embedding=EMBEDDING,
     )
-    text += "".join(section(a, min_scores.get(a.name)) for a in attributes) + selftests(out / "manifest.toml")
+    text += "".join(section(a, min_scores.get(a.name)) for a in attributes) + selftest
     (out / "manifest.toml").write_text(text)
     return facts | {"bytes": path.stat().st_size, "sha256": digest}
 

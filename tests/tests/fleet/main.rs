@@ -15,6 +15,7 @@ mod pika;
 mod precedence;
 mod preprocessing;
 mod refused;
+mod rooms;
 mod superseded;
 mod tables;
 mod tag_command;
