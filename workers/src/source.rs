@@ -57,22 +57,35 @@ impl Source {
 
 /// The size limit holds for files as well: a folder may hold anything.
 async fn size(path: &Path, limit: usize) -> Result<usize, Undownloadable> {
-    let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-    if size > limit as u64 {
-        return Err(Undownloadable::TooLarge { limit });
-    }
-    if size == 0 {
-        return Err(Undownloadable::Empty);
-    }
-    Ok(size as usize)
+    check_size(tokio::fs::metadata(path).await.map_err(unreadable)?.len(), limit)
 }
 
 async fn read(path: &Path) -> Result<Bytes, Undownloadable> {
     let bytes = tokio::fs::read(path).await.map_err(unreadable)?;
-    if is_text(&bytes[..bytes.len().min(512)]) {
-        return Err(Undownloadable::NotAnImage);
-    }
+    check_content(&bytes)?;
     Ok(bytes.into())
+}
+
+/// Whether a file of `size` bytes is taken, where `limit` are the most.
+///
+/// # Errors
+///
+/// If it is empty or too large.
+pub fn check_size(size: u64, limit: usize) -> Result<usize, Undownloadable> {
+    match usize::try_from(size) {
+        Ok(0) => Err(Undownloadable::Empty),
+        Ok(size) if size <= limit => Ok(size),
+        _ => Err(Undownloadable::TooLarge { limit }),
+    }
+}
+
+/// Whether a file with these bytes is given to the decoder.
+///
+/// # Errors
+///
+/// If it is text.
+pub fn check_content(bytes: &[u8]) -> Result<(), Undownloadable> {
+    if is_text(bytes) { Err(Undownloadable::NotAnImage) } else { Ok(()) }
 }
 
 fn unreadable(error: std::io::Error) -> Undownloadable {

@@ -107,7 +107,8 @@ struct Picture<'a> {
 }
 
 impl Decoder {
-    /// Makes a decoder whose pixels have a plane of each of `sizes`.
+    /// Makes a decoder whose pixels have a plane of each of `sizes`. The largest
+    /// decides how finely a picture is decoded for all of them.
     pub fn new(mut sizes: Vec<InputSize>, limits: DecodeLimits) -> Self {
         sizes.sort_unstable();
         sizes.dedup();

@@ -33,6 +33,16 @@ impl Pixels {
         }
     }
 
+    /// A picture of which only the planes are known: for asking a model about
+    /// pixels that were written down. `None` where one has not the bytes that its
+    /// size asks for.
+    pub fn of(planes: Vec<(InputSize, Box<[u8]>)>) -> Option<Self> {
+        let whole = |(size, plane): &(InputSize, Box<[u8]>)| {
+            plane.len() as u64 == 3 * u64::from(size.height) * u64::from(size.width)
+        };
+        planes.iter().all(whole).then(|| Self { planes, width: 1, height: 1, format: "none" })
+    }
+
     /// The plane of `size`: `3 * height * width` bytes. `None` where the decoder
     /// was not asked for that size.
     pub fn plane(&self, size: InputSize) -> Option<&[u8]> {

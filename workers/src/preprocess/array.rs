@@ -15,11 +15,11 @@ pub struct Array {
 }
 
 impl Array {
-    /// Makes the file, or empties it.
+    /// Makes the file, or empties it. Takes no room on the disk yet.
     ///
     /// # Errors
     ///
-    /// If it cannot be written, or the disk is too small.
+    /// If it cannot be written, or the file system has no files of that size.
     pub fn create(path: &Path, rows: usize, size: InputSize) -> io::Result<Self> {
         let header = header(rows, size);
         let row = 3 * u64::from(size.height) * u64::from(size.width);
@@ -33,7 +33,7 @@ impl Array {
     ///
     /// # Errors
     ///
-    /// If the file cannot be written.
+    /// If the file cannot be written, as on a disk that is full.
     pub fn fill(&self, row: usize, pixels: &[u8]) -> io::Result<()> {
         debug_assert_eq!(pixels.len() as u64, self.row);
         self.file.write_all_at(pixels, self.header + row as u64 * self.row)

@@ -1,9 +1,15 @@
 //! `tagfleet-worker preprocess`: the pixels that the models are shown, for
-//! whoever trains one. Training that reads them here cannot differ from serving.
+//! whoever trains one. Training that reads them here cannot differ from serving:
+//! what a worker would not give to its models has no pixels here either.
+//!
+//! A worker decodes a picture once for all stages of a set, at a scale that is
+//! enough for the largest input. A model of a set with several input sizes has to
+//! be trained with the others named, each as `--also-size`.
 
 mod array;
 
-use std::fs::File;
+use std::error::Error;
+use std::fs::{self, File};
 use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,7 +23,7 @@ use serde::Serialize;
 use self::array::Array;
 use crate::config::TaggingConfig;
 use crate::decode::{Decoder, InputSize, Pixels};
-use crate::files;
+use crate::{files, source};
 
 /// What to decode, and where to put it.
 #[derive(Debug, Args)]
@@ -28,6 +34,10 @@ pub struct PreprocessArgs {
     /// The input size of the model.
     #[arg(long, value_name = "HEIGHTxWIDTH")]
     size: Size,
+    /// Another input size of the model set that the model is for, once for each. Pictures are decoded once for all
+    /// sizes, and the largest decides how finely.
+    #[arg(long, value_name = "HEIGHTxWIDTH")]
+    also_size: Vec<Size>,
     /// The array, for numpy.load: uint8 [N, height, width, 3], RGB. Beside it, FILE.jsonl has a line for
     /// each row: the path, and the picture's format and size, or why there is none. Such a row is black.
     #[arg(long, value_name = "FILE")]
@@ -64,7 +74,7 @@ struct Line<'a> {
 enum End {
     /// The picture as it was before it was stretched.
     Decoded { format: &'static str, width: u32, height: u32 },
-    /// With the decoder's reason, or `unreadable`.
+    /// With the reason that a worker would record, or `unreadable`.
     Failed { reason: &'static str, error: String },
 }
 
@@ -75,12 +85,13 @@ impl PreprocessArgs {
     ///
     /// If the array or the list beside it cannot be written.
     pub fn run(self, file: Option<PathBuf>) -> anyhow::Result<()> {
-        let Self { inputs, size: Size(size), out } = self;
+        let Self { inputs, size: Size(size), also_size, out } = self;
         let TaggingConfig(config) = TaggingConfig::load(file)?.config;
         let paths = paths(&inputs)?;
         let named = || out.display().to_string();
         let array = Array::create(&out, paths.len(), size).with_context(named)?;
-        let decoder = Decoder::new(vec![size], config.decode);
+        let sizes = also_size.into_iter().map(|Size(size)| size).chain([size]);
+        let decoder = Decoder::new(sizes.collect(), config.decode);
 
         let next = AtomicUsize::new(0);
         let work = || -> std::io::Result<Vec<Line<'_>>> {
@@ -88,7 +99,7 @@ impl PreprocessArgs {
             while let row = next.fetch_add(1, Ordering::Relaxed)
                 && let Some(path) = paths.get(row)
             {
-                let end = match decode(&decoder, path) {
+                let end = match decode(&decoder, path, config.download.max_bytes) {
                     Ok(pixels) => {
                         array.fill(row, pixels.plane(size).unwrap_or_default())?;
                         let (width, height) = (pixels.width(), pixels.height());
@@ -131,10 +142,14 @@ fn paths(inputs: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(paths)
 }
 
-fn decode(decoder: &Decoder, path: &str) -> Result<Pixels, End> {
-    let unreadable = |error: std::io::Error| End::Failed { reason: "unreadable", error: error.to_string() };
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    decoder.decode(&bytes).map_err(|error| End::Failed { reason: error.reason(), error: error.to_string() })
+/// A file of at most `limit` bytes, as the pipeline would go about it.
+fn decode(decoder: &Decoder, path: &str, limit: usize) -> Result<Pixels, End> {
+    let failed = |reason, error: &dyn Error| End::Failed { reason, error: error.to_string() };
+    let size = fs::metadata(path).map_err(|error| failed("unreadable", &error))?.len();
+    source::check_size(size, limit).map_err(|error| failed(error.reason(), &error))?;
+    let bytes = fs::read(path).map_err(|error| failed("unreadable", &error))?;
+    source::check_content(&bytes).map_err(|error| failed(error.reason(), &error))?;
+    decoder.decode(&bytes).map_err(|error| failed(error.reason(), &error))
 }
 
 /// `pixels.npy` has its list in `pixels.npy.jsonl`.
