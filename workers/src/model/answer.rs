@@ -21,19 +21,19 @@ pub struct Answer {
 
 impl Attribute {
     /// Adds to `answer` what `logits` (one for each class) say of one image, to
-    /// which the attributes before this one are already decided.
-    pub(super) fn decide(&self, logits: &[f32], answer: &mut Answer) {
+    /// which the attributes before this one are already decided. `None` where they
+    /// say nothing, because one of them is not finite.
+    #[must_use]
+    pub(super) fn decide(&self, logits: &[f32], answer: &mut Answer) -> Option<()> {
         if self.applies_when.as_ref().is_some_and(|condition| !condition.holds(&answer.tags)) {
             answer.tags.0.insert(self.name.clone(), None);
-            return;
+            return Some(());
         }
-        let Some(probabilities) = softmax(logits) else {
-            answer.tags.0.insert(self.name.clone(), self.default.clone());
-            return;
-        };
+        let probabilities = softmax(logits)?;
         let (value, score) = self.choose(&probabilities);
         answer.tags.0.insert(self.name.clone(), value.map(str::to_owned));
         answer.scores.0.insert(self.name.clone(), score);
+        Some(())
     }
 
     /// The likeliest class. Where it is less likely than `min_score`, the nearest

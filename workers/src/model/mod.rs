@@ -83,4 +83,13 @@ pub enum ModelError {
         /// Pictures in the run.
         pictures: usize,
     },
+    /// A logit that counts is infinite or not a number: the model overflowed, and
+    /// has said nothing of that picture.
+    #[error("stage {stage}: a logit in {output} is not finite")]
+    NotFinite {
+        /// The stage that ran.
+        stage: String,
+        /// The output.
+        output: String,
+    },
 }

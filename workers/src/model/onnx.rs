@@ -162,7 +162,9 @@ impl LoadedStage {
                 });
             }
             for (&i, logits) in chosen.iter().zip(logits.chunks_exact(classes)) {
-                attribute.decide(logits, &mut answers[i]);
+                let not_finite =
+                    || ModelError::NotFinite { stage: stage.clone(), output: attribute.output.clone() };
+                attribute.decide(logits, &mut answers[i]).ok_or_else(not_finite)?;
             }
         }
         self.embedding.as_mut().map_or(Ok(()), |embedding| embedding.read(&outputs, chosen, answers))

@@ -5,12 +5,19 @@ mod sets;
 
 use std::path::PathBuf;
 
+use futures::future::join_all;
 use ort::ep::{self, ExecutionProvider};
+use prometheus::Registry;
 
 use self::sets::{Folder, MANIFEST, loader, model, open};
 use super::*;
+use crate::inference::Inference;
+use crate::metrics::Metrics;
+use crate::outcome::Unanswered;
 
 const RED: [u8; 3] = [255, 0, 0];
+/// Red by 0.8126, and light by 0.9721.
+const LIGHT_RED: [u8; 3] = [255, 200, 200];
 const BLUE: [u8; 3] = [0, 0, 255];
 const GRAY: [u8; 3] = [100, 100, 100];
 
@@ -31,13 +38,13 @@ fn answers(model: &mut OnnxModel, colours: &[[u8; 3]]) -> Vec<String> {
 }
 
 /// Worked out by hand: red leads by 10, which is 1 / (1 + 2 / e^10) or 0.9999; dark
-/// leads by 10/3, which is 1 / (1 + e^(-10/3)) or 0.9656. `broken` is not a number.
+/// leads by 10/3, which is 1 / (1 + e^(-10/3)) or 0.9656.
 #[test]
 fn every_attribute_that_applies_has_a_value_and_a_score() {
     assert_eq!(
         answers(&mut model(), &[RED]),
         [concat!(
-            r#"{"tags":{"broken":"two","channel":"red","lightness":"dark","shade":"deep"},"#,
+            r#"{"tags":{"broken":null,"channel":"red","lightness":"dark","shade":"deep"},"#,
             r#""scores":{"channel":0.9999,"lightness":0.9656,"shade":0.9656}}"#
         )]
     );
@@ -96,7 +103,9 @@ fn answers_come_in_the_order_of_the_batch() {
 
 #[test]
 fn two_attributes_may_share_an_output() {
-    let manifest = MANIFEST.replace(r#"output = "broken""#, r#"output = "shade""#);
+    let manifest = MANIFEST
+        .replace(r#"output = "broken""#, r#"output = "shade""#)
+        .replace("\napplies_when = { lightness = [\"light\"] }", "");
     let mut model = OnnxModel::load(&Folder::new(&manifest).set(), &open(Device::Cpu).unwrap(), 8).unwrap();
 
     assert!(answers(&mut model, &[RED])[0].contains(r#""broken":"one""#));
@@ -107,6 +116,29 @@ fn a_picture_of_the_wrong_size_fails_the_run() {
     let small = Pixels::filled(&[InputSize { height: 4, width: 4 }], RED);
     let error = model().run(&[&small]).unwrap_err();
     assert_eq!(error.to_string(), "stage first: a picture has no plane of 8x8");
+}
+
+/// Nothing is said of such a picture: what is no answer is never cached as one.
+#[test]
+fn logits_that_are_not_finite_are_no_answer() {
+    let error = model().run(&[&picture(LIGHT_RED)]).unwrap_err();
+    assert_eq!(error.to_string(), "stage second: a logit in broken is not finite");
+}
+
+#[tokio::test]
+async fn a_picture_without_an_answer_does_not_harm_its_batch_mates() {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let sizes = Folder::new(MANIFEST).set().input_sizes();
+    let inference = Inference::start(vec![model()], &sizes, 8, &metrics).unwrap();
+    let batch = [RED, LIGHT_RED, BLUE, GRAY];
+    let said = join_all(batch.map(|rgb| inference.infer(picture(rgb)))).await;
+
+    let failed = "stage second: a logit in broken is not finite".to_owned();
+    assert_eq!(said[1], Err(Unanswered::Picture(failed)));
+    let mates =
+        [&said[0], &said[2], &said[3]].map(|said| serde_json::to_string(said.as_ref().unwrap()).unwrap());
+    assert_eq!(mates[..], answers(&mut model(), &[RED, BLUE, GRAY]));
+    assert!(inference.is_well());
 }
 
 #[test]
@@ -155,8 +187,8 @@ fn a_runtime_can_be_opened_twice() {
 #[test]
 fn a_gpu_that_cannot_be_had_is_an_error() {
     open(Device::Cpu).unwrap();
-    if ep::CUDA::is_available().unwrap() {
-        crate::skip(format_args!("this ONNX Runtime can use CUDA"));
+    if ep::CUDA::is_available().unwrap() && has_gpu() {
+        crate::skip(format_args!("this ONNX Runtime can use CUDA, and there is a GPU"));
         return;
     }
     let error = open(Device::Cuda(0)).unwrap_err().to_string();
@@ -164,18 +196,31 @@ fn a_gpu_that_cannot_be_had_is_an_error() {
     assert_eq!(open(Device::Auto).unwrap().provider(), "cpu");
 }
 
+/// Where there is a GPU, and an ONNX Runtime that is built for it, it has to work:
+/// a broken set-up is a failure, and not a reason to skip.
 #[test]
 fn a_gpu_gives_the_answers_of_the_cpu() {
-    let runtime = match open(Device::Cuda(0)) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::skip(format_args!("no CUDA device ({error})"));
-            return;
-        }
-    };
+    open(Device::Cpu).unwrap();
+    if !ep::CUDA::is_available().unwrap() {
+        crate::skip(format_args!("this ONNX Runtime is built for the CPU only"));
+        return;
+    }
+    if !has_gpu() {
+        crate::skip(format_args!("no GPU in /dev"));
+        return;
+    }
+    let runtime = open(Device::Cuda(0)).unwrap();
     assert_eq!(runtime.provider(), "cuda:0");
     assert_eq!(open(Device::Auto).unwrap().provider(), "cuda:0");
     let mut on_gpu = OnnxModel::load(&Folder::new(MANIFEST).set(), &runtime, 8).unwrap();
     let batch = [RED, BLUE, GRAY];
     assert_eq!(answers(&mut on_gpu, &batch), answers(&mut model(), &batch));
+}
+
+fn has_gpu() -> bool {
+    let devices = std::fs::read_dir("/dev").into_iter().flatten().filter_map(Result::ok);
+    devices.map(|device| device.file_name()).any(|name| {
+        let number = name.to_str().and_then(|name| name.strip_prefix("nvidia"));
+        name == "dxg" || number.is_some_and(|number| number.parse::<u16>().is_ok())
+    })
 }

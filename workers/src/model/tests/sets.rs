@@ -16,7 +16,8 @@ const FILES: [(&str, &[u8]); 3] = [
     ("embedding.onnx", include_bytes!("../testdata/embedding.onnx")),
 ];
 
-/// Two stages on the mean colour of a picture; the second looks at red ones only.
+/// Two stages on the mean colour of a picture; the second looks at red ones only,
+/// and what it says of the light ones among them is not a number.
 /// `SHA256(file)` stands for the hash of a file.
 pub(super) const MANIFEST: &str = r#"
 name = "colours"
@@ -58,6 +59,7 @@ name = "broken"
 output = "broken"
 classes = ["one", "two"]
 default = "two"
+applies_when = { lightness = ["light"] }
 "#;
 
 /// A model set's folder; gone with the value.
