@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{ManifestError, ModelSet, OnnxModel, Runtime, manifest, selftest};
 use crate::decode::DecodeLimits;
 
-/// Loads model sets; what it gives has been warmed up and has passed its test.
+/// Loads model sets; what it gives has been warmed up and has passed its test, if
+/// it has one.
 pub struct Loader {
     /// Where the models run.
     pub runtime: Runtime,
@@ -73,6 +74,13 @@ impl Loader {
             set.name(),
             self.runtime.provider()
         );
+        if set.examples().is_empty() {
+            warn!(
+                model.set = set.name(),
+                "the model set {} has no [[selftest]] pictures: nobody knows whether it answers as it should",
+                set.name()
+            );
+        }
         Ok(Loaded { set, models })
     }
 

@@ -121,7 +121,7 @@ impl Runtime {
     }
 
     /// What models run on: `cpu`, `cuda:0`. Always what is in use, never what was
-    /// asked for.
+    /// asked for. On a GPU single operators may still be the CPU's.
     pub fn provider(&self) -> &str {
         &self.provider
     }
@@ -131,7 +131,10 @@ impl Runtime {
         self.builder(self.gpu)?.commit_from_file(file)
     }
 
-    /// Takes the GPU if a model runs on it.
+    /// Takes the GPU if a model runs on it. That proves device, driver, CUDA and
+    /// cuDNN; it does not prove that CUDA has every operator of a set. Those that it
+    /// lacks, and those on shapes, ONNX Runtime leaves to the CPU, and says so in the
+    /// log; to forbid that altogether would forbid most graphs that tools export.
     fn use_gpu(&mut self, number: u16) -> Result<(), ort::Error> {
         let mut session = self.builder(Some(number))?.commit_from_memory(PROBE)?;
         let picture = ort::value::Tensor::from_array(([1, 8, 8, 3], vec![0_u8; 8 * 8 * 3]))?;

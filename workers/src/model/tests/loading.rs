@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::sets::{Folder, MANIFEST, loader};
 use super::{BLUE, RED, problems};
+use crate::model::Loader;
 
 /// The set of [`MANIFEST`] with these entries, a red, a blue and a broken picture.
 fn tested_with(examples: &str) -> Folder {
@@ -105,6 +108,28 @@ fn the_problems_of_manifest_and_graphs_are_told_together() {
             r#"stage "second": output "shade" is Tensor<f32>(N, 2), not Tensor<f32>(N, 1)"#,
         ]
     );
+}
+
+/// A first run is slow, and what cannot run shall not start: the set's own pictures
+/// are asked about one by one, and here there are none.
+#[test]
+fn a_session_is_warmed_up_with_one_picture_and_with_a_full_batch() {
+    const ALONE: &[u8] = include_bytes!("../testdata/alone.onnx");
+    let hex: String = Sha256::digest(ALONE).iter().map(|byte| format!("{byte:02x}")).collect();
+    let folder = Folder::new(&MANIFEST.replace("SHA256(first.onnx)", &hex));
+    fs::write(folder.path().join("first.onnx"), ALONE).unwrap();
+
+    let found = problems(&folder);
+    assert!(found.len() == 1 && found[0].starts_with("stage first: "), "{found:?}");
+    let one_at_a_time = Loader { max_batch: 1, ..loader() };
+    assert!(one_at_a_time.load(folder.path()).is_ok());
+}
+
+/// Whatever its condition: the stage that seldom runs shall not fail then.
+#[test]
+fn a_stage_with_a_condition_is_warmed_up_too() {
+    let always = MANIFEST.replace("\napplies_when = { lightness = [\"light\"] }", "");
+    assert_eq!(problems(&Folder::new(&always)), ["stage second: a logit in broken is not finite"]);
 }
 
 /// The set that is shipped, as a worker loads it.
