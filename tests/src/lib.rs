@@ -4,8 +4,10 @@
 // A harness that cannot do its work fails the test on the spot.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod chain;
 mod database;
 mod fleet;
+mod formats;
 mod http;
 mod inventory;
 mod models;
@@ -13,11 +15,15 @@ mod process;
 mod services;
 mod wait;
 
+pub use chain::{
+    CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
+};
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};
+pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
 pub use models::ModelFolder;
 pub use process::Process;
-pub use services::{Private, Services, repository};
-pub use wait::{PATIENCE, eventually, skip};
+pub use services::{Private, Services, has_gpu, repository};
+pub use wait::{PATIENCE, eventually, skip, tell};

@@ -10,6 +10,15 @@ pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Whether this machine has a GPU that CUDA could use.
+pub fn has_gpu() -> bool {
+    let devices = std::fs::read_dir("/dev").into_iter().flatten().filter_map(Result::ok);
+    devices.map(|device| device.file_name()).any(|name| {
+        let number = name.to_str().and_then(|name| name.strip_prefix("nvidia"));
+        name == "dxg" || number.is_some_and(|number| number.parse::<u16>().is_ok())
+    })
+}
+
 /// Where the servers are.
 #[derive(Clone, Debug)]
 pub struct Services {

@@ -22,10 +22,15 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
     }
 }
 
-/// Says that a test was skipped, where it is seen: not through `println!`,
-/// whose output the test runner keeps to itself when a test passes.
-#[allow(clippy::explicit_write, reason = "eprintln! is captured like println!")]
+/// Says that a test was skipped, and why.
 pub fn skip(reason: &str) {
+    tell(&format!("skipped: {reason}"));
+}
+
+/// Says what a test found out, where it is seen: not through `println!`, whose
+/// output the test runner keeps to itself when a test passes.
+#[allow(clippy::explicit_write, reason = "eprintln! is captured like println!")]
+pub fn tell(found: &str) {
     use std::io::Write;
-    writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
+    writeln!(std::io::stderr(), "{found}").unwrap();
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod chains;
 mod embeddings;
 mod events;
 mod failures;
@@ -11,11 +12,13 @@ mod feed;
 mod hostile;
 mod kills;
 mod model_sets;
+mod parity;
 mod pika;
 mod precedence;
 mod preprocessing;
 mod refused;
 mod rooms;
+mod start_up;
 mod superseded;
 mod tables;
 mod tag_command;

@@ -1,0 +1,67 @@
+//! A worker that starts is a worker that works; one that cannot takes no job.
+
+use tagfleet_tests::{
+    Fleet, ModelFolder, Options, eventually, has_gpu, listed, scrape, single_picture_model, skip,
+    without_selftest,
+};
+
+/// Starts a worker that shall refuse to; what it logs. The jobs are all left.
+async fn refusal(settings: Vec<(&'static str, String)>) -> String {
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let event = scrape("dealer", fleet.pictures(3).into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    let jobs = || async {
+        let mut ready = 0;
+        for queue in fleet.broker.topology().queues() {
+            ready += fleet.broker.depth(&queue).await.ok()?.0;
+        }
+        Some(ready)
+    };
+    eventually("the jobs are there", || async { jobs().await.filter(|&ready| ready == 3) }).await;
+
+    let worker = fleet.spawn_worker();
+    let log = worker.log.clone();
+    assert_eq!(worker.exit_code().await, Some(1));
+
+    assert_eq!(jobs().await, Some(3), "no job was taken");
+    assert_eq!(fleet.origin.total_requests(), 0);
+    fleet.abandon().await;
+    std::fs::read_to_string(log).unwrap()
+}
+
+/// ONNX Runtime by itself would take the CPU without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_refuses_to_start_without_the_gpu_that_it_was_told_to_use() {
+    if has_gpu() {
+        skip("this machine has a GPU");
+        return;
+    }
+    let log = refusal(vec![("TAGFLEET__RUNTIME__DEVICE", "cuda:0".into())]).await;
+    assert!(log.contains("cannot start the worker") && log.contains("cuda:0 cannot be had: "), "{log}");
+}
+
+/// The set's own pictures are asked about one by one: only the warm-up runs a full
+/// batch before the worker is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_refuses_to_start_with_a_set_that_its_warm_up_breaks() {
+    let folder = ModelFolder::new("warm-up");
+    single_picture_model(&folder);
+    let log = refusal(vec![folder.setting()]).await;
+    assert!(log.contains("cannot start the worker") && log.contains(r#"stage alone: "#), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_without_a_test_is_told_of() {
+    let folder = ModelFolder::new("untested");
+    without_selftest(&folder);
+    let mut fleet =
+        Fleet::with(Options { workers: 0, settings: vec![folder.setting()], ..Options::default() }).await;
+    let worker = fleet.spawn_worker();
+    eventually("it is told", || async {
+        worker.logged().contains("has no [[selftest]] pictures").then_some(())
+    })
+    .await;
+    assert!(worker.terminate().await);
+    fleet.start_worker().await;
+    fleet.end().await;
+}
