@@ -57,7 +57,7 @@ def kept(manifest: Path) -> tuple[str, str]:
 def write(
     model: Tagger,
     attributes: list[Attribute],
-    min_scores: dict[str, float],
+    thresholds: dict[str, tuple[float, np.ndarray]],
     out: Path,
     name: str,
     stage: str,
@@ -67,7 +67,7 @@ def write(
 ) -> dict[str, object]:
     """Exports `model` to `out`/`stage`.onnx and checks the file against it on `sample` [N, size, size, 3].
 
-    `int8`: whether to try that. Returns what the card says of the file.
+    `thresholds`: for all classes of an attribute, and for each. `int8`: whether to try that. Returns what the card says of the file.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{stage}.onnx"
@@ -110,12 +110,12 @@ def write(
         size=size,
         embedding=EMBEDDING,
     )
-    text += "".join(section(a, min_scores.get(a.name)) for a in attributes) + selftest
+    text += "".join(section(a, thresholds.get(a.name)) for a in attributes) + selftest
     (out / "manifest.toml").write_text(text)
     return facts | {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def section(attribute: Attribute, min_score: float | None) -> str:
+def section(attribute: Attribute, thresholds: tuple[float, np.ndarray] | None) -> str:
     """The part of the manifest that describes one attribute."""
     lines = [
         "",
@@ -126,11 +126,14 @@ def section(attribute: Attribute, min_score: float | None) -> str:
     ]
     if attribute.default:
         lines.append(f'default = "{attribute.default}"')
-    if min_score is not None:
+    if thresholds is not None:
+        for_all, each = thresholds
         lines += [
-            "# Below this the answer is null: chosen on left-out sources, see card.md.",
-            f"min_score = {min_score:.2f}",
+            "# Below these the answer is null: chosen on left-out sources, see card.md.",
+            f"min_score = {for_all:.2f}",
         ]
+        others = [f'"{name}" = {t:.2f}' for name, t in zip(attribute.classes, each, strict=True) if t != for_all]
+        lines += [f"min_scores = {{ {', '.join(others)} }}"] if others else []
     if attribute.applies_when:
         conditions = ", ".join(f"{name} = {quoted(values)}" for name, values in attribute.applies_when.items())
         lines.append(f"applies_when = {{ {conditions} }}")

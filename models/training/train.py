@@ -199,11 +199,11 @@ def main() -> None:
     # Evenly from all sources.
     sample = course.served(plan.size)[:: max(1, len(course.real) // 64)][:64]
     # An attribute with a default always has an answer; of the others a doubtful one is null.
-    min_scores = {a.name: chosen[a.name][0] for a in course.attributes if a.default is None}
+    thresholds = {a.name: chosen[a.name] for a in course.attributes if a.default is None}
     facts = export.write(
         model,
         course.attributes,
-        min_scores,
+        thresholds,
         args.out,
         args.name,
         args.stage,

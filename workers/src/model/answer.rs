@@ -36,7 +36,7 @@ impl Attribute {
         Some(())
     }
 
-    /// The likeliest class. Where it is less likely than `min_score`, the nearest
+    /// The likeliest class. Where it is less likely than its least score, the nearest
     /// value above it that is likely enough, with all that lies within that; else
     /// nothing, with the score of the class.
     fn choose(&self, probabilities: &[f32]) -> (Option<&str>, f32) {
@@ -46,13 +46,21 @@ impl Attribute {
             return (None, 0.0);
         };
         let (class, score) = (self.classes[best].as_str(), rounded(score));
-        let Some(least) = self.min_score.filter(|&least| score < least) else { return (Some(class), score) };
+        if score >= self.least(class) {
+            return (Some(class), score);
+        }
         let likely = above(class).find_map(|value| {
             let within = self.classes.iter().zip(probabilities).filter(|(class, _)| is_within(class, value));
             let score = rounded(within.map(|(_, probability)| probability).sum());
-            (score >= least).then_some((Some(value), score))
+            (score >= self.least(value)).then_some((Some(value), score))
         });
         likely.unwrap_or((None, score))
+    }
+
+    /// The probability from which on `value` is an answer: its own of `min_scores`, or
+    /// else `min_score`.
+    fn least(&self, value: &str) -> f32 {
+        self.min_scores.get(value).copied().or(self.min_score).unwrap_or_default()
     }
 }
 
@@ -74,6 +82,8 @@ fn rounded(probability: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const GOODS: [&str; 5] =
@@ -86,6 +96,7 @@ mod tests {
             classes: classes.iter().map(|&class| class.to_owned()).collect(),
             default: None,
             min_score,
+            min_scores: BTreeMap::new(),
             applies_when: None,
         }
     }
@@ -121,6 +132,18 @@ mod tests {
         assert_eq!(chosen([0.3, 0.2, 0.2, 0.2, 0.1]), (Some("Goods"), 0.7));
         assert_eq!(chosen([0.1, 0.1, 0.1, 0.4, 0.3]), (Some("Pets"), 0.7));
         assert_eq!(chosen([0.3, 0.1, 0.1, 0.25, 0.25]), (None, 0.3), "neither Goods nor what is in it");
+    }
+
+    #[test]
+    fn a_value_has_a_least_score_of_its_own_or_that_of_all() {
+        let mut goods = attribute(&GOODS, Some(0.6));
+        goods.min_scores =
+            [("Pets/Cats".into(), 0.3), ("Goods/Phones".into(), 0.9), ("Goods".into(), 0.95)].into();
+        let chosen = |probabilities: [f32; 5]| goods.choose(&probabilities);
+        assert_eq!(chosen([0.2, 0.2, 0.2, 0.35, 0.05]), (Some("Pets/Cats"), 0.35));
+        assert_eq!(chosen([0.2, 0.2, 0.2, 0.05, 0.35]), (None, 0.35), "dogs need 0.6, like all others");
+        assert_eq!(chosen([0.1, 0.0, 0.8, 0.1, 0.0]), (None, 0.8), "phones need 0.9, and goods 0.95");
+        assert_eq!(chosen([0.1, 0.0, 0.86, 0.04, 0.0]), (Some("Goods"), 0.96));
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct Attribute {
     /// A best class with a lower probability than this is no answer: the value is
     /// the nearest above it that is as likely, with all that lies within, else null.
     pub min_score: Option<f32>,
+    /// The same for one value alone, in place of `min_score`: models know some
+    /// classes better than others.
+    pub min_scores: BTreeMap<String, f32>,
     /// Asked only of images to which earlier attributes gave these values;
     /// of others the value is null and there is no score.
     pub applies_when: Option<Condition>,
@@ -154,6 +157,7 @@ impl ModelSet {
     pub fn without_thresholds(mut self) -> Self {
         for attribute in self.stages.iter_mut().flat_map(|stage| &mut stage.attributes) {
             attribute.min_score = None;
+            attribute.min_scores.clear();
         }
         self
     }

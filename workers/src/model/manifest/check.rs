@@ -27,6 +27,18 @@ pub(super) fn classes(classes: &[String], default: Option<&str>, section: &mut S
     }
 }
 
+/// Checks the scores that are for one value alone.
+pub(super) fn min_scores(min_scores: &BTreeMap<String, f32>, classes: &[String], section: &mut Section) {
+    for (value, score) in min_scores {
+        if !classes.iter().any(|class| is_within(class, value)) {
+            section.problem(format_args!("min_scores: {value:?} is not one of the classes"));
+        }
+        if !(0.0..=1.0).contains(score) {
+            section.problem(format_args!("min_scores: that of {value:?} must be from 0 to 1"));
+        }
+    }
+}
+
 /// Checks names, conditions against what was decided before them, and what the
 /// manifest says elsewhere of the finished tags (`about_tags`, each with its place).
 ///

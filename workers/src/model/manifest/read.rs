@@ -1,5 +1,6 @@
 //! From the text of a manifest, and the files beside it, to a model set.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -137,15 +138,25 @@ fn read_attribute(mut section: Section, problems: &mut Vec<String>) -> Option<At
     let classes: Option<Vec<String>> = section.required("classes");
     let default: Option<String> = section.optional("default");
     let min_score: Option<f32> = section.optional("min_score");
+    let min_scores: BTreeMap<String, f32> = section.optional("min_scores").unwrap_or_default();
     let applies_when = section.optional("applies_when").map(Condition);
     if let Some(classes) = &classes {
         check::classes(classes, default.as_deref(), &mut section);
+        check::min_scores(&min_scores, classes, &mut section);
     }
     if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         section.problem("min_score must be from 0 to 1");
     }
     section.finish(problems);
-    Some(Attribute { name: name?, output: output?, classes: classes?, default, min_score, applies_when })
+    Some(Attribute {
+        name: name?,
+        output: output?,
+        classes: classes?,
+        default,
+        min_score,
+        min_scores,
+        applies_when,
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -42,7 +42,7 @@ fn every_problem_is_in_one_message() {
         .replace("SHA256(first.onnx)", "00ff")
         .replace("height = 8, width = 8", "height = 0, width = 8, depth = 3")
         .replace(r#"default = "green""#, r#"default = "grün""#)
-        .replace("min_score = 0.6", "min_score = 1.6")
+        .replace("min_score = 0.6", "min_score = 1.6\nmin_scores = { \"grün\" = 0.5, blue = -1 }")
         .replace(r#"["dark", "light"]"#, r#"["dark", "dark"]"#)
         .replace("second.onnx", "third.onnx")
         .replace("runs_when", "run_when")
@@ -58,6 +58,8 @@ fn every_problem_is_in_one_message() {
             r#"stage "first", input: height and width must be at least 1"#,
             r#"stage "first", input: unknown key "depth""#,
             r#"stage "first", attribute "channel": default "grün" is not one of the classes"#,
+            r#"stage "first", attribute "channel": min_scores: that of "blue" must be from 0 to 1"#,
+            r#"stage "first", attribute "channel": min_scores: "grün" is not one of the classes"#,
             r#"stage "first", attribute "channel": min_score must be from 0 to 1"#,
             r#"stage "first", attribute "lightness": class "dark" is there twice"#,
             r#"stage "second": file third.onnx: No such file or directory (os error 2)"#,
