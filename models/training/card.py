@@ -21,9 +21,9 @@ CARD = """\
 Started from `{initial}`, trained on {pictures} pictures of {sources} sources and on drawn ones:
 {drawn}.
 A label that only a rule gave (`--assume`) counts {assumed} of one that came with the picture, one that was added
-later (`--more-labels`: {added}) {worth}; neither is ever measured. Each picture is varied anew each time it is seen: cut-outs, things on white framed anew or put on studio grounds, mirror,
-tilt, wrong rotation, light, white balance, noise, softness, JPEG, bars, banners; never a change of hue but with its
-label.
+later (`--more-labels`: {added}) {worth}; neither is ever measured. Each picture is varied anew each
+time it is seen: cut-outs, things on white framed anew or put on studio grounds, mirror, tilt, wrong rotation, light,
+white balance, noise, softness, JPEG, bars, banners; never a change of hue but with its label.
 
 Configurations compared on left-out sources, by macro F1 (the mean of the attributes): {compared}.
 That choice saw the figures below; their temperatures and thresholds did not. Seed {seed}. Preprocessing

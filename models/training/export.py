@@ -1,6 +1,7 @@
 """Writes the files of a model set, ONNX and manifest, and checks them against what was trained."""
 
 import hashlib
+import re
 import time
 import warnings
 from pathlib import Path
@@ -49,9 +50,11 @@ def kept(manifest: Path) -> tuple[str, str]:
     its place has to pass as well."""
     if not manifest.is_file():
         return "", ""
-    head, begin, entries = manifest.read_text().partition("[[selftest]]")
+    text = manifest.read_text()
+    found = re.search(r"^(#.*\n)*\[\[selftest\]\]", text, re.MULTILINE)
+    head, entries = (text[: found.start()], "\n" + text[found.start() :]) if found else (text, "")
     rules = [line for line in head.partition("[[stages]]")[0].splitlines() if line.startswith("feed_exclude")]
-    return "".join(f"{rule}\n" for rule in rules), f"\n{begin}{entries}" if begin else ""
+    return "".join(f"{rule}\n" for rule in rules), entries
 
 
 def write(

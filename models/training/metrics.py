@@ -76,8 +76,11 @@ def temperature(logits: np.ndarray, labels: np.ndarray, source: np.ndarray) -> f
 
 
 def threshold(scores: np.ndarray, right: np.ndarray, otherwise: float = 0.98) -> float:
-    """The lowest score from which on RIGHT of the answers are right, by Laplace's rule: few of them prove little."""
-    for t in np.arange(0.2, 0.99, 0.01):
+    """The lowest score from which on RIGHT of the answers are right, by Laplace's rule: few of them prove little.
+
+    Never one that is less likely than not: of what is no vehicle at all the labels say nothing.
+    """
+    for t in np.arange(0.5, 0.99, 0.01):
         taken = scores >= t
         if taken.sum() < FEW:
             break

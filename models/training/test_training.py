@@ -15,6 +15,7 @@ import onnxruntime
 from PIL import Image, ImageDraw
 
 import cards
+from export import kept
 from labels import KNOWN
 from test_labels import write_csv
 
@@ -127,6 +128,16 @@ class WrittenSet(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         card = (small / "card.md").read_text()
         self.assertRegex(card, r"as int8 .* of the same answers:\n(int8|float32) is kept")
+
+    def test_what_a_person_wrote_into_a_manifest_stays_when_it_is_replaced(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            manifest = Path(folder) / "manifest.toml"
+            self.assertEqual(kept(manifest), ("", ""))
+            manifest.write_text('name = "a"\nfeed_exclude = { room = ["b"] }\n\n[[stages]]\nname = "c"\n')
+            self.assertEqual(kept(manifest), ('feed_exclude = { room = ["b"] }\n', ""))
+            test = '# Drawn.\n[[selftest]]\nfile = "a.jpg"\ntags = { room = "b" }\n'
+            manifest.write_text(f'name = "a"\n\n[[stages]]\n# Not this.\nname = "c"\n\n{test}')
+            self.assertEqual(kept(manifest), ("", f"\n{test}"))
 
     def test_a_wrong_row_stops_the_run_with_its_place(self) -> None:
         wrong = Path(self.place.name) / "wrong"
