@@ -40,7 +40,7 @@ impl Pixels {
         let whole = |(size, plane): &(InputSize, Box<[u8]>)| {
             plane.len() as u64 == 3 * u64::from(size.height) * u64::from(size.width)
         };
-        planes.iter().all(whole).then(|| Self { planes, width: 1, height: 1, format: "none" })
+        planes.iter().all(whole).then_some(Self { planes, width: 1, height: 1, format: "none" })
     }
 
     /// The plane of `size`: `3 * height * width` bytes. `None` where the decoder

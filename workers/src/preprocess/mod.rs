@@ -1,6 +1,7 @@
 //! `tagfleet-worker preprocess`: the pixels that the models are shown, for
-//! whoever trains one. Training that reads them here cannot differ from serving:
-//! what a worker would not give to its models has no pixels here either.
+//! whoever trains one. Training that reads them here cannot differ from serving.
+//!
+//! What a worker would not give to its models has no pixels here either.
 //!
 //! A worker decodes a picture once for all stages of a set, at a scale that is
 //! enough for the largest input. A model of a set with several input sizes has to
