@@ -1,6 +1,6 @@
 //! Acknowledgements, many at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which deliveries of one channel are settled, and how to tell the broker in
 /// as few frames as possible.
@@ -13,9 +13,32 @@ pub struct AckTracker {
     /// Settled tags above `first_open` that the broker does not know of yet.
     kept: BTreeSet<u64>,
     /// Settled tags above `first_open` that were acknowledged one by one.
-    told: BTreeSet<u64>,
+    told: Runs,
     /// So many tags are kept at most.
     keep: usize,
+}
+
+/// Numbers in runs without gaps, from the first of each to its last: between
+/// two of them is a job at work, so there are never many, however long one job
+/// is held.
+#[derive(Debug, Default)]
+struct Runs(BTreeMap<u64, u64>);
+
+impl Runs {
+    fn insert(&mut self, number: u64) {
+        let last = self.0.remove(&(number + 1)).unwrap_or(number);
+        match self.0.range_mut(..number).next_back() {
+            Some((_, before)) if *before + 1 == number => *before = last,
+            _ => {
+                self.0.insert(number, last);
+            }
+        }
+    }
+
+    /// Takes out the run that begins with `number`; its last one.
+    fn remove(&mut self, number: u64) -> Option<u64> {
+        self.0.remove(&number)
+    }
 }
 
 /// What to send to the broker.
@@ -32,7 +55,7 @@ impl AckTracker {
     /// may soon do for all; but at most `keep` of them, or one slow download
     /// would fill the prefetch window with finished work.
     pub fn new(keep: usize) -> Self {
-        Self { first_open: 1, kept: BTreeSet::new(), told: BTreeSet::new(), keep }
+        Self { first_open: 1, kept: BTreeSet::new(), told: Runs::default(), keep }
     }
 
     /// Takes newly settled tags, in any order.
@@ -44,10 +67,12 @@ impl AckTracker {
                 // The tag of a `multiple` must itself be open, so it is never
                 // one that was told.
                 up_to = Some(self.first_open);
-            } else if !self.told.remove(&self.first_open) {
+                self.first_open += 1;
+            } else if let Some(last) = self.told.remove(self.first_open) {
+                self.first_open = last + 1;
+            } else {
                 break;
             }
-            self.first_open += 1;
         }
         let single = if self.kept.len() > self.keep { self.tell() } else { Vec::new() };
         Acks { up_to, single }
@@ -59,8 +84,8 @@ impl AckTracker {
     }
 
     fn tell(&mut self) -> Vec<u64> {
-        let single = self.kept.iter().copied().collect();
-        self.told.append(&mut self.kept);
+        let single: Vec<u64> = std::mem::take(&mut self.kept).into_iter().collect();
+        single.iter().for_each(|&tag| self.told.insert(tag));
         single
     }
 }
@@ -95,6 +120,45 @@ mod tests {
         assert_eq!(tracker.settle(vec![1, 3, 4]), acks(Some(1), &[3, 4]));
         assert_eq!(tracker.settle(vec![2]), acks(Some(2), &[]));
         assert_eq!(tracker.settle(vec![5, 6]), acks(Some(6), &[]));
+    }
+
+    /// One job that is held for an hour costs no memory.
+    #[test]
+    fn what_is_told_behind_a_gap_is_one_run_however_much_it_is() {
+        let mut tracker = AckTracker::new(3);
+        for first in (2..10_000).step_by(4) {
+            tracker.settle((first..first + 4).rev().collect());
+        }
+        assert_eq!(tracker.told.0.len(), 1);
+        assert!(tracker.kept.len() <= 3);
+        assert_eq!(tracker.settle(vec![1]).up_to, Some(1));
+        assert!(tracker.told.0.is_empty());
+    }
+
+    /// Runs hold what a set of single numbers would.
+    #[test]
+    fn runs_hold_the_same_numbers_as_a_set() {
+        let mut seed = 11u64;
+        for _ in 0..300 {
+            let (mut runs, mut set) = (Runs::default(), BTreeSet::new());
+            for _ in 0..60 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let number = 1 + (seed >> 33) % 50;
+                if set.insert(number) {
+                    runs.insert(number);
+                }
+                if seed >> 62 == 0 {
+                    let last = runs.remove(number);
+                    let begins = !set.contains(&(number - 1));
+                    assert_eq!(last.is_some(), begins, "{number} of {set:?}");
+                    last.into_iter().flat_map(|last| number..=last).for_each(|n| assert!(set.remove(&n)));
+                }
+                let held: BTreeSet<_> = runs.0.iter().flat_map(|(&first, &last)| first..=last).collect();
+                assert_eq!(held, set);
+                let gaps = runs.0.iter().zip(runs.0.iter().skip(1));
+                assert!(gaps.into_iter().all(|((_, last), (first, _))| last + 1 < *first), "{runs:?}");
+            }
+        }
     }
 
     /// Every delivery is acknowledged exactly once, and none before it is
