@@ -13,7 +13,7 @@ pub enum OutcomeKind {
     Matched,
     /// It cannot be had.
     Skipped,
-    /// It was had, but the models gave no answer: the defaults stand in.
+    /// Nobody can say what it shows: the defaults stand in.
     Defaulted,
 }
 

@@ -19,12 +19,14 @@ use tracing::info;
 
 use crate::config::WorkerConfig;
 use crate::download::Downloader;
+use crate::elsewhere::Elsewhere;
 use crate::hold::Holder;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::places::Places;
 use crate::record::Recorder;
+use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
 use crate::worker::Worker;
 
@@ -71,14 +73,20 @@ impl App {
         let set = loader.start(loaded, id, Some(lookup))?;
         let pipeline = Arc::new(build_pipeline(&config, set, metrics.clone())?);
         let reloader = Reloader::new(loader, pool.clone(), pipeline.sets.clone(), metrics.clone());
+        let (retries, holder) =
+            (Retries::new(config.broker.retry_delays.clone()), Holder::new(metrics.clone()));
         let worker = Worker {
             pipeline,
             recorder: Recorder::new(pool.clone(), config.work.remember_failures, metrics.clone()),
-            publisher: broker.publisher(),
-            retry_delays: config.broker.retry_delays.clone(),
+            retries,
+            elsewhere: Elsewhere {
+                publisher: broker.publisher(),
+                holder: holder.clone(),
+                metrics: metrics.clone(),
+            },
             returns: config.work.returns,
             alone: Mutex::default(),
-            holder: Holder::new(metrics.clone()),
+            holder,
             metrics,
         };
         let (worker, reloader) = (Arc::new(worker), Arc::new(reloader));
@@ -176,10 +184,11 @@ impl Open {
 ///
 /// If the settings of the downloader make no sense.
 pub fn build_pipeline(config: &WorkerConfig, set: SetAtWork, metrics: Metrics) -> anyhow::Result<Pipeline> {
+    let longest_pause = Retries::new(config.broker.retry_delays.clone()).longest();
     Ok(Pipeline {
         pictures: Places::new(config.work.pictures, config.lanes),
         sets: Arc::new(Sets::new(set, metrics.clone())),
-        downloader: Downloader::new(config.download.clone())?,
+        downloader: Downloader::new(config.download.clone(), config.lanes, longest_pause)?,
         metrics,
     })
 }

@@ -66,6 +66,7 @@ pub struct Metrics {
     job_wait_seconds: HistogramVec,
     jobs_in_flight: IntGauge,
     jobs_retried_total: IntCounterVec,
+    jobs_put_off_total: IntCounterVec,
     jobs_dead_lettered_total: IntCounterVec,
     jobs_received_total: IntCounterVec,
     jobs_returned_total: IntCounter,
@@ -103,11 +104,16 @@ impl Metrics {
             )?,
             jobs_in_flight: add.gauge(
                 "jobs_in_flight",
-                "Jobs being worked on. At work.prefetch all the time: the worker is the bottleneck.",
+                "Jobs at work, held or waiting for their host. At work.prefetch all the time: the worker is the bottleneck, or one of these.",
             )?,
             jobs_retried_total: add.counters(
                 "jobs_retried_total",
                 "Jobs sent to a retry queue, by the transient failure that they met.",
+                &["reason"],
+            )?,
+            jobs_put_off_total: add.counters(
+                "jobs_put_off_total",
+                "Jobs sent to a retry queue without an attempt, by what their host is or wants: `timeout` where it is too slow.",
                 &["reason"],
             )?,
             jobs_dead_lettered_total: add.counters(
@@ -181,7 +187,8 @@ impl Metrics {
             self.jobs_returned_total.inc();
         }
         // A job that comes back from a retry queue was not waiting for a worker.
-        if let Some(waited) = received.waited.filter(|_| received.attempt == 0) {
+        if let Some(waited) = received.waited.filter(|_| received.attempt == 0 && received.put_off.is_none())
+        {
             self.job_wait_seconds.with_label_values(&[lane.as_str()]).observe(waited.as_secs_f64());
         }
         self.jobs_in_flight.inc();
@@ -198,6 +205,11 @@ impl Metrics {
     /// A job went to a retry queue.
     pub fn job_retried(&self, reason: &str) {
         self.jobs_retried_total.with_label_values(&[reason]).inc();
+    }
+
+    /// A job went to a retry queue without an attempt.
+    pub fn job_put_off(&self, reason: &str) {
+        self.jobs_put_off_total.with_label_values(&[reason]).inc();
     }
 
     /// A job went to the dead-letter queue.

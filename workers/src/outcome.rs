@@ -8,7 +8,7 @@ use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
-use crate::download::{Cause, DownloadError, Transient};
+use crate::download::{Attempt, Cause, DownloadError, Transient};
 use crate::model::Answer;
 
 /// A stable word: a value in the database and a metric's label.
@@ -38,7 +38,7 @@ pub enum Outcome {
     Matched(Arc<Known>),
     /// It cannot be had.
     Skipped(Failure),
-    /// It was had, but the models gave no answer: the defaults stand in.
+    /// Nobody can say what it shows: the defaults stand in.
     Defaulted(Failure),
 }
 
@@ -113,7 +113,7 @@ impl Outcome {
     pub fn given_up(transient: &Transient) -> Self {
         let reason = transient.reason();
         let ours = matches!(transient.cause, Cause::Dns(_) | Cause::Connection(_) | Cause::Tls(_));
-        Self::Skipped(if ours || !transient.asked {
+        Self::Skipped(if ours || transient.attempt != Attempt::Asked {
             Failure::passing(reason)
         } else {
             Failure::lasting(reason)

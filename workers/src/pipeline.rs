@@ -92,8 +92,8 @@ impl Pipeline {
     /// First the turn and then the place: the pictures of a slow host wait for
     /// each other, and take no place from those of other hosts.
     async fn download(&self, image: &Wanted) -> Result<(Bytes, (Place, Room)), Stop> {
-        let turn = image.source.turn(&self.downloader).await?;
-        let place = self.pictures.take(image.lane).await;
+        let turn = image.source.turn(&self.downloader, image.lane).await?;
+        let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
         let _timer = self.metrics.stage(Stage::Download, 1);
         let Downloaded { bytes, room } = image.source.fetch(&self.downloader, turn).await?;
         self.metrics.downloaded(bytes.len());

@@ -1,8 +1,8 @@
-//! Places for pictures in memory, which the lanes share.
+//! Places, for pictures in memory or at a host, which the lanes share.
 //!
 //! Thousands of jobs of a large scrape may be waiting for a place when a small
-//! one comes: a place that is given back goes to the lane whose turn it is, so
-//! that nobody waits behind all of them.
+//! one comes: a place that is given back goes to one lane after another, by
+//! weight, so that nobody waits behind all of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,23 @@ use tagfleet_shared::lane::{Lane, LaneWeights, Shares};
 use tokio::sync::oneshot;
 
 /// A number of places.
+#[derive(Debug)]
 pub struct Places {
-    room: Arc<Room>,
+    lines: Arc<Lines>,
 }
 
 /// One place, given back when it is dropped.
 #[must_use]
+#[derive(Debug)]
 pub struct Place {
-    room: Arc<Room>,
+    lines: Arc<Lines>,
 }
 
-struct Room(Mutex<State>);
+/// The places that are free, and a line for each lane.
+#[derive(Debug)]
+struct Lines(Mutex<State>);
 
+#[derive(Debug)]
 struct State {
     free: usize,
     waiting: [VecDeque<oneshot::Sender<Place>>; Lane::ALL.len()],
@@ -33,55 +38,85 @@ impl Places {
     /// So many places; the lanes share them by weight while all of them wait.
     pub fn new(places: usize, weights: LaneWeights) -> Self {
         let state = State { free: places, waiting: Default::default(), shares: Shares::new(weights) };
-        Self { room: Arc::new(Room(Mutex::new(state))) }
+        Self { lines: Arc::new(Lines(Mutex::new(state))) }
     }
 
     /// Waits for a place. Cancel-safe: who goes away leaves the place to others.
-    pub async fn take(&self, lane: Lane) -> Place {
-        let turn = {
-            let mut state = self.room.state();
-            if state.free > 0 {
-                state.free -= 1;
-                return Place { room: self.room.clone() };
+    /// `None` if the line was [cut](Self::cut).
+    pub async fn take(&self, lane: Lane) -> Option<Place> {
+        let given = {
+            let mut state = self.lines.state();
+            if let Some(place) = self.lines.free_place(&mut state) {
+                return Some(place);
             }
-            let (give, turn) = oneshot::channel();
+            let (give, given) = oneshot::channel();
             state.waiting[lane as usize].push_back(give);
-            turn
+            given
         };
-        turn.await.expect("whoever gives back a place gives it to the one who waits")
+        given.await.ok()
+    }
+
+    /// A place, if one is free: then nobody waits.
+    pub fn take_free(&self) -> Option<Place> {
+        self.lines.free_place(&mut self.lines.state())
+    }
+
+    /// So many of `lane` wait for a place.
+    pub fn line(&self, lane: Lane) -> usize {
+        let mut state = self.lines.state();
+        state.forget_the_gone();
+        state.waiting[lane as usize].len()
+    }
+
+    /// Sends away who came last, so that no lane's line is longer than `longest`.
+    pub fn cut(&self, longest: usize) {
+        let mut state = self.lines.state();
+        state.forget_the_gone();
+        state.waiting.iter_mut().for_each(|line| line.truncate(longest));
     }
 }
 
-impl Room {
+impl Lines {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free_place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
+        state.free = state.free.checked_sub(1)?;
+        Some(Place { lines: self.clone() })
     }
 }
 
 impl State {
     /// Who is to have the next place, those who went away left out.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        self.forget_the_gone();
+        let lane = self.shares.next(|lane| !self.waiting[lane as usize].is_empty())?;
+        self.waiting[lane as usize].pop_front()
+    }
+
+    /// Leaves out those who went away: the ones in front are enough, as most
+    /// go who have waited longest.
+    fn forget_the_gone(&mut self) {
         for line in &mut self.waiting {
             while line.front().is_some_and(oneshot::Sender::is_closed) {
                 line.pop_front();
             }
         }
-        let lane = self.shares.next(|lane| !self.waiting[lane as usize].is_empty())?;
-        self.waiting[lane as usize].pop_front()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let next = {
-            let mut state = self.room.state();
+            let mut state = self.lines.state();
             let next = state.next();
             state.free += usize::from(next.is_none());
             next
         };
         if let Some(next) = next {
             // Whoever goes away in this very moment gives it back in turn.
-            let _ = next.send(Self { room: self.room.clone() });
+            let _ = next.send(Self { lines: self.lines.clone() });
         }
     }
 }
@@ -96,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_behind_a_whole_lane() {
         let places = Places::new(1, WEIGHTS);
-        let first = places.take(Lane::Bulk).await;
+        let first = places.take(Lane::Bulk).await.unwrap();
         let mut bulk: Vec<_> = (0..100).map(|_| Box::pin(places.take(Lane::Bulk))).collect();
         assert!(bulk.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
         let mut express = Box::pin(places.take(Lane::Express));
@@ -105,6 +140,25 @@ mod tests {
         drop(first);
 
         assert!(express.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_came_last_is_sent_away_where_a_line_is_cut() {
+        let places = Places::new(1, WEIGHTS);
+        let first = places.take(Lane::Bulk).await;
+        let mut lines: Vec<_> = [Lane::Bulk, Lane::Bulk, Lane::Bulk, Lane::Express]
+            .map(|lane| Box::pin(places.take(lane)))
+            .into();
+        assert!(lines.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+
+        places.cut(1);
+
+        let mut ends = lines.iter_mut().map(|waiting| waiting.now_or_never());
+        assert!(ends.next().unwrap().is_none());
+        assert!(ends.by_ref().take(2).all(|end| matches!(end, Some(None))), "both were sent away");
+        assert!(ends.next().unwrap().is_none());
+        drop(first);
+        assert!(matches!(lines.pop().unwrap().now_or_never(), Some(Some(_))));
     }
 
     #[tokio::test]
@@ -123,6 +177,7 @@ mod tests {
         drop(first);
         drop(given);
 
+        assert_eq!(places.line(Lane::Bulk), 0);
         assert!(last.now_or_never().is_some());
         assert!(places.take(Lane::Bulk).now_or_never().is_some());
     }

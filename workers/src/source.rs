@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tagfleet_shared::lane::Lane;
 use url::Url;
 
 use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, is_text};
@@ -24,9 +25,9 @@ impl Source {
     /// # Errors
     ///
     /// Those of [`Downloader::turn`].
-    pub async fn turn(&self, downloader: &Downloader) -> Result<Option<Turn>, DownloadError> {
+    pub async fn turn(&self, downloader: &Downloader, lane: Lane) -> Result<Option<Turn>, DownloadError> {
         match self {
-            Self::Url(url) => downloader.turn(url).await.map(Some),
+            Self::Url(url) => downloader.turn(url, lane).await.map(Some),
             Self::File(_) | Self::Unreadable => Ok(None),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tagfleet_shared::backoff::Backoff;
-use tagfleet_shared::broker::{BrokerError, Closing, Lanes, Outgoing, Publisher, Received};
+use tagfleet_shared::broker::{Closing, Lanes, Received};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
@@ -19,17 +19,15 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span};
 
 use crate::config::ReturnLimits;
-use crate::download::{Cause, Transient};
+use crate::download::Transient;
+use crate::elsewhere::Elsewhere;
 use crate::hold::Holder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::record::{Ended, Recorder};
+use crate::retries::{Again, Retries};
 use crate::sets::SetAtWork;
-
-/// How long a host that asks for patience may put off a picture without its
-/// counting as an attempt.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What is needed to bring jobs to their end.
 pub struct Worker {
@@ -37,10 +35,10 @@ pub struct Worker {
     pub pipeline: Arc<Pipeline>,
     /// The way of outcomes into the database.
     pub recorder: Recorder,
+    /// When a job is tried again.
+    pub retries: Retries,
     /// The way to the retry and dead-letter queues.
-    pub publisher: Publisher,
-    /// Delays of the retry queues: as many attempts follow the first.
-    pub retry_delays: Vec<Duration>,
+    pub elsewhere: Elsewhere,
     /// When a job that came back is suspected.
     pub returns: ReturnLimits,
     /// Held by the one suspected job that is at work.
@@ -95,7 +93,10 @@ impl Worker {
         let in_flight = self.metrics.job_received(lane, &received);
         let job = match serde_json::from_slice::<Job>(&received.body) {
             Ok(Job::TagImageV1(image)) => Arc::new(image),
-            Err(error) => return self.dead_letter(received, "malformed_job", &error.to_string()).await,
+            Err(error) => {
+                let detail = error.to_string();
+                return self.elsewhere.dead_letter(received, "malformed_job", &detail).await;
+            }
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
         self.settle(lane, received, &job, &in_flight).instrument(span).await;
@@ -109,30 +110,28 @@ impl Worker {
         }
         let suspected = received.returns >= self.returns.alone_after;
         let _alone = if suspected { Some(self.alone.lock().await) } else { None };
-        let finish = AssertUnwindSafe(self.finish(lane, job, received.attempt, in_flight));
-        match finish.catch_unwind().await {
-            Ok(Ending::Recorded) => received.ack(),
-            Ok(Ending::Later(transient)) => self.retry(received, &transient).await,
-            Ok(Ending::Unrecordable(error)) => {
-                self.park(received, job, in_flight, "unrecordable", &error.to_string()).await;
-            }
-            // A delivery that is neither acknowledged nor given back keeps its
-            // place in the prefetch window for ever.
-            Err(_) => {
-                self.park(received, job, in_flight, "panicked", "the worker panicked on this job").await
-            }
+        match unpanicked(self.finish(lane, job, &received, in_flight)).await {
+            Ending::Recorded => received.ack(),
+            Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
+            Ending::Parked(reason, detail) => self.park(received, job, in_flight, reason, &detail).await,
         }
     }
 
     /// Brings one job to its outcome and into the database.
-    async fn finish(&self, lane: Lane, job: &Arc<TagImage>, attempt: u32, in_flight: &InFlight) -> Ending {
+    async fn finish(
+        &self,
+        lane: Lane,
+        job: &Arc<TagImage>,
+        received: &Received,
+        in_flight: &InFlight,
+    ) -> Ending {
         let image = Wanted { id: job.image, source: source_of(&job.url), lane, scrape: Some(job.scrape) };
         let (outcome, set) = match self.until_known(&image).await {
             Ok(known) => known,
-            Err(transient) if (attempt as usize) < self.retry_delays.len() => {
-                return Ending::Later(transient);
-            }
-            Err(transient) => (Outcome::given_up(&transient), self.pipeline.sets.now()),
+            Err(transient) => match self.retries.after(received.attempt, received.put_off, &transient) {
+                Some(again) => return Ending::Later(again, transient.reason()),
+                None => (Outcome::given_up(&transient), self.pipeline.sets.now()),
+            },
         };
         let ended = Ended { job: job.clone(), outcome, set };
         match self.until_recorded(&ended).await {
@@ -141,7 +140,7 @@ impl Worker {
                 self.metrics.job_ended(&ended.outcome, in_flight.took());
                 Ending::Recorded
             }
-            Err(error) => Ending::Unrecordable(error),
+            Err(error) => Ending::Parked("unrecordable", error.to_string()),
         }
     }
 
@@ -152,16 +151,20 @@ impl Worker {
     /// limit because Postgres was restarted. Each time it begins anew, with the
     /// model set of that time: a reload may be what makes sick models well.
     async fn until_known(&self, image: &Wanted) -> Result<(Outcome, Arc<SetAtWork>), Transient> {
-        let mut backoff = Backoff::for_outage();
+        let (mut backoff, mut held_by) = (Backoff::for_outage(), None);
         loop {
             let set = self.pipeline.sets.now();
-            match self.pipeline.run(&set, image).await {
-                Ok(outcome) => return Ok((outcome, set)),
-                Err(Unfinished::Later(transient)) => return Err(transient),
+            let end = match self.pipeline.run(&set, image).await {
+                Ok(outcome) => Ok((outcome, set)),
+                Err(Unfinished::Later(transient)) => Err(transient),
                 Err(Unfinished::Outage(outage)) => {
-                    self.holder.hold(&outage, outage.server(), &mut backoff).await
+                    held_by = Some(outage.server());
+                    self.holder.hold(&outage, outage.server(), &mut backoff).await;
+                    continue;
                 }
-            }
+            };
+            held_by.inspect(|server| self.holder.over(server));
+            return end;
         }
     }
 
@@ -170,29 +173,14 @@ impl Worker {
         let mut backoff = Backoff::for_outage();
         loop {
             match self.recorder.record(ended.clone()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.holder.over("database");
+                    return Ok(());
+                }
                 Err(error) if error.is_about_data() => return Err(error),
                 Err(outage) => self.holder.hold(&*outage, "database", &mut backoff).await,
             }
         }
-    }
-
-    /// Sends the job to the retry queue whose delay is long enough: longer with
-    /// each attempt, and never shorter than the server asked for, if any is.
-    async fn retry(&self, received: Received, transient: &Transient) {
-        // Who was sent away without being looked at has not had an attempt; but
-        // no host can keep its pictures waiting for ever by asking for patience.
-        let sent_away = !transient.asked && matches!(transient.cause, Cause::Throttled(_));
-        let attempt = received.attempt + u32::from(!sent_away || received.waited > Some(LONGEST_PATIENCE));
-        let delays = &self.retry_delays;
-        let asked = transient.retry_after.unwrap_or_default();
-        let by_attempt = (received.attempt as usize).min(delays.len() - 1);
-        let index = delays[by_attempt..].iter().position(|&delay| delay >= asked);
-        let index = index.map_or(delays.len() - 1, |i| by_attempt + i);
-        self.metrics.job_retried(transient.reason());
-        let topology = self.publisher.topology();
-        let copy = Outgoing::retry(topology, &received, delays[index], attempt);
-        self.move_away(received, copy).await;
     }
 
     /// Ends a job that the fleet cannot work on: its image gets the defaults,
@@ -211,27 +199,7 @@ impl Worker {
             error!(%error, "not even the defaults of this job can be recorded");
         }
         self.metrics.job_ended(&ended.outcome, in_flight.took());
-        self.dead_letter(received, reason, detail).await;
-    }
-
-    /// Sends a copy of the job to where a person looks, with the reason.
-    async fn dead_letter(&self, received: Received, reason: &str, detail: &str) {
-        error!(reason, detail, queue = %received.queue, "dead-lettered a job");
-        self.metrics.job_dead_lettered(reason);
-        let copy = Outgoing::dead_letter(self.publisher.topology(), &received, reason, detail);
-        self.move_away(received, copy).await;
-    }
-
-    /// Acknowledges a job once its copy is confirmed elsewhere: it may then be
-    /// there twice for a moment, but never not at all.
-    async fn move_away(&self, received: Received, copy: Outgoing) {
-        let mut backoff = Backoff::for_outage();
-        let copy = [copy];
-        while let Err(error) = Box::pin(self.publisher.publish(&copy)).await {
-            let error: BrokerError = error;
-            self.holder.hold(&error, "broker", &mut backoff).await;
-        }
-        received.ack();
+        self.elsewhere.dead_letter(received, reason, detail).await;
     }
 }
 
@@ -239,8 +207,27 @@ impl Worker {
 enum Ending {
     /// Its outcome is in the database.
     Recorded,
-    /// It is to be tried again later.
-    Later(Transient),
-    /// The database will never take its outcome.
-    Unrecordable(Arc<DbError>),
+    /// It is to be tried again later, because of this word.
+    Later(Again, &'static str),
+    /// The fleet cannot work on it: the reason, and more for a person.
+    Parked(&'static str, String),
+}
+
+/// A job on which the worker panics is parked: a delivery that is neither
+/// acknowledged nor given back keeps its place in the prefetch window for ever.
+async fn unpanicked(finish: impl Future<Output = Ending>) -> Ending {
+    let panicked = |_| Ending::Parked("panicked", "the worker panicked on this job".into());
+    AssertUnwindSafe(finish).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_on_which_the_worker_panics_is_parked() {
+        let ending = unpanicked(async { panic!("on this picture") }).await;
+
+        assert!(matches!(ending, Ending::Parked("panicked", _)));
+    }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ack::AckTracker;
-use super::publisher::{ATTEMPT, PUBLISHED};
+use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF};
 use super::topology::short;
 use super::{BrokerError, Link, close, within};
 use crate::backoff::Backoff;
@@ -48,6 +48,11 @@ pub struct Received {
     pub waited: Option<Duration>,
     /// The same as a time, in milliseconds since 1970.
     pub(super) published: Option<i64>,
+    /// How long ago it was put off for the first time, if ever: it came back
+    /// through a retry queue without an attempt.
+    pub put_off: Option<Duration>,
+    /// The same as a time, in milliseconds since 1970.
+    pub(super) put_off_at: Option<i64>,
     /// Its text headers.
     headers: BTreeMap<String, String>,
     tag: u64,
@@ -73,6 +78,8 @@ impl Received {
             attempt: 0,
             waited: None,
             published: None,
+            put_off: None,
+            put_off_at: None,
             headers,
             tag: 1,
             settled,
@@ -251,6 +258,7 @@ impl Supervisor {
 
     fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
         let published = number(&delivery.properties, PUBLISHED);
+        let put_off_at = number(&delivery.properties, PUT_OFF);
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
@@ -258,6 +266,8 @@ impl Supervisor {
             attempt: count(&delivery.properties, ATTEMPT),
             waited: published.map(since),
             published,
+            put_off: put_off_at.map(since),
+            put_off_at,
             headers: texts(&delivery.properties),
             tag: delivery.delivery_tag,
             body: delivery.data,

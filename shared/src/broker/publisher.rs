@@ -15,6 +15,8 @@ use crate::lane::Lane;
 
 /// Header of a retried job: how many attempts it has behind it.
 pub(super) const ATTEMPT: &str = "x-tagfleet-attempt";
+/// Header of a retried job: when it was first put off, in milliseconds since 1970.
+pub(super) const PUT_OFF: &str = "x-tagfleet-put-off";
 /// Header of a job: when it was first published, in milliseconds since 1970.
 /// (AMQP's own timestamp has whole seconds.)
 pub(super) const PUBLISHED: &str = "x-tagfleet-published";
@@ -52,12 +54,15 @@ impl Outgoing {
         new
     }
 
-    /// The same job again, after `delay`; `attempt` is how many it has behind it.
+    /// The same job again, after `delay`; `attempt` is how many it has behind
+    /// it. As many as before: it was put off, and that time is noted.
     pub fn retry(topology: &Topology, received: &Received, delay: Duration, attempt: u32) -> Self {
         let mut new = Self::new(topology.retry(delay), received.routing_key.clone(), received.body.clone());
         new.headers.insert(ATTEMPT.into(), AMQPValue::LongUInt(attempt));
-        if let Some(published) = received.published {
-            new.headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(published));
+        let now = (attempt == received.attempt).then(|| jiff::Timestamp::now().as_millisecond());
+        let times = [(PUBLISHED, received.published), (PUT_OFF, received.put_off_at.or(now))];
+        for (header, time) in times.into_iter().filter_map(|(header, time)| Some((header, time?))) {
+            new.headers.insert(header.into(), AMQPValue::LongLongInt(time));
         }
         new
     }
@@ -178,6 +183,24 @@ async fn confirm_all(channel: &Channel, messages: &[Outgoing]) -> Result<(), Bro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How long a job was put off counts from the first time.
+    #[test]
+    fn a_job_that_is_put_off_keeps_the_first_time() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        let header = |again: &Outgoing| again.headers.inner().get(PUT_OFF).cloned();
+
+        let attempted = Outgoing::retry(&topology, &received, Duration::ZERO, 1);
+        assert_eq!(header(&attempted), None);
+        let put_off = Outgoing::retry(&topology, &received, Duration::ZERO, 0);
+        assert!(matches!(header(&put_off), Some(AMQPValue::LongLongInt(_))));
+        received.put_off_at = Some(7);
+        for attempt in [0, 1] {
+            let again = Outgoing::retry(&topology, &received, Duration::ZERO, attempt);
+            assert_eq!(header(&again), Some(AMQPValue::LongLongInt(7)));
+        }
+    }
 
     #[test]
     fn a_long_error_is_cut_between_characters() {

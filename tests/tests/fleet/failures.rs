@@ -1,8 +1,6 @@
 //! Pictures that cannot be had, or cannot be read.
 
-use std::time::Duration;
-
-use tagfleet_loadtest::origin::{Content, Origin, Response};
+use tagfleet_loadtest::origin::Response;
 use tagfleet_tests::{Fleet, Options, jpeg, listed, scrape};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,58 +147,6 @@ async fn a_slow_picture_does_not_hold_up_a_full_prefetch_of_quick_ones() {
     .await;
     fleet.origin.put("/slow.jpg", Response::jpeg(jpeg()));
     fleet.announced(&event.scrape_id).await;
-    fleet.end().await;
-}
-
-/// Who was sent away without being asked for has not had an attempt.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_asks_for_patience_gets_it_and_loses_no_picture() {
-    let settings = vec![
-        ("TAGFLEET__BROKER__RETRY_DELAYS", "200ms,300ms".to_owned()),
-        ("TAGFLEET__DOWNLOAD__PER_HOST", "1".to_owned()),
-    ];
-    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
-    let busy = Response::StatusThenBytes {
-        status: 429,
-        times: 1,
-        headers: vec![("Retry-After", "2".to_owned())],
-        body: jpeg().into(),
-    };
-    fleet.origin.put("/busy.jpg", busy);
-    let mut urls = vec![fleet.origin.url("/busy.jpg")];
-    urls.extend(fleet.pictures(20));
-
-    let event = scrape("dealer", urls.into_iter().map(listed).collect());
-    let tagged = fleet.tag(&event).await;
-
-    assert_eq!(tagged.outcomes["skipped"], 0, "{:?}", tagged.outcomes);
-    assert_eq!(fleet.origin.requests("/busy.jpg"), 2);
-    fleet.end().await;
-}
-
-/// They wait for each other, and for nobody else's place.
-#[tokio::test(flavor = "multi_thread")]
-async fn pictures_of_a_slow_host_take_no_place_from_those_of_others() {
-    let settings =
-        vec![("TAGFLEET__WORK__PICTURES", "16".to_owned()), ("TAGFLEET__DOWNLOAD__PER_HOST", "4".to_owned())];
-    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
-    let slow = Origin::start(Content::Nothing).unwrap();
-    let late = Response::After(Duration::from_secs(2), Box::new(Response::jpeg(jpeg())));
-    let paths: Vec<_> = (0..40).map(|i| format!("/{i}.jpg")).collect();
-    paths.iter().for_each(|path| slow.put(path, late.clone()));
-    let mut urls: Vec<_> = paths.iter().map(|path| slow.url(path)).collect();
-    urls.extend(fleet.pictures(20));
-    let event = scrape("dealer", urls.into_iter().map(listed).collect());
-    fleet.publish(&event).await;
-
-    tagfleet_tests::eventually("those of the quick host are done before the slow one's", || async {
-        let rows = fleet.rows(&event.scrape_id).await;
-        let quick = rows.len() == 60 && rows[40..].iter().all(|row| row.outcome.is_some());
-        quick.then(|| assert!(rows[16..40].iter().any(|row| row.outcome.is_none())))
-    })
-    .await;
-    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["skipped"], 0);
-    assert!(slow.most_at_once() <= 4, "{} requests at once", slow.most_at_once());
     fleet.end().await;
 }
 

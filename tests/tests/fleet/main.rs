@@ -10,6 +10,7 @@ mod failures;
 mod faults;
 mod feed;
 mod hostile;
+mod hosts;
 mod kills;
 mod model_sets;
 mod parity;

@@ -28,9 +28,21 @@ pub struct Transient {
     /// may be years: whoever waits sets the upper bound.
     pub retry_after: Option<Duration>,
 
-    /// Whether the host was asked for this very picture, and not only left
-    /// alone because of others.
-    pub asked: bool,
+    /// What it was to the picture.
+    pub attempt: Attempt,
+}
+
+/// Whether a failure was an attempt at the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The host was asked for this very picture.
+    Asked,
+    /// The host was not asked, because it fails for others again and again:
+    /// that counts as well, or a dead host's pictures would never come to an end.
+    LeftAlone,
+    /// The host was not asked, because it wants to be asked later, or because
+    /// too many others wait for it: no attempt at all.
+    PutOff,
 }
 
 /// What went wrong in a [`Transient`] failure.
@@ -88,6 +100,10 @@ pub enum Limit {
     /// `total_timeout`: the whole download, redirects included.
     #[error("the whole download took too long")]
     Total,
+
+    /// No turn at the host in time: many others wait for it, and it is slow.
+    #[error("too many wait for the host")]
+    Turn,
 
     /// Status 408: the server's limit, not ours.
     #[error("the server waited too long for the request")]
@@ -191,7 +207,7 @@ impl Undownloadable {
 
 impl From<Cause> for Transient {
     fn from(cause: Cause) -> Self {
-        Self { cause, retry_after: None, asked: true }
+        Self { cause, retry_after: None, attempt: Attempt::Asked }
     }
 }
 

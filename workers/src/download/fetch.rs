@@ -9,12 +9,14 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use rustls::crypto::CryptoProvider;
+use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::{Host, Url};
 
 use super::address::AddressPolicy;
+use super::clock::Clock;
 use super::config::DownloadConfig;
 use super::error::{Cause, DownloadError, Limit, Undownloadable};
-use super::hosts::{Hosts, Turn};
+use super::hosts::{Hosts, Politeness, Turn};
 use super::memory::{Memory, Room};
 use super::resolver::Resolver;
 use super::status::{self, Next};
@@ -72,8 +74,14 @@ pub enum DownloaderError {
 
 impl Downloader {
     /// Sets up connections, resolver and TLS. The process must have installed a
-    /// rustls [`CryptoProvider`] before.
-    pub fn new(config: DownloadConfig) -> Result<Self, DownloaderError> {
+    /// rustls [`CryptoProvider`] before. Turns at a host are shared by `lanes`,
+    /// and no host is left alone for longer than `longest_pause` because it asks
+    /// for it.
+    pub fn new(
+        config: DownloadConfig,
+        lanes: LaneWeights,
+        longest_pause: Duration,
+    ) -> Result<Self, DownloaderError> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(DownloaderError::Config(problems));
@@ -98,7 +106,9 @@ impl Downloader {
             .http1_only()
             .http1_ignore_invalid_headers_in_responses(true)
             .build()?;
-        let (hosts, memory) = (Hosts::new(config.per_host), Memory::new(config.max_memory_bytes));
+        let per_host = config.per_host;
+        let hosts = Hosts::new(Politeness { per_host, lanes, longest_pause });
+        let memory = Memory::new(config.max_memory_bytes);
         Ok(Self { client, policy, hosts, memory, config: Arc::new(config) })
     }
 
@@ -111,9 +121,9 @@ impl Downloader {
     ///
     /// # Errors
     ///
-    /// If the host is to be left alone for now.
-    pub async fn turn(&self, url: &Url) -> Result<Turn, DownloadError> {
-        Ok(self.hosts.turn(url).await?)
+    /// If the host is to be left alone for now, or too many wait for it.
+    pub async fn turn(&self, url: &Url, lane: Lane) -> Result<Turn, DownloadError> {
+        Ok(self.hosts.turn(url, lane).await?)
     }
 
     /// Waits for room for a picture that comes from elsewhere.
@@ -121,17 +131,18 @@ impl Downloader {
         self.memory.room().await
     }
 
-    /// Downloads the image at `url`, whose host has given a turn.
+    /// Downloads the image at `url`, whose host has given a turn. Waiting for
+    /// memory is not part of any limit either: that is not the server's fault.
     pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
         let mut room = self.room().await;
-        let following = self.follow(url.clone(), &mut room);
-        let end = within(self.config.total_timeout, Limit::Total, following).await;
-        turn.ended(&end);
+        let mut clock = Clock::start(self.config.total_timeout);
+        let end = self.follow(url.clone(), &mut room, &mut clock).await;
+        turn.ended(&end, clock.elapsed());
         Ok(Downloaded { bytes: end?, room })
     }
 
     /// Asks for `url`, and for what it redirects to, until there is a body.
-    async fn follow(&self, mut url: Url, room: &mut Room) -> Result<Bytes, DownloadError> {
+    async fn follow(&self, mut url: Url, room: &mut Room, clock: &mut Clock) -> Result<Bytes, DownloadError> {
         let limit = self.config.max_redirects;
         let mut asked = HashSet::new();
         loop {
@@ -143,9 +154,9 @@ impl Downloader {
             if asked.len() > limit + 1 {
                 return Err(Undownloadable::TooManyRedirects { limit }.into());
             }
-            let response = self.ask(&url).await?;
+            let response = self.ask(&url, clock).await?;
             match status::judge(response.status(), response.headers())? {
-                Next::Body => return self.collect(response, room).await,
+                Next::Body => return self.collect(response, room, clock).await,
                 Next::Redirect(location) => url = redirected(&url, location)?,
             }
         }
@@ -170,9 +181,9 @@ impl Downloader {
     }
 
     /// Sends one request and waits for the headers of the answer.
-    async fn ask(&self, url: &Url) -> Result<Response, DownloadError> {
+    async fn ask(&self, url: &Url, clock: &Clock) -> Result<Response, DownloadError> {
         let answer = async { self.send(url).await.map_err(transport::failed_to_ask) };
-        let response = within(self.config.header_timeout, Limit::Headers, answer).await?;
+        let response = clock.within(self.config.header_timeout, Limit::Headers, answer).await?;
         match response.remote_addr() {
             // The last line of defence: whatever way we got here, this is where we are.
             Some(peer) => self.policy.check(peer.ip())?,
@@ -192,7 +203,12 @@ impl Downloader {
 
     /// Reads the body. The limit holds while it streams in: `Content-Length` is
     /// a claim by the server, not a fact.
-    async fn collect(&self, mut response: Response, room: &mut Room) -> Result<Bytes, DownloadError> {
+    async fn collect(
+        &self,
+        mut response: Response,
+        room: &mut Room,
+        clock: &mut Clock,
+    ) -> Result<Bytes, DownloadError> {
         let limit = self.config.max_bytes;
         let claim = response.content_length().unwrap_or(0);
         if claim > limit as u64 {
@@ -200,11 +216,11 @@ impl Downloader {
         }
         let mut body = BytesMut::with_capacity(MAX_HEAD_ROOM.min(claim as usize));
         let mut sniffed = false;
-        while let Some(chunk) = self.next_chunk(&mut response, body.len()).await? {
+        while let Some(chunk) = self.next_chunk(&mut response, body.len(), clock).await? {
             if body.len() + chunk.len() > limit {
                 return Err(Undownloadable::TooLarge { limit }.into());
             }
-            room.fit(body.len() + chunk.len()).await;
+            clock.stopped(room.fit(body.len() + chunk.len())).await;
             body.extend_from_slice(&chunk);
             if !sniffed && body.len() >= sniff::ENOUGH {
                 refuse_text(&body)?;
@@ -224,10 +240,11 @@ impl Downloader {
         &self,
         response: &mut Response,
         received: usize,
+        clock: &Clock,
     ) -> Result<Option<Bytes>, DownloadError> {
         let chunk =
             async { response.chunk().await.map_err(|error| transport::failed_to_read(error, received)) };
-        within(self.config.idle_timeout, Limit::Idle, chunk).await
+        clock.within(self.config.idle_timeout, Limit::Idle, chunk).await
     }
 }
 
@@ -240,13 +257,4 @@ fn redirected(url: &Url, location: &[u8]) -> Result<Url, Undownloadable> {
     let location =
         str::from_utf8(location).map_err(|_| Undownloadable::BadUrl("the redirect's is not UTF-8"))?;
     url.join(location).map_err(|_| Undownloadable::BadUrl("the redirect's cannot be parsed"))
-}
-
-/// Runs `step` for `limit` at most.
-async fn within<T>(
-    limit: Duration,
-    which: Limit,
-    step: impl Future<Output = Result<T, DownloadError>>,
-) -> Result<T, DownloadError> {
-    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(Cause::Timeout(which).into()))
 }

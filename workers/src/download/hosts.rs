@@ -1,30 +1,38 @@
 //! Turns at the hosts that pictures come from: politeness, and patience with the sick.
 //!
-//! At most `per_host` downloads run at one host at the same time. A host that
-//! fails many times in a row, or asks to be left alone, is away for a while:
-//! whoever wants a picture of it then is told so at once, without asking it,
-//! and comes back later. So a dead host costs its own scrape time, and others
-//! no more than `per_host` places now and then.
+//! At most `per_host` downloads run at one host at the same time, and the lanes
+//! share them: nobody waits for a host behind a whole lane.
+//!
+//! A host that fails many times in a row, or asks to be left alone, is away for
+//! a while: whoever wants a picture of it then is told so at once, without
+//! asking it, and comes back later. After that one that fails has to answer
+//! before anybody waits for it again, so that it costs others no more than
+//! `per_host` places now and then. And a host that is slow has a line, in each
+//! lane, that is no longer than what it serves in [`LONGEST_WAIT`], so that it
+//! cannot take the whole prefetch: as soon as its pace is known, whoever came
+//! last is put off, and whoever comes then.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{debug, warn};
+use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::Url;
 
-use super::error::{Cause, DownloadError, Transient};
+use super::error::{Attempt, Cause, DownloadError, Limit, Transient};
+use super::health::Health;
+use super::pace::Pace;
+use crate::places::{Place, Places};
 
-/// Failures in a row, without a success between them, after which a host is away.
-const FAILURES: u32 = 20;
+/// A line is so long that the last one waits for about this time. Long: a slow
+/// host takes more of the prefetch. Short: more jobs go through the retry queues,
+/// and the host may be idle until they are back.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
 
-/// How long it is then left alone.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest that a host is left alone because it asked for it; who comes
-/// back earlier than it wished is told again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// Who is put off stays away for this long at least, so that the line has room
+/// again; and, with the usual delays of the retry queues, comes back before it
+/// has run dry.
+const AWAY: Duration = Duration::from_secs(20);
 
 /// A host that nobody asks is forgotten after so long.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
@@ -32,38 +40,44 @@ const FORGET_AFTER: Duration = Duration::from_secs(600);
 /// Hosts that are remembered at once.
 const REMEMBERED: u64 = 10_000;
 
+/// How hosts are treated.
+#[derive(Clone, Copy, Debug)]
+pub struct Politeness {
+    /// Downloads from one host at the same time.
+    pub per_host: usize,
+    /// How the lanes share them.
+    pub lanes: LaneWeights,
+    /// The longest that a host is left alone because it asked for it.
+    pub longest_pause: Duration,
+}
+
 /// Every host that was asked lately.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     hosts: Cache<String, Arc<Host>>,
-    per_host: usize,
+    politeness: Politeness,
 }
 
 #[derive(Debug)]
 struct Host {
-    places: Arc<Semaphore>,
+    name: String,
+    places: Places,
     health: Mutex<Health>,
-}
-
-#[derive(Debug, Default)]
-struct Health {
-    failures: u32,
-    away: Option<(Instant, Cause)>,
+    pace: Mutex<Pace>,
 }
 
 /// The right to ask one host for one picture.
 #[must_use]
 pub struct Turn {
-    name: String,
     host: Arc<Host>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Hosts {
-    /// Lets `per_host` downloads run at one host at the same time.
-    pub fn new(per_host: usize) -> Self {
+    /// Treats every host with the same `politeness`.
+    pub fn new(politeness: Politeness) -> Self {
         let hosts = Cache::builder().max_capacity(REMEMBERED).time_to_idle(FORGET_AFTER).build();
-        Self { hosts, per_host }
+        Self { hosts, politeness }
     }
 
     /// Waits for a turn at the host of `url`. Where it redirects to is not
@@ -71,178 +85,210 @@ impl Hosts {
     ///
     /// # Errors
     ///
-    /// If the host is away: what it failed with, and when to come back.
-    pub async fn turn(&self, url: &Url) -> Result<Turn, Transient> {
+    /// If the host is away: what it failed with, and when to come back; if it
+    /// has too long a line: when to come back.
+    pub async fn turn(&self, url: &Url, lane: Lane) -> Result<Turn, Transient> {
         // Host and port: two servers on one machine are two hosts.
         let name =
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
-        let host = self.hosts.get_with_by_ref(&name, async { Arc::new(Host::new(self.per_host)) }).await;
+        let new = async { Arc::new(Host::new(name.clone(), self.politeness)) };
+        let host = self.hosts.get_with_by_ref(&name, new).await;
         host.health().here(Instant::now())?;
-        let place = host.places.clone().acquire_owned().await.expect("places are never closed");
+        let place = match host.places.take_free() {
+            Some(place) => place,
+            None => wait(&host, lane).await?,
+        };
         // It may have gone away while we waited.
         host.health().here(Instant::now())?;
-        Ok(Turn { name, host, _place: place })
+        Ok(Turn { host, _place: place })
     }
 }
 
+/// Waits until one of those who are asking `host` is done.
+async fn wait(host: &Host, lane: Lane) -> Result<Place, Transient> {
+    host.health().worth_waiting_for(Instant::now())?;
+    if host.places.line(lane) >= host.longest_line() {
+        return Err(put_off());
+    }
+    host.places.take(lane).await.ok_or_else(put_off)
+}
+
+fn put_off() -> Transient {
+    Transient { cause: Cause::Timeout(Limit::Turn), retry_after: Some(AWAY), attempt: Attempt::PutOff }
+}
+
 impl Turn {
-    /// Notes how the download ended, for those who come next.
-    pub fn ended<T>(self, end: &Result<T, DownloadError>) {
-        let Self { name, host, .. } = self;
-        let now = Instant::now();
+    /// Notes how the download ended, and how long it took, for those who come next.
+    pub fn ended<T>(self, end: &Result<T, DownloadError>, took: Duration) {
+        let (host, now) = (&self.host, Instant::now());
+        host.pace().ended(took, now);
+        host.places.cut(host.longest_line());
         match end {
-            Err(DownloadError::Transient(failure)) => host.health().failed(&name, failure, now),
+            Err(DownloadError::Transient(failure)) => host.health().failed(&host.name, failure, now),
             // A picture that is gone was answered for by a host that is well.
-            Ok(_) | Err(DownloadError::Final(_)) => host.health().answered(&name, now),
+            Ok(_) | Err(DownloadError::Final(_)) => host.health().answered(&host.name, now),
         }
     }
 }
 
 impl Host {
-    fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), health: Mutex::default() }
+    fn new(name: String, politeness: Politeness) -> Self {
+        Self {
+            name,
+            places: Places::new(politeness.per_host, politeness.lanes),
+            health: Mutex::new(Health::new(politeness.longest_pause)),
+            pace: Mutex::new(Pace::new(politeness.per_host)),
+        }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Health {
-    fn here(&self, now: Instant) -> Result<(), Transient> {
-        match &self.away {
-            Some((until, cause)) if *until > now => {
-                let retry_after = Some(until.duration_since(now));
-                Err(Transient { cause: cause.clone(), retry_after, asked: false })
-            }
-            _ => Ok(()),
-        }
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first failure after a pause begins the next one: `failures` goes
-    /// back to 0 only with an answer.
-    fn failed(&mut self, name: &str, failure: &Transient, now: Instant) {
-        // The file is to blame, or the way: part of the body was there.
-        if let Cause::Truncated { .. } = failure.cause {
-            return;
-        }
-        self.failures += 1;
-        let asked = match failure.cause {
-            Cause::Throttled(_) | Cause::ServerError(_) => failure.retry_after,
-            _ => None,
-        };
-        if asked.is_none() && self.failures < FAILURES {
-            return;
-        }
-        let until = now + asked.unwrap_or(PAUSE).min(LONGEST_PAUSE);
-        match &self.away {
-            // What it asked for holds, whatever else fails meanwhile.
-            Some((later, _)) if *later >= until => return,
-            Some(_) => {}
-            None if asked.is_some() => {
-                debug!(host = name, error = %failure.cause, "{name} asks for patience")
-            }
-            None => {
-                warn!(host = name, error = %failure.cause, "{name} fails again and again, leaving it alone")
-            }
-        }
-        self.away = Some((until, failure.cause.clone()));
-    }
-
-    fn answered(&mut self, name: &str, now: Instant) {
-        self.failures = 0;
-        // An answer to a question from before the pause does not end it.
-        if self.away.take_if(|(until, _)| *until <= now).is_some() {
-            debug!(host = name, "{name} answers again");
-        }
+    fn longest_line(&self) -> usize {
+        self.pace().longest_line(LONGEST_WAIT)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::{Limit, Undownloadable};
+    use crate::download::Undownloadable;
+    use crate::download::health::{FAILURES, PAUSE};
+    use futures::FutureExt;
+    use std::pin::Pin;
+    use tokio::task::unconstrained;
+
+    fn hosts(per_host: usize) -> Hosts {
+        let lanes = LaneWeights { express: 6, standard: 3, bulk: 1 };
+        Hosts::new(Politeness { per_host, lanes, longest_pause: Duration::from_secs(120) })
+    }
 
     fn url() -> Url {
         Url::parse("http://cdn.example/1.jpg").unwrap()
     }
 
-    fn timeout() -> Transient {
+    fn timeout() -> DownloadError {
         Cause::Timeout(Limit::Headers).into()
     }
 
-    fn fail(health: &mut Health, times: u32, now: Instant) {
-        (0..times).for_each(|_| health.failed("cdn.example", &timeout(), now));
-    }
+    const QUICK: Duration = Duration::from_millis(50);
 
     #[tokio::test]
     async fn at_most_per_host_downloads_run_at_one_host_at_the_same_time() {
-        let hosts = Hosts::new(2);
-        let first = hosts.turn(&url()).await.unwrap();
-        let _second = hosts.turn(&url()).await.unwrap();
+        let hosts = hosts(2);
+        let first = hosts.turn(&url(), Lane::Bulk).await.unwrap();
+        let _second = hosts.turn(&url(), Lane::Bulk).await.unwrap();
         let elsewhere = Url::parse("http://cdn.example:8080/1.jpg").unwrap();
 
-        assert!(futures::poll!(std::pin::pin!(hosts.turn(&url()))).is_pending());
-        assert!(hosts.turn(&elsewhere).await.is_ok());
-        first.ended(&Ok(()));
-        assert!(hosts.turn(&url()).await.is_ok());
+        assert!(hosts.turn(&url(), Lane::Express).now_or_never().is_none());
+        assert!(hosts.turn(&elsewhere, Lane::Bulk).await.is_ok());
+        first.ended(&Ok(()), QUICK);
+        assert!(hosts.turn(&url(), Lane::Bulk).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_host_behind_a_whole_lane() {
+        let (hosts, url) = (hosts(1), url());
+        let first = hosts.turn(&url, Lane::Bulk).await.unwrap();
+        let mut bulk: Vec<_> = (0..100).map(|_| Box::pin(hosts.turn(&url, Lane::Bulk))).collect();
+        assert!(bulk.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+        let mut express = Box::pin(hosts.turn(&url, Lane::Express));
+        assert!((&mut express).now_or_never().is_none());
+
+        first.ended(&Ok(()), QUICK);
+
+        assert!(express.now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn nobody_gets_a_turn_at_a_host_that_is_away() {
-        let hosts = Hosts::new(2);
+        let hosts = hosts(2);
         for _ in 0..FAILURES {
-            hosts.turn(&url()).await.unwrap().ended::<()>(&Err(timeout().into()));
+            hosts.turn(&url(), Lane::Bulk).await.unwrap().ended::<()>(&Err(timeout()), QUICK);
         }
 
-        let away = hosts.turn(&url()).await.err().unwrap();
-        assert_eq!(away.cause, timeout().cause);
-        assert!(!away.asked);
+        let away = hosts.turn(&url(), Lane::Express).await.err().unwrap();
+        assert_eq!(DownloadError::from(away.cause), timeout());
+        assert_eq!(away.attempt, Attempt::LeftAlone);
         assert!(away.retry_after.unwrap() <= PAUSE);
     }
 
-    #[test]
-    fn a_host_that_fails_many_times_in_a_row_is_left_alone_for_a_while() {
-        let (mut health, start) = (Health::default(), Instant::now());
-        fail(&mut health, FAILURES, start);
-        assert!(health.here(start).is_err());
+    /// It costs others no more than `per_host` places now and then.
+    #[tokio::test]
+    async fn nobody_waits_for_a_host_that_fails_until_it_has_answered() {
+        let (hosts, url) = (hosts(3), url());
+        hosts.turn(&url, Lane::Bulk).await.unwrap().ended(&Ok(()), QUICK);
+        let host = hosts.hosts.get("cdn.example:80").await.unwrap();
+        let long_ago = Instant::now().checked_sub(2 * PAUSE).unwrap();
+        for _ in 0..FAILURES {
+            host.health().failed(&host.name, &Cause::Timeout(Limit::Headers).into(), long_ago);
+        }
+        let mut asking = Vec::new();
+        for _ in 0..3 {
+            asking.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
+        }
 
-        // The first failure after a pause begins the next one.
-        let later = start + PAUSE;
-        assert!(health.here(later).is_ok());
-        fail(&mut health, 1, later);
-        assert!(health.here(later).is_err());
-
-        health.answered("cdn.example", later + PAUSE);
-        fail(&mut health, FAILURES - 1, later + PAUSE);
-        assert!(health.here(later + PAUSE).is_ok());
+        let sent_away = hosts.turn(&url, Lane::Express).await.err().unwrap();
+        assert_eq!(sent_away.attempt, Attempt::LeftAlone);
+        asking.pop().unwrap().ended(&Ok(()), QUICK);
+        asking.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
+        assert!(hosts.turn(&url, Lane::Bulk).now_or_never().is_none(), "there is a line again");
     }
 
     #[tokio::test]
     async fn a_host_that_answers_now_and_then_is_not_away() {
-        let hosts = Hosts::new(2);
+        let hosts = hosts(2);
         for i in 0..5 * FAILURES {
             let gone = Undownloadable::Gone(404).into();
-            let end = if i % (FAILURES - 1) == 0 { gone } else { timeout().into() };
-            hosts.turn(&url()).await.unwrap().ended::<()>(&Err(end));
+            let end = if i % (FAILURES - 1) == 0 { gone } else { timeout() };
+            hosts.turn(&url(), Lane::Bulk).await.unwrap().ended::<()>(&Err(end), QUICK);
         }
     }
 
-    #[test]
-    fn a_host_that_asks_to_be_left_alone_is_but_not_for_ever() {
-        let (mut health, now) = (Health::default(), Instant::now());
-        let mut ask = |seconds| {
-            let retry_after = Some(Duration::from_secs(seconds));
-            health.failed(
-                "cdn.example",
-                &Transient { cause: Cause::Throttled(429), retry_after, asked: true },
-                now,
-            );
-            health.here(now).unwrap_err().retry_after
-        };
+    /// How many of a line were put off by now.
+    fn put_off_of(line: &mut [Pin<Box<impl Future<Output = Result<Turn, Transient>>>>]) -> usize {
+        let ends = line.iter_mut().filter_map(|waiting| unconstrained(waiting).now_or_never());
+        let ends = ends.map(|end| end.err().unwrap().attempt);
+        ends.inspect(|attempt| assert_eq!(*attempt, Attempt::PutOff)).count()
+    }
 
-        assert_eq!(ask(7), Some(Duration::from_secs(7)));
-        assert_eq!(ask(1_000_000), Some(LONGEST_PAUSE));
-        assert_eq!(ask(1), Some(LONGEST_PAUSE), "a later failure does not cut it short");
+    /// How many of 4096 in a line stay at a host when its pictures prove to take
+    /// `time` each; and how many of as many again may come.
+    async fn stay(time: Duration) -> (usize, usize) {
+        let (hosts, url) = (hosts(32), url());
+        let mut turns = Vec::new();
+        for _ in 0..32 {
+            turns.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
+        }
+        let host = hosts.hosts.get("cdn.example:80").await.unwrap();
+        let come = || (0..4096).map(|_| Box::pin(hosts.turn(&url, Lane::Bulk))).collect::<Vec<_>>();
+        let mut line = come();
+        assert_eq!(put_off_of(&mut line), 0, "nothing is known of the host");
+
+        let now = Instant::now();
+        (1..1000).for_each(|i| host.pace().ended(time, now + time / 32 * i));
+        host.places.cut(host.longest_line());
+
+        let stayed = 4096 - put_off_of(&mut line);
+        let mut more = come();
+        let came = 4096 - put_off_of(&mut more);
+        let elsewhere = hosts.turn(&url, Lane::Express).now_or_never();
+        assert!(elsewhere.is_none(), "each lane has a line of its own");
+        (stayed, came)
+    }
+
+    #[tokio::test]
+    async fn a_slow_host_has_a_line_no_longer_than_what_it_serves_in_the_longest_wait() {
+        assert_eq!(stay(Duration::from_secs(5)).await, (45 / 5 * 32, 0));
+    }
+
+    #[tokio::test]
+    async fn a_fast_host_puts_nobody_off() {
+        assert_eq!(stay(Duration::from_millis(160)).await, (4096, 4096));
     }
 }

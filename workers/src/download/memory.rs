@@ -46,12 +46,15 @@ impl Room {
     ///
     /// Where nothing of the budget is left, one picture at a time may exceed it:
     /// if all waited for each other's memory, none would ever give it back. So
-    /// the budget is exceeded by the largest picture at most.
+    /// the budget is exceeded by the largest picture at most. The others wait
+    /// for that one, or for what any other gives back.
     pub async fn fit(&mut self, bytes: usize) {
         while self.overdraft.is_none() && bytes > 1024 * self.held.num_permits() {
-            match self.memory.kib.clone().try_acquire_many_owned(STEP) {
-                Ok(more) => self.held.merge(more),
-                Err(_) => self.overdraft = Some(self.memory.overdraft.clone().lock_owned().await),
+            let Memory { kib, overdraft } = self.memory.clone();
+            tokio::select! {
+                biased;
+                more = kib.acquire_many_owned(STEP) => self.held.merge(more.expect("a budget is never closed")),
+                overdraft = overdraft.lock_owned() => self.overdraft = Some(overdraft),
             }
         }
     }
@@ -90,5 +93,21 @@ mod tests {
         drop(first);
         second.fit(2 * MIB).await;
         assert!(second.overdraft.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_takes_what_any_other_gives_back() {
+        let memory = Memory::new(3 * MIB);
+        let (mut first, mut second, mut third) =
+            (memory.room().await, memory.room().await, memory.room().await);
+        second.fit(MIB).await;
+        first.fit(100 * MIB).await;
+        assert!(first.overdraft.is_some());
+        let mut waiting = Box::pin(third.fit(MIB));
+        assert!((&mut waiting).now_or_never().is_none());
+
+        drop(second);
+
+        assert!(waiting.now_or_never().is_some(), "the first one still exceeds the budget");
     }
 }

@@ -32,28 +32,33 @@
 //! | `bad_url` | scheme other than http and https, credentials, cannot be parsed | no |
 //!
 //! A host that fails again and again is left alone for a while: its pictures
-//! then fail with its last word, without being asked for.
+//! then fail with its last word, without being asked for. Those of a host that
+//! asks for patience, or is too slow for all that want something of it, are put
+//! off: that is no attempt.
 //!
 //! A body that is neither text nor a known image is returned: the decoder knows
 //! better.
 
 mod address;
+mod clock;
 mod config;
 mod error;
 mod fetch;
+mod health;
 mod hosts;
 mod memory;
+mod pace;
 mod resolver;
 mod sniff;
 mod status;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use address::{AddressPolicy, ForbiddenAddress};
 pub use config::DownloadConfig;
-pub use error::{Cause, DownloadError, Limit, Transient, Undownloadable};
+pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
 pub use fetch::{Downloaded, Downloader, DownloaderError};
 pub use hosts::Turn;
 pub use memory::Room;

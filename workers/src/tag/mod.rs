@@ -6,7 +6,7 @@ mod output;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -25,6 +25,7 @@ use crate::config::{TaggingConfig, WorkerConfig};
 use crate::metrics::Metrics;
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Pipeline, Wanted};
+use crate::retries::Retries;
 use crate::sets::{SetAtWork, SetLoader};
 
 /// Delays between the attempts at a server that is unwell. Short, because a
@@ -118,17 +119,23 @@ async fn line(pipeline: &Pipeline, set: &SetAtWork, input: Input) -> Line {
 }
 
 async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
-    let mut delays = RETRY_DELAYS.iter();
+    let retries = Retries::new(RETRY_DELAYS.to_vec());
+    let (mut attempt, mut put_off) = (0, None::<Instant>);
     loop {
         match pipeline.run(set, wanted).await {
             Ok(outcome) => return outcome,
-            Err(Unfinished::Later(transient)) => match delays.next() {
-                Some(&delay) => {
-                    let asked = transient.retry_after.unwrap_or_default().min(LONGEST_WAIT);
-                    tokio::time::sleep(delay.max(asked)).await;
+            Err(Unfinished::Later(transient)) => {
+                let ago = put_off.map(|since| since.elapsed());
+                let Some(again) = retries.after(attempt, ago, &transient) else {
+                    return Outcome::given_up(&transient);
+                };
+                if again.attempt == attempt {
+                    put_off.get_or_insert_with(Instant::now);
                 }
-                None => return Outcome::given_up(&transient),
-            },
+                attempt = again.attempt;
+                let asked = transient.retry_after.unwrap_or_default().min(LONGEST_WAIT);
+                tokio::time::sleep(again.delay.max(asked)).await;
+            }
             // The models are sick. The fleet would wait for better ones; a person has to see it.
             Err(Unfinished::Outage(outage)) => {
                 tracing::error!("{outage}");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::server::{Act, Answer, Server, chunk, chunked, ok};
-use super::{config, fetch, image, reason};
-use crate::download::{Cause, DownloadConfig, DownloadError, Limit, Undownloadable};
+use super::{LANES, config, downloader, fetch, get, image, reason};
+use crate::download::{Cause, DownloadConfig, DownloadError, Downloader, Limit, Undownloadable};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -153,11 +153,30 @@ async fn a_body_that_trickles_on_ends_at_the_total_limit() {
     assert_eq!(fetch(config, &server.url("/")).await, Err(timed_out(Limit::Total)));
 }
 
+/// The server sends all that we take, so it is not to blame.
+#[tokio::test]
+async fn waiting_for_memory_is_not_part_of_any_limit() {
+    let server = Server::start(|_| ok(&image(900_000))).await;
+    let limits = DownloadConfig { total_timeout: Duration::from_secs(1), ..at_most(1_000_000) };
+    let downloader = downloader(DownloadConfig { max_memory_bytes: 1_000_000, ..limits });
+    let mut hog = downloader.room().await;
+    hog.fit(100_000_000).await;
+
+    let url = server.url("/");
+    let freed = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        drop(hog);
+    };
+    let (body, ()) = tokio::join!(get(&downloader, &url), freed);
+
+    assert_eq!(body.unwrap().len(), 900_000);
+}
+
 #[tokio::test]
 async fn senseless_settings_are_refused_at_the_start() {
     let config = DownloadConfig { max_bytes: 0, idle_timeout: Duration::ZERO, ..config() };
 
-    let error = crate::download::Downloader::new(config).unwrap_err().to_string();
+    let error = Downloader::new(config, LANES, LONG).unwrap_err().to_string();
 
     assert!(error.contains("idle_timeout") && error.contains("max_bytes"), "{error}");
 }

@@ -4,14 +4,17 @@ mod addresses;
 mod answers;
 mod limits;
 mod redirects;
-mod server;
+pub mod server;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::Url;
 
 use super::{DownloadConfig, DownloadError, Downloader};
+
+const LANES: LaneWeights = LaneWeights { express: 6, standard: 3, bulk: 1 };
 
 /// Limits that no test meets by accident: each test lowers the one it is about.
 fn config() -> DownloadConfig {
@@ -33,7 +36,7 @@ fn config() -> DownloadConfig {
 fn downloader(config: DownloadConfig) -> Downloader {
     // Another test may have installed it before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Downloader::new(config).unwrap()
+    Downloader::new(config, LANES, Duration::from_secs(120)).unwrap()
 }
 
 async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError> {
@@ -41,7 +44,7 @@ async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError
 }
 
 async fn get(downloader: &Downloader, url: &Url) -> Result<Bytes, DownloadError> {
-    let turn = downloader.turn(url).await?;
+    let turn = downloader.turn(url, Lane::Standard).await?;
     Ok(downloader.fetch(url, turn).await?.bytes)
 }
 

@@ -1,0 +1,121 @@
+//! How fast a host is.
+
+use std::time::{Duration, Instant};
+
+/// A host is judged by what it did in so long, and by a few downloads at each of
+/// its places: one that stumbles for a moment, or begins with a slow handshake,
+/// is not taken for a slow one.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Downloads for each place before a host is judged.
+const FOR_EACH_PLACE: u32 = 2;
+
+/// The mean time of downloads from one host, failures included.
+#[derive(Debug)]
+pub struct Pace {
+    /// Downloads at the same time.
+    places: usize,
+    /// Of the last window that was full; nothing is known before.
+    mean: Option<Duration>,
+    window: Option<Window>,
+}
+
+/// Downloads that were seen together.
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    last: Instant,
+    downloads: u32,
+    took: Duration,
+}
+
+impl Pace {
+    /// Of a host with so many places.
+    pub fn new(places: usize) -> Self {
+        Self { places, mean: None, window: None }
+    }
+
+    /// Notes a download that ended now and took so long.
+    pub fn ended(&mut self, took: Duration, now: Instant) {
+        let started = now.checked_sub(took).unwrap_or(now);
+        // What was before a long pause says nothing of now.
+        let recent = self.window.take().filter(|window| started <= window.last + WINDOW);
+        let mut window =
+            recent.unwrap_or(Window { since: started, last: now, downloads: 0, took: Duration::ZERO });
+        window.last = now;
+        window.downloads += 1;
+        window.took += took;
+        let enough = FOR_EACH_PLACE.saturating_mul(u32::try_from(self.places).unwrap_or(u32::MAX));
+        if window.downloads >= enough && now - window.since >= WINDOW {
+            self.mean = Some(window.took / window.downloads);
+        } else {
+            self.window = Some(window);
+        }
+    }
+
+    /// How many may wait, so that the last of them waits for about `longest`;
+    /// but one for each place always, or the host would be idle now and then.
+    pub fn longest_line(&self, longest: Duration) -> usize {
+        let Some(mean) = self.mean else { return usize::MAX };
+        let turns = longest.as_secs_f64() / mean.as_secs_f64();
+        ((turns * self.places as f64) as usize).max(self.places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(45);
+
+    /// `downloads` at a host with 32 places, which are all busy.
+    fn serve(pace: &mut Pace, now: &mut Instant, downloads: u32, millis: u64) {
+        let took = Duration::from_millis(millis);
+        for _ in 0..downloads {
+            *now += took / 32;
+            pace.ended(took, *now);
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_host_before_it_was_asked_for_a_while() {
+        let (mut pace, mut now) = (Pace::new(32), Instant::now());
+        serve(&mut pace, &mut now, 63, 5000);
+        assert_eq!(pace.longest_line(LONGEST), usize::MAX);
+
+        serve(&mut pace, &mut now, 1, 5000);
+        assert_eq!(pace.longest_line(LONGEST), 45 / 5 * 32);
+    }
+
+    #[test]
+    fn a_fast_host_that_begins_slowly_or_stumbles_is_not_a_slow_one() {
+        let (mut pace, mut now) = (Pace::new(32), Instant::now());
+        for _ in 0..3 {
+            serve(&mut pace, &mut now, 32, 700);
+            serve(&mut pace, &mut now, 4000, 50);
+            assert!(pace.longest_line(LONGEST) > 20_000, "{pace:?}");
+            serve(&mut pace, &mut now, 32, 2000);
+            serve(&mut pace, &mut now, 4000, 50);
+            assert!(pace.longest_line(LONGEST) > 20_000, "{pace:?}");
+            now += 100 * WINDOW;
+        }
+    }
+
+    #[test]
+    fn a_host_that_gets_slow_is_found_so_and_one_that_gets_fast_again() {
+        let (mut pace, mut now) = (Pace::new(32), Instant::now());
+        serve(&mut pace, &mut now, 4000, 50);
+        serve(&mut pace, &mut now, 200, 4500);
+        assert_eq!(pace.longest_line(LONGEST), 320);
+
+        serve(&mut pace, &mut now, 8000, 50);
+        assert!(pace.longest_line(LONGEST) > 20_000);
+    }
+
+    #[test]
+    fn even_the_slowest_host_has_a_line() {
+        let (mut pace, mut now) = (Pace::new(32), Instant::now());
+        serve(&mut pace, &mut now, 64, 60_000);
+        assert_eq!(pace.longest_line(LONGEST), 32);
+    }
+}

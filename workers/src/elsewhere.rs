@@ -1,0 +1,52 @@
+//! The ways of a job out of this worker: to be tried again later, or to a person.
+
+use tagfleet_shared::backoff::Backoff;
+use tagfleet_shared::broker::{Outgoing, Publisher, Received};
+use tracing::error;
+
+use crate::hold::Holder;
+use crate::metrics::Metrics;
+use crate::retries::Again;
+
+/// The retry and dead-letter queues.
+pub struct Elsewhere {
+    /// The way there.
+    pub publisher: Publisher,
+    /// What to do while the broker is away.
+    pub holder: Holder,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Elsewhere {
+    /// Sends the job to a retry queue, because of `reason`.
+    pub async fn retry(&self, received: Received, again: Again, reason: &str) {
+        if again.attempt == received.attempt {
+            self.metrics.job_put_off(reason);
+        } else {
+            self.metrics.job_retried(reason);
+        }
+        let copy = Outgoing::retry(self.publisher.topology(), &received, again.delay, again.attempt);
+        self.move_away(received, copy).await;
+    }
+
+    /// Sends a copy of the job to where a person looks, with the reason.
+    pub async fn dead_letter(&self, received: Received, reason: &str, detail: &str) {
+        error!(reason, detail, queue = %received.queue, "dead-lettered a job");
+        self.metrics.job_dead_lettered(reason);
+        let copy = Outgoing::dead_letter(self.publisher.topology(), &received, reason, detail);
+        self.move_away(received, copy).await;
+    }
+
+    /// Acknowledges a job once its copy is confirmed elsewhere: it may then be
+    /// there twice for a moment, but never not at all.
+    async fn move_away(&self, received: Received, copy: Outgoing) {
+        let mut backoff = Backoff::for_outage();
+        let copy = [copy];
+        while let Err(error) = Box::pin(self.publisher.publish(&copy)).await {
+            self.holder.hold(&error, "broker", &mut backoff).await;
+        }
+        self.holder.over("broker");
+        received.ack();
+    }
+}
