@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tracing::error;
 
 use crate::batch::{Batcher, Lost};
@@ -12,10 +14,16 @@ use crate::metrics::{Metrics, Stage};
 use crate::model::{Answer, Model};
 use crate::outcome::Unanswered;
 
+/// Sick models are asked whether they are well again once in so long.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
 /// Threads called `model`, each with a model of its own.
 pub struct Inference {
     threads: Batcher<Pixels, Result<Answer, Unanswered>>,
     well: Arc<AtomicBool>,
+    probe: Pixels,
+    /// When sick models were asked last, and what was wrong.
+    probed: Mutex<Option<(Instant, String)>>,
 }
 
 impl Inference {
@@ -32,9 +40,10 @@ impl Inference {
         metrics: &Metrics,
     ) -> std::io::Result<Self> {
         let well = Arc::new(AtomicBool::new(true));
+        let probe = Pixels::filled(sizes, [127; 3]);
         let handlers = models.into_iter().map(|model| {
             let (metrics, well) = (metrics.clone(), well.clone());
-            let mut patient = Patient { model, probe: Pixels::filled(sizes, [127; 3]) };
+            let mut patient = Patient { model, probe: probe.clone() };
             move |pictures: Vec<Pixels>| {
                 let _timer = metrics.stage(Stage::Infer, pictures.len());
                 let answers = patient.answers(&pictures);
@@ -43,7 +52,8 @@ impl Inference {
                 answers
             }
         });
-        Ok(Self { threads: Batcher::on_threads("model", handlers, max_batch)?, well })
+        let threads = Batcher::on_threads("model", handlers, max_batch)?;
+        Ok(Self { threads, well, probe, probed: Mutex::default() })
     }
 
     /// Asks the models about one picture; waits its turn.
@@ -52,7 +62,38 @@ impl Inference {
     ///
     /// If the models fail on this picture alone, or on every picture.
     pub async fn infer(&self, picture: Pixels) -> Result<Answer, Unanswered> {
-        self.threads.ask(picture).await.unwrap_or_else(|Lost| Err(Unanswered::Sick(Lost.to_string())))
+        self.threads.ask(picture).await.unwrap_or_else(|Lost| {
+            self.well.store(false, Ordering::Relaxed);
+            Err(Unanswered::Sick(Lost.to_string()))
+        })
+    }
+
+    /// Asks models that were sick about a grey picture, so that nobody brings
+    /// them another in vain. Of all who wait for that, one asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered::Sick`] where they still are.
+    pub async fn check(&self) -> Result<(), Unanswered> {
+        if self.is_well() {
+            return Ok(());
+        }
+        let came = Instant::now();
+        let mut probed = self.probed.lock().await;
+        if self.is_well() {
+            return Ok(());
+        }
+        if let Some((at, error)) = &*probed
+            && (*at >= came || at.elapsed() < PROBE_EVERY)
+        {
+            return Err(Unanswered::Sick(error.clone()));
+        }
+        let answer = self.infer(self.probe.clone()).await;
+        *probed = match &answer {
+            Err(Unanswered::Sick(error)) => Some((Instant::now(), error.clone())),
+            Ok(_) | Err(Unanswered::Picture(_)) => None,
+        };
+        answer.map(drop)
     }
 
     /// Whether the last batch found the models well.
@@ -106,6 +147,7 @@ mod tests {
     use futures::future::join_all;
     use prometheus::Registry;
     use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicUsize;
     use tagfleet_shared::tags::Scores;
 
     const SIZE: InputSize = InputSize { height: 1, width: 1 };
@@ -113,10 +155,12 @@ mod tests {
     /// Panics on red, answers everything else until it falls sick.
     struct Fake {
         answers_left: usize,
+        runs: Arc<AtomicUsize>,
     }
 
     impl Model for Fake {
         fn run(&mut self, batch: &[&Pixels]) -> Result<Vec<Answer>, ModelError> {
+            self.runs.fetch_add(1, Ordering::Relaxed);
             let red = |picture: &&&Pixels| picture.plane(SIZE) == Some(&[255, 0, 0]);
             assert!(!batch.iter().any(|picture| red(&picture)), "red");
             assert!(self.answers_left > 0, "sick");
@@ -131,8 +175,13 @@ mod tests {
     }
 
     fn start(answers_left: usize) -> Inference {
+        start_counting(answers_left, &Arc::default())
+    }
+
+    fn start_counting(answers_left: usize, runs: &Arc<AtomicUsize>) -> Inference {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        Inference::start(vec![Fake { answers_left }], &[SIZE], 8, &metrics).unwrap()
+        let fake = Fake { answers_left, runs: runs.clone() };
+        Inference::start(vec![fake], &[SIZE], 8, &metrics).unwrap()
     }
 
     #[tokio::test]
@@ -156,5 +205,31 @@ mod tests {
         assert!(inference.infer(green()).await.is_ok());
         assert_eq!(inference.infer(green()).await, Err(Unanswered::Sick("the model panicked".into())));
         assert!(!inference.is_well());
+    }
+
+    #[tokio::test]
+    async fn of_all_who_wait_for_sick_models_one_asks() {
+        let runs = Arc::default();
+        let inference = start_counting(0, &runs);
+        assert!(inference.check().await.is_ok(), "models that are well are not asked");
+        assert_eq!(runs.load(Ordering::Relaxed), 0);
+        assert!(inference.infer(Pixels::filled(&[SIZE], [0, 9, 0])).await.is_err());
+        let before = runs.load(Ordering::Relaxed);
+
+        let checks = join_all((0..1000).map(|_| inference.check())).await;
+
+        assert!(checks.iter().all(|check| matches!(check, Err(Unanswered::Sick(_)))));
+        // A picture that fails is followed by the probe: twice the same here.
+        assert_eq!(runs.load(Ordering::Relaxed), before + 2);
+    }
+
+    #[tokio::test]
+    async fn models_that_are_well_again_are_found_so_without_a_picture() {
+        let inference = start(usize::MAX);
+        inference.well.store(false, Ordering::Relaxed);
+
+        assert!(inference.check().await.is_ok());
+
+        assert!(inference.is_well());
     }
 }

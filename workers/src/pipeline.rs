@@ -73,6 +73,8 @@ impl Pipeline {
     /// What nobody knows has to be looked at.
     async fn find_out(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         let work = async {
+            // Sick models are not brought one picture after another.
+            set.models.check().await?;
             let (bytes, held) = self.download(image).await?;
             let hash = BytesHash::of(&bytes);
             let look = async {
@@ -105,3 +107,6 @@ impl Pipeline {
 pub fn source_of(url: &str) -> Source {
     Url::parse(url).map_or(Source::Unreadable, Source::Url)
 }
+
+#[cfg(test)]
+mod tests;
