@@ -139,10 +139,10 @@ async fn lanes_take_turns_at_a_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_host_does_not_take_the_whole_prefetch() {
     let mut settings = impatient();
-    settings.push(("TAGFLEET__WORK__PREFETCH", "16".to_owned()));
+    settings.push(("TAGFLEET__WORK__PREFETCH", "64".to_owned()));
     let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
     let slow = Origin::start(Content::Nothing).unwrap();
-    let paths: Vec<_> = (0..60).map(|i| format!("/{i}.jpg")).collect();
+    let paths: Vec<_> = (0..120).map(|i| format!("/{i}.jpg")).collect();
     paths.iter().for_each(|path| slow.put(path, late(4.0)));
     let mut urls: Vec<_> = paths.iter().map(|path| slow.url(path)).collect();
     urls.extend(fleet.pictures(40));
@@ -151,7 +151,7 @@ async fn a_slow_host_does_not_take_the_whole_prefetch() {
 
     eventually("those of the quick host are done", || async {
         let rows = fleet.rows(&event.scrape_id).await;
-        (rows.len() == 100 && rows[60..].iter().all(|row| row.outcome.is_some())).then_some(())
+        (rows.len() == 160 && rows[120..].iter().all(|row| row.outcome.is_some())).then_some(())
     })
     .await;
     let done = ended(&fleet, &event).await - 40;
