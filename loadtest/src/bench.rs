@@ -1,19 +1,28 @@
 //! `tagfleet-loadtest bench`: how near the fleet comes to what the machine can do.
 //!
-//! Each speed is held against a bare loop that does the same with nothing around it. Fleet and
-//! loop are measured in turns, so what slows down the machine for a while slows down both.
+//! Each speed is held against a bare loop that does the same with nothing around it, or against
+//! the same fleet without what is put to the test. Both are measured in turns, so what slows down
+//! the machine for a while slows down both. docs/PERFORMANCE.md says what the rows mean.
 
 mod cached;
+mod cold_start;
 mod decode_agreement;
+mod express;
 mod fan_out;
 mod fleet;
+mod growth;
 mod limits;
+mod locks;
+mod manifests;
 mod memory;
+mod peer;
 mod pictures;
 mod process;
+mod results;
 mod servers;
-mod table;
+mod stages;
 mod uncached;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -21,10 +30,10 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tagfleet_shared::{shutdown, tls};
 
-use self::fleet::Fleet;
+use self::fleet::{Fleet, Peaks};
 use self::process::Setting;
+use self::results::{Results, Row};
 use self::servers::Servers;
-use self::table::Row;
 
 /// Where results and logs are left.
 const RESULTS: &str = "target/bench";
@@ -35,6 +44,9 @@ pub struct BenchArgs {
     /// What to measure; everything where nothing is named.
     #[arg(value_enum)]
     scenarios: Vec<Scenario>,
+    /// What to leave out, such as `growth`, which fills a database with millions of rows.
+    #[arg(long, value_enum, value_name = "SCENARIO")]
+    without: Vec<Scenario>,
     /// Runs of each; the medians count.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -44,6 +56,9 @@ pub struct BenchArgs {
     /// A folder with pictures of your own, for `decode_agreement`.
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
+    /// Known images in the databases of `growth`, the smallest first.
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
+    rows: Vec<u32>,
     /// A setting of the worker, to see what it is good for, such as `work.prefetch=64`.
     #[arg(long, value_name = "SETTING=VALUE", value_parser = worker_setting)]
     worker: Vec<Setting>,
@@ -66,6 +81,18 @@ enum Scenario {
     FanOut,
     /// Peak memory, with jobs queued and in what was measured before.
     Memory,
+    /// A small scrape behind a large one.
+    Express,
+    /// Three models on one picture.
+    Stages,
+    /// With millions of known images.
+    Growth,
+    /// Several workers.
+    Workers,
+    /// From the start of a process until it is ready.
+    ColdStart,
+    /// What a Python team would run.
+    Peer,
     /// Whether the models say the same of a scaled and of a full decode.
     DecodeAgreement,
 }
@@ -77,53 +104,112 @@ impl Scenario {
             Self::Cached => cached::measure(bench).await,
             Self::FanOut => fan_out::measure(bench).await,
             Self::Memory => memory::measure(bench).await,
+            Self::Express => express::measure(bench).await,
+            Self::Stages => stages::measure(bench).await,
+            Self::Growth => growth::measure(bench).await,
+            Self::Workers => workers::measure(bench).await,
+            Self::ColdStart => cold_start::measure(bench).await,
+            Self::Peer => peer::measure(bench).await,
             Self::DecodeAgreement => decode_agreement::measure(bench).await,
         }
+    }
+
+    /// As it is called on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
 /// What every scenario is given.
 struct Bench {
-    fleet: Fleet,
     runs: usize,
     /// Pictures in an uncached run.
     images: usize,
     /// A folder with pictures of the user's own.
     pictures: Option<PathBuf>,
+    /// Known images in the databases of `growth`.
+    rows: Vec<usize>,
+    /// The most memory that processes with the default settings had so far.
+    peaks: Peaks,
+    worker: Vec<Setting>,
+    logs: PathBuf,
+    /// The databases and queues of the scenario that is measured.
+    servers: Vec<Servers>,
+    /// Of all scenarios so far.
+    prepared: usize,
+}
+
+impl Bench {
+    /// A fleet with a database and queues of its own, gone when the scenario has ended.
+    async fn fleet(&mut self) -> anyhow::Result<Fleet> {
+        self.prepared += 1;
+        self.servers.push(Servers::prepare(self.prepared).await?);
+        Fleet::start(self.servers()?, self.worker.clone(), self.logs.clone()).await
+    }
+
+    /// Those of the fleet that was made last.
+    fn servers(&self) -> anyhow::Result<&Servers> {
+        self.servers.last().context("no fleet was made yet")
+    }
+
+    async fn remove_servers(&mut self) {
+        for servers in self.servers.drain(..) {
+            servers.remove().await;
+        }
+    }
 }
 
 impl BenchArgs {
-    /// Measures, prints the table and writes `results.json`.
+    /// Measures, prints the table and writes `results.json` and `results.svg`.
     ///
     /// # Errors
     ///
-    /// If something could not be measured. A mark that is missed is a result like any other.
+    /// If something could not be measured; the rest is measured all the same. A mark that is missed
+    /// is a result like any other.
     pub async fn run(self) -> anyhow::Result<()> {
         tls::install();
         let stop = shutdown::on_signal()?;
-        let servers = Servers::prepare().await?;
-        // Whatever ends it, its processes end with it.
-        let rows = stop.run_until_cancelled(self.measure(&servers)).await;
-        servers.remove().await;
-        table::publish(&rows.context("stopped")??, Path::new(RESULTS))
+        let results = Results::open(Path::new(RESULTS))?;
+        let scenarios = self.scenarios();
+        let mut bench = Bench {
+            runs: self.runs as usize,
+            images: self.images as usize,
+            pictures: self.pictures,
+            rows: self.rows.iter().map(|&rows| rows as usize).collect(),
+            peaks: Peaks::default(),
+            worker: self.worker,
+            logs: PathBuf::new(),
+            servers: Vec::new(),
+            prepared: 0,
+        };
+        let mut failed = Vec::new();
+        for scenario in scenarios {
+            let name = scenario.name();
+            bench.logs = results.logs(&name)?;
+            // Whatever ends it, its processes end with it.
+            let measured = stop.run_until_cancelled(scenario.measure(&mut bench)).await;
+            bench.remove_servers().await;
+            match measured.context("stopped")? {
+                Ok(rows) => results.keep(&name, rows)?,
+                Err(error) => {
+                    progress(&format!("{name} could not be measured: {error:#}"));
+                    failed.push(name);
+                }
+            }
+        }
+        let all: Vec<_> = Scenario::value_variants().iter().map(|scenario| scenario.name()).collect();
+        results.publish(all.iter().map(String::as_str))?;
+        anyhow::ensure!(failed.is_empty(), "could not be measured: {}", failed.join(", "));
+        Ok(())
     }
 
-    async fn measure(self, servers: &Servers) -> anyhow::Result<Vec<Row>> {
-        let Self { mut scenarios, runs, images, pictures, worker } = self;
-        if scenarios.is_empty() {
-            scenarios = Scenario::value_variants().to_vec();
-        }
+    fn scenarios(&self) -> Vec<Scenario> {
+        let named = if self.scenarios.is_empty() { Scenario::value_variants() } else { &self.scenarios };
+        let mut scenarios: Vec<_> =
+            named.iter().filter(|scenario| !self.without.contains(scenario)).copied().collect();
         scenarios.sort_unstable();
         scenarios.dedup();
-
-        let fleet = Fleet::start(servers, worker, Path::new(RESULTS)).await?;
-        let mut bench = Bench { fleet, runs: runs as usize, images: images as usize, pictures };
-        let mut rows = Vec::new();
-        for scenario in scenarios {
-            let measured = scenario.measure(&mut bench).await;
-            rows.extend(measured.with_context(|| format!("{scenario:?} could not be measured"))?);
-        }
-        Ok(rows)
+        scenarios
     }
 }
 

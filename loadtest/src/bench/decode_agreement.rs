@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tagfleet_worker::files;
 use tokio::task::block_in_place;
 
-use super::table::{Mark, Row};
+use super::results::{Mark, Row};
 use super::{Bench, progress};
 use crate::agreement::{Agreement, compare};
 use crate::draw::any_picture;
@@ -35,7 +35,7 @@ fn row(name: &'static str, agreement: &Agreement) -> Row {
         "decode agreement: {} of {} JPEGs; scores of these differ by {} at most",
         agreement.agree, agreement.pictures, agreement.largest_difference
     ));
-    let mut row = Row::new(6, name, "%").mark(Mark::AtLeast(99.5));
+    let mut row = Row::new(12, name, "%").mark(Mark::AtLeast(99.5));
     row.reached(agreement.percent());
     row
 }

@@ -1,6 +1,6 @@
 //! The fleet that is measured: real processes, and the scrapes that they are given.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -13,10 +13,9 @@ use tagfleet_shared::lane::Lane;
 use tokio::time::Instant;
 
 use super::process::{Process, Setting, command, setting};
-use super::progress;
 use super::servers::Servers;
 
-/// The lane of every scrape here, whatever its size.
+/// The lane of a scrape, whatever its size, unless a scenario wants another.
 pub const LANE: Lane = Lane::Bulk;
 
 /// The longest that a scrape may take from one state to the next.
@@ -36,9 +35,27 @@ pub struct Fleet {
     scrapes: u32,
 }
 
+/// The most memory that processes had, in MB: one for each that was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Peaks {
+    /// Of workers.
+    pub workers: Vec<f64>,
+    /// Of schedulers.
+    pub schedulers: Vec<f64>,
+}
+
+impl Peaks {
+    /// With those of another fleet.
+    pub fn extend(&mut self, other: Self) {
+        self.workers.extend(other.workers);
+        self.schedulers.extend(other.schedulers);
+    }
+}
+
 /// A scrape that was published.
 pub struct Scrape {
-    id: String,
+    /// The pipeline's name of it.
+    pub id: String,
     /// When its event was published, by the clock of the database.
     since: Timestamp,
 }
@@ -48,13 +65,8 @@ impl Fleet {
     pub async fn start(
         servers: &Servers,
         worker_settings: Vec<Setting>,
-        results: &Path,
+        logs: PathBuf,
     ) -> anyhow::Result<Self> {
-        progress("starting the scheduler");
-        let logs = results.join("logs");
-        // Of an earlier benchmark.
-        let _ = std::fs::remove_dir_all(&logs);
-        std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
         let settings = servers.settings();
         let migrated = command("tagfleet-scheduler", &settings)?.arg("migrate").output().await?;
         if !migrated.status.success() {
@@ -74,10 +86,22 @@ impl Fleet {
 
     /// Starts a worker: with the default settings, unless the command line says otherwise.
     pub async fn start_worker(&self) -> anyhow::Result<Process> {
+        self.start_worker_with(&[]).await
+    }
+
+    /// Starts a worker with settings of its own. Stop it with [`Process::stop`]: its memory says
+    /// nothing of the defaults.
+    pub async fn start_worker_with(&self, own: &[Setting]) -> anyhow::Result<Process> {
         let mut settings = self.settings.clone();
         settings.push(setting("download.allow_networks", "127.0.0.1/32"));
         settings.extend_from_slice(&self.worker_settings);
+        settings.extend_from_slice(own);
         Process::start("tagfleet-worker", &settings, &self.logs).await
+    }
+
+    /// Starts one more scheduler.
+    pub async fn start_scheduler(&self) -> anyhow::Result<Process> {
+        Process::start("tagfleet-scheduler", &self.settings, &self.logs).await
     }
 
     /// Stops a worker, and notes how much memory it had.
@@ -86,30 +110,33 @@ impl Fleet {
         worker.stop().await
     }
 
-    /// The peak memory of each worker that has ended, in MB.
-    pub fn worker_peaks(&self) -> &[f64] {
-        &self.worker_peaks
-    }
-
-    /// The peak memory of the scheduler so far, in MB.
-    pub fn scheduler_peak(&self) -> anyhow::Result<f64> {
-        self.scheduler.peak_memory()
+    /// Stops the scheduler. Returns how much memory it and the workers had.
+    pub async fn end(self) -> anyhow::Result<Peaks> {
+        let peaks = Peaks { workers: self.worker_peaks, schedulers: vec![self.scheduler.peak_memory()?] };
+        self.scheduler.stop().await?;
+        Ok(peaks)
     }
 
     /// Publishes a scrape as a pipeline would, of an advertiser that has no other.
     pub async fn publish(&mut self, images: Vec<ListedImage>) -> anyhow::Result<Scrape> {
-        self.publish_event(Some(images), None).await
+        self.publish_event(Some(images), None, Some(LANE)).await
+    }
+
+    /// Publishes a scrape to the lane that its size gives it.
+    pub async fn publish_by_size(&mut self, images: Vec<ListedImage>) -> anyhow::Result<Scrape> {
+        self.publish_event(Some(images), None, None).await
     }
 
     /// Publishes a scrape whose inventory is to be had at `url`.
     pub async fn publish_manifest(&mut self, url: String) -> anyhow::Result<Scrape> {
-        self.publish_event(None, Some(url)).await
+        self.publish_event(None, Some(url), Some(LANE)).await
     }
 
     async fn publish_event(
         &mut self,
         images: Option<Vec<ListedImage>>,
         manifest_url: Option<String>,
+        lane: Option<Lane>,
     ) -> anyhow::Result<Scrape> {
         self.scrapes += 1;
         let id = format!("bench-{}", self.scrapes);
@@ -117,7 +144,7 @@ impl Fleet {
             scrape_id: ScrapeId(id.clone()),
             advertiser_id: AdvertiserId(id.clone()),
             finished_at: Timestamp::now(),
-            lane: Some(LANE),
+            lane,
             images,
             manifest_url,
         };
@@ -185,8 +212,17 @@ impl Fleet {
     /// Images of a scrape that have their outcome.
     pub async fn recorded(&self, scrape: &Scrape) -> anyhow::Result<usize> {
         const SQL: &str = "SELECT ended::int8 FROM scrape_overview WHERE scrape_id = $1";
-        let ended: i64 = self.pool.get().await?.query_one(SQL, &[&scrape.id]).await?.get(0);
-        Ok(usize::try_from(ended)?)
+        // Nothing is known of a scrape whose event waits for the scheduler.
+        let row = self.pool.get().await?.query_opt(SQL, &[&scrape.id]).await?;
+        Ok(usize::try_from(row.map_or(0, |row| row.get::<_, i64>(0)))?)
+    }
+
+    /// Outcomes of all scrapes between two moments, per second.
+    pub async fn pace_between(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<f64> {
+        const SQL: &str = "
+            SELECT count(*) / extract(epoch FROM $2 - $1)::float8
+              FROM scrape_images WHERE recorded_at >= $1 AND recorded_at < $2";
+        Ok(self.pool.get().await?.query_one(SQL, &[&from, &to]).await?.get(0))
     }
 
     /// The time, by the clock of the database.

@@ -38,10 +38,15 @@ pub struct Album {
 impl Pictures {
     /// Draws `count` photos and serves them.
     pub fn draw(count: usize) -> anyhow::Result<Self> {
+        Self::draw_others(1, count)
+    }
+
+    /// Draws `count` photos that no other `seed` gives, and serves them.
+    pub fn draw_others(seed: u64, count: usize) -> anyhow::Result<Self> {
         progress("drawing pictures");
         let options = Options { size: Some(SIZE), originals: ORIGINALS, ..Options::flawless() };
         // More than half of the pictures of an inventory are photos.
-        let inventory = Arc::new(Inventory::draw(1, 2 * count + ORIGINALS, &options));
+        let inventory = Arc::new(Inventory::draw(seed, 2 * count + ORIGINALS, &options));
         let origin = Origin::start(Content::Inventory(inventory.clone()))?;
         let entries = inventory.entries().iter().enumerate();
         let photos: Vec<_> = entries.filter(|(_, entry)| is_photo(entry)).map(|(index, _)| index).collect();
@@ -51,13 +56,25 @@ impl Pictures {
 
     /// The next `count` photos, which nobody has seen before.
     pub fn take(&mut self, count: usize) -> Album {
-        let mut album = Album { listed: Vec::with_capacity(count), files: Vec::with_capacity(count) };
-        for index in self.photos.by_ref().take(count) {
-            let entry = &self.inventory.entries()[index];
-            album.listed.push(ListedImage { url: self.origin.url(&entry.path), ..ListedImage::default() });
-            album.files.extend(entry.file().map(|(_, bytes)| bytes));
-        }
-        album
+        let first = self.photos.as_slice().iter().take(count);
+        let files = first.filter_map(|&index| self.inventory.entries()[index].file());
+        let files = files.map(|(_, bytes)| bytes).collect();
+        Album { listed: self.list(count), files }
+    }
+
+    /// The next `count` photos as a scrape lists them, for those who do not need the files in memory.
+    pub fn list(&mut self, count: usize) -> Vec<ListedImage> {
+        let entries = self.inventory.entries();
+        let listed = |index: usize| ListedImage {
+            url: self.origin.url(&entries[index].path),
+            ..ListedImage::default()
+        };
+        self.photos.by_ref().take(count).map(listed).collect()
+    }
+
+    /// Where they are served.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 }
 

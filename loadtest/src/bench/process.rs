@@ -27,17 +27,23 @@ pub struct Process {
     child: Child,
     pid: u32,
     log: PathBuf,
+    admin: String,
+    client: reqwest::Client,
+    started_in: Duration,
 }
 
 impl Process {
     /// Starts `binary run` and waits until it is ready. Its log goes into `logs`.
     pub async fn start(binary: &'static str, settings: &[Setting], logs: &Path) -> anyhow::Result<Self> {
-        let admin = free_port()?;
+        let admin = format!("127.0.0.1:{}", free_port()?);
         let log = logs.join(format!("{binary}.log"));
         let file = File::options().create(true).append(true).open(&log);
-        let child = command(binary, settings)?
+        let mut command = command(binary, settings)?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+        let begun = Instant::now();
+        let child = command
             .arg("run")
-            .env("TAGFLEET__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
+            .env("TAGFLEET__ADMIN__LISTEN", &admin)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file.with_context(|| log.display().to_string())?)
@@ -46,24 +52,40 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().context("it has ended already")?;
-        let mut process = Self { name: binary, child, pid, log };
-        process.until_ready(admin).await?;
+        let mut process = Self { name: binary, child, pid, log, admin, client, started_in: Duration::ZERO };
+        process.until_ready().await?;
+        process.started_in = begun.elapsed();
         Ok(process)
     }
 
-    async fn until_ready(&mut self, admin: u16) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+    async fn until_ready(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
-            let answer = client.get(format!("http://127.0.0.1:{admin}/readyz")).send().await;
+            let answer = self.client.get(format!("http://{}/readyz", self.admin)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
             if self.child.try_wait()?.is_some() || Instant::now() > end {
                 bail!("{} did not become ready: see {}", self.name, self.log.display());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// The time from the start of the process until it said that it is ready.
+    pub fn started_in(&self) -> Duration {
+        self.started_in
+    }
+
+    /// The sum of all series of its metrics whose line begins with `series`, such as
+    /// `tagfleet_worker_stage_seconds_sum{stage="infer"}`.
+    pub async fn metric(&self, series: &str) -> anyhow::Result<f64> {
+        let answer = self.client.get(format!("http://{}/metrics", self.admin)).send().await?;
+        let text = answer.text().await?;
+        let values = text.lines().filter_map(|line| line.strip_prefix(series)?.rsplit(' ').next());
+        let values = values.map(str::parse::<f64>).collect::<Result<Vec<_>, _>>()?;
+        anyhow::ensure!(!values.is_empty(), "{} has no metric {series}", self.name);
+        Ok(values.iter().sum())
     }
 
     /// Keeps it from running until [`Self::resume`]: for seconds only, or the broker takes it for
@@ -105,6 +127,26 @@ impl Process {
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         cpu_seconds(&self.pid.to_string())
     }
+
+    /// CPU time that its threads of this name have used so far, in seconds.
+    pub fn thread_cpu_seconds(&self, name: &str) -> anyhow::Result<f64> {
+        let tasks = format!("/proc/{}/task", self.pid);
+        let mut seconds = 0.0;
+        for task in std::fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+            let path = task?.path();
+            if std::fs::read_to_string(path.join("comm"))?.trim() == name {
+                seconds += nanoseconds_run(&path)? / 1e9;
+            }
+        }
+        anyhow::ensure!(seconds > 0.0, "{} has no thread {name:?} that has run", self.name);
+        Ok(seconds)
+    }
+}
+
+/// Time on a CPU, by the scheduler's own clock, which is finer than that of `stat`.
+fn nanoseconds_run(task: &Path) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string(task.join("schedstat"))?;
+    Ok(text.split_whitespace().next().context("schedstat is empty")?.parse()?)
 }
 
 /// CPU time of a process, all its threads together; `self` for this one.

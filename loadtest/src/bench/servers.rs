@@ -31,10 +31,11 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Makes the database. The fleet's processes make its tables and queues.
-    pub async fn prepare() -> anyhow::Result<Self> {
+    /// Makes the `number`-th database of this benchmark. The fleet's processes make its tables and
+    /// queues.
+    pub async fn prepare(number: usize) -> anyhow::Result<Self> {
         let (server_url, broker_url) = (need("TAGFLEET_DATABASE_URL")?, need("TAGFLEET_AMQP_URL")?);
-        let name = format!("tagfleet_bench_{}", std::process::id());
+        let name = format!("tagfleet_bench_{}_{number}", std::process::id());
         let mut url: Url = server_url.parse().context("TAGFLEET_DATABASE_URL")?;
         url.set_path(&name);
         let server = pool(&server_url, 1)?;
@@ -47,6 +48,21 @@ impl Servers {
             name,
             broker_url,
         })
+    }
+
+    /// The name of the database, and the first part of the name of every queue.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The address of the fleet's database.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// The address of the broker.
+    pub fn broker_url(&self) -> &str {
+        &self.broker_url
     }
 
     /// The settings of every process that is to work here.

@@ -1,11 +1,13 @@
-//! Taking jobs and writing outcomes alone: what broker and database can do at best.
+//! Taking jobs, looking them up and writing outcomes alone: what broker and database can do at best.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use deadpool_postgres::Object;
 use tagfleet_shared::broker::{Consumer, Received};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::jobs::{Job, TagImage};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::bench::fleet::{Fleet, LANE};
 
@@ -18,16 +20,26 @@ const LOOPS: usize = 2;
 /// Unsettled jobs of a loop.
 const PREFETCH: u16 = 4 * BATCH as u16;
 
+/// What is asked of the database before the outcomes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// What is known of the images of a batch, in one SELECT.
+    ForTags,
+    /// Nothing.
+    Nothing,
+}
+
 /// Takes the next `jobs` jobs out of the lane and writes the same outcome into all of their rows: a
-/// batch is one UPDATE, then it is acknowledged. Nothing is looked up, merged or counted.
+/// batch is one SELECT, if any is asked for, and one UPDATE, then it is acknowledged. Nothing is
+/// merged or counted.
 ///
 /// Consumes as a worker does: the consumer of `shared::broker` acknowledges many with one frame.
-pub async fn record(fleet: &Fleet, jobs: usize) -> anyhow::Result<()> {
+pub async fn record(fleet: &Fleet, jobs: usize, ask: Ask) -> anyhow::Result<()> {
     let (left, done) = (AtomicUsize::new(jobs), CancellationToken::new());
     let loops = (0..LOOPS).map(|_| async {
         let mut consumer = fleet.broker.consume(fleet.broker.topology().lane_queue(LANE), PREFETCH);
         while let Some(batch) = done.run_until_cancelled(gather(&mut consumer)).await {
-            write(fleet, &batch).await?;
+            work(fleet, &batch, ask).await?;
             if left.fetch_sub(batch.len(), Ordering::Relaxed) == batch.len() {
                 done.cancel();
             }
@@ -51,22 +63,37 @@ async fn gather(consumer: &mut Consumer) -> Vec<Received> {
     batch
 }
 
-async fn write(fleet: &Fleet, batch: &[Received]) -> anyhow::Result<()> {
+async fn work(fleet: &Fleet, batch: &[Received], ask: Ask) -> anyhow::Result<()> {
+    let (mut days, mut scrapes, mut seqs, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for received in batch {
+        let Job::TagImageV1(TagImage { day, scrape, seq, image, .. }) =
+            serde_json::from_slice(&received.body)?;
+        days.push(day);
+        scrapes.push(scrape);
+        seqs.push(seq);
+        images.push(image.0);
+    }
+    let client = fleet.pool.get().await?;
+    if ask == Ask::ForTags {
+        look_up(&client, &images).await?;
+    }
     const SQL: &str = r#"
         UPDATE scrape_images s
            SET outcome = 'cached', recorded_at = now(), model_set = 1,
                tags = '{"color": "red", "image_type": "Dealer"}'
           FROM unnest($1::date[], $2::int8[], $3::int4[]) AS e (day, scrape, seq)
          WHERE s.day = e.day AND s.scrape = e.scrape AND s.seq = e.seq"#;
-    let (mut days, mut scrapes, mut seqs) = (Vec::new(), Vec::new(), Vec::new());
-    for received in batch {
-        let Job::TagImageV1(TagImage { day, scrape, seq, .. }) = serde_json::from_slice(&received.body)?;
-        days.push(day);
-        scrapes.push(scrape);
-        seqs.push(seq);
-    }
-    let client = fleet.pool.get().await?;
     let statement = client.prepare_cached(SQL).await?;
     client.execute(&statement, &[&days, &scrapes, &seqs]).await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// All of the images must be known.
+async fn look_up(client: &Object, images: &[Uuid]) -> anyhow::Result<()> {
+    const SQL: &str =
+        "SELECT image_id, tags, scores FROM image_tags WHERE image_id = ANY ($1) AND model_set = 1";
+    let statement = client.prepare_cached(SQL).await?;
+    let known = client.query(&statement, &[&images]).await.map_err(DbError::from)?;
+    anyhow::ensure!(known.len() == images.len(), "{} of {} images are known", known.len(), images.len());
     Ok(())
 }
