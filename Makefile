@@ -35,8 +35,8 @@ fmt: ## Format the Rust code
 lint: ## Run clippy; warnings are errors
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: release ## Measure the fleet (SCENARIO=name)
-	@$(ENV) && $(LOADTEST) bench $(SCENARIO)
+bench: release ## Measure the fleet (SCENARIO=name, WITHOUT=name, OPTIONS='...'); plot: target/bench/results.svg
+	@$(ENV) && $(LOADTEST) bench $(SCENARIO) $(addprefix --without ,$(WITHOUT)) $(OPTIONS)
 
 worker:
 	@scripts/setup.sh --quiet
