@@ -220,7 +220,7 @@ impl Fleet {
     /// Outcomes of all scrapes between two moments, per second.
     pub async fn pace_between(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<f64> {
         const SQL: &str = "
-            SELECT count(*) / extract(epoch FROM $2 - $1)::float8
+            SELECT count(*) / extract(epoch FROM $2::timestamptz - $1::timestamptz)::float8
               FROM scrape_images WHERE recorded_at >= $1 AND recorded_at < $2";
         Ok(self.pool.get().await?.query_one(SQL, &[&from, &to]).await?.get(0))
     }
