@@ -77,7 +77,7 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the kernel forget the pages of each file: GNU dd asks for it (POSIX_FADV_DONTNEED), without
+/// Has the kernel forget the pages of each file: GNU dd asks for it (`POSIX_FADV_DONTNEED`), without
 /// reading or writing anything.
 async fn drop_from_cache(files: &[PathBuf]) -> anyhow::Result<()> {
     for file in files {

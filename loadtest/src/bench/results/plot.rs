@@ -88,7 +88,7 @@ fn bar(out: &mut String, top: f64, row: &Row, runs: &[f64]) {
 
 /// Where so many times the mark is. What is out of the picture is at its edge.
 fn place(times: f64) -> f64 {
-    let share = (times.max(1.0 / SPAN).min(SPAN).ln() / SPAN.ln() + 1.0) / 2.0;
+    let share = (times.clamp(1.0 / SPAN, SPAN).ln() / SPAN.ln() + 1.0) / 2.0;
     BARS + share * (NUMBERS - BARS)
 }
 
