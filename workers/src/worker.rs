@@ -73,7 +73,8 @@ impl Worker {
                 () = stop.cancelled() => break,
                 next = next => match next {
                     Some(((lane, received), place)) => {
-                        let work = self.clone().work(lane, received, place);
+                        // In one place from the start: whoever wraps or spawns it moves a pointer.
+                        let work = Box::pin(self.clone().work(lane, received, place));
                         running.spawn(abandon.clone().run_until_cancelled_owned(work));
                     }
                     None => break,
