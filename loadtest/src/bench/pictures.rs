@@ -11,6 +11,8 @@ use crate::origin::{Content, Origin};
 
 /// The size of every picture.
 const SIZE: Size = Size::new(1024, 768);
+/// Drawn photos have less detail than real ones: so their files are as large, some 150 KiB.
+const QUALITY: u8 = 94;
 
 /// Pictures that are really drawn: some 60 of them are photos.
 const ORIGINALS: usize = 100;
@@ -44,7 +46,8 @@ impl Pictures {
     /// Draws `count` photos that no other `seed` gives, and serves them.
     pub fn draw_others(seed: u64, count: usize) -> anyhow::Result<Self> {
         progress("drawing pictures");
-        let options = Options { size: Some(SIZE), originals: ORIGINALS, ..Options::flawless() };
+        let options =
+            Options { size: Some(SIZE), quality: QUALITY, originals: ORIGINALS, ..Options::flawless() };
         // More than half of the pictures of an inventory are photos.
         let inventory = Arc::new(Inventory::draw(seed, 2 * count + ORIGINALS, &options));
         let origin = Origin::start(Content::Inventory(inventory.clone()))?;

@@ -12,8 +12,9 @@ use super::{
     vehicle::Vehicle,
 };
 
-/// Draws a vehicle where a dealer would photograph it, with all that a telephone does to a photo.
-pub fn vehicle_in_scene(rng: &mut Rng, size: Size) -> Picture {
+/// Draws a vehicle where a dealer would photograph it, with all that a telephone does to a photo,
+/// as a JPEG of this quality.
+pub fn vehicle_in_scene(rng: &mut Rng, size: Size, quality: u8) -> Picture {
     let colour = Colour::any(rng);
     let vehicle = Vehicle::any(colour, rng);
     let camera = viewpoint(&vehicle, rng, size);
@@ -36,7 +37,7 @@ pub fn vehicle_in_scene(rng: &mut Rng, size: Size) -> Picture {
 
     Picture {
         name: format!("dealer-{colour}-{}", vehicle.body.style),
-        bytes: encode::jpeg(&picture, 85).into(),
+        bytes: encode::jpeg(&picture, quality).into(),
         content_type: encode::JPEG,
         truth: Truth { image_type: ImageType::Dealer, color: Some(colour) },
     }

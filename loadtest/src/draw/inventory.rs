@@ -5,13 +5,15 @@ use std::{collections::HashMap, thread};
 use bytes::Bytes;
 use rand::RngExt;
 
-use super::{Picture, Rng, Size, Truth, any_picture, chance, encode};
+use super::{PHOTO_QUALITY, Picture, Rng, Size, Truth, any_picture_of_quality, chance, encode};
 
 /// What an inventory is made of. The shares are of all entries; what is left are pictures.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Size of every picture. Default: one of [`Size::COMMON`] for each.
     pub size: Option<Size>,
+    /// JPEG quality of the photos. Default 85.
+    pub quality: u8,
     /// At most this many pictures are really drawn; the rest look like one of them, in bytes of
     /// their own. Default 200: more takes time and memory, fewer makes an inventory monotonous.
     pub originals: usize,
@@ -31,6 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             size: None,
+            quality: PHOTO_QUALITY,
             originals: 200,
             per_listing: 8,
             repeated: 0.10,
@@ -110,7 +113,7 @@ impl Inventory {
         let mut rng = chance(seed, u64::MAX);
         let kinds = kinds(&mut rng, count, options);
         let wanted = kinds.iter().filter(|kind| needs_picture(**kind)).count();
-        let pictures = paint(seed, wanted.min(options.originals.max(1)), options.size);
+        let pictures = paint(seed, wanted.min(options.originals.max(1)), options);
 
         let mut entries: Vec<Entry> = Vec::with_capacity(count);
         let mut used = 0;
@@ -239,7 +242,7 @@ fn garbage(rng: &mut Rng) -> Bytes {
 }
 
 /// Draws the first `count` pictures of `seed`, a share on each core.
-fn paint(seed: u64, count: usize, size: Option<Size>) -> Vec<Picture> {
+fn paint(seed: u64, count: usize, &Options { size, quality, .. }: &Options) -> Vec<Picture> {
     let share = count.div_ceil(cores()).max(1);
     thread::scope(|scope| {
         let chunks: Vec<_> = (0..count)
@@ -247,7 +250,8 @@ fn paint(seed: u64, count: usize, size: Option<Size>) -> Vec<Picture> {
             .map(|first| {
                 let chunk = first..count.min(first + share);
                 scope.spawn(move || {
-                    chunk.map(|index| any_picture(seed, index as u64, size)).collect::<Vec<_>>()
+                    let draw = |index| any_picture_of_quality(seed, index as u64, size, quality);
+                    chunk.map(draw).collect::<Vec<_>>()
                 })
             })
             .collect();

@@ -120,13 +120,21 @@ impl Picture {
     }
 }
 
+/// The JPEG quality of most photos in listings.
+const PHOTO_QUALITY: u8 = 85;
+
 /// Draws picture number `index` of `seed`: of any kind, in the mix that marketplaces see.
 pub fn any_picture(seed: u64, index: u64, size: Option<Size>) -> Picture {
+    any_picture_of_quality(seed, index, size, PHOTO_QUALITY)
+}
+
+/// As [`any_picture`], with photos of another JPEG quality.
+fn any_picture_of_quality(seed: u64, index: u64, size: Option<Size>, quality: u8) -> Picture {
     let mut rng = chance(seed, index);
     let common = Size::COMMON[rng.random_range(0..Size::COMMON.len())];
     let size = size.unwrap_or(common);
     match rng.random_range(0..100) {
-        0..60 => vehicle_in_scene(&mut rng, size),
+        0..60 => vehicle_in_scene(&mut rng, size, quality),
         60..82 => vehicle_in_studio(&mut rng, size),
         _ => card(&mut rng, size),
     }
@@ -167,7 +175,7 @@ mod tests {
         let mut rng = chance(1, 0);
         for _ in 0..4 {
             let pictures = [
-                vehicle_in_scene(&mut rng, SMALL),
+                vehicle_in_scene(&mut rng, SMALL, PHOTO_QUALITY),
                 vehicle_in_studio(&mut rng, SMALL),
                 card(&mut rng, SMALL),
             ];

@@ -12,12 +12,10 @@ use tagfleet_worker::model::{Model, ModelSet, OnnxModel, Runtime};
 
 use crate::bench::process::cpu_seconds;
 
-/// Pictures in one run of the models: on a CPU more give nothing.
-const BATCH: usize = 8;
-
 /// A decoder and a model for each core, with the settings of a worker.
 pub struct BareTagging {
     cores: Vec<(Decoder, OnnxModel)>,
+    batch: usize,
 }
 
 /// What the loop made of some pictures.
@@ -36,19 +34,19 @@ impl BareTagging {
         let runtime = Runtime::open(&runtime)?;
         let core = |_| {
             let decoder = Decoder::new(set.input_sizes(), decode.clone());
-            Ok((decoder, OnnxModel::load(&set, &runtime, BATCH)?))
+            Ok((decoder, OnnxModel::load(&set, &runtime, models.max_batch)?))
         };
         let cores = thread::available_parallelism()?.get();
-        Ok(Self { cores: (0..cores).map(core).collect::<anyhow::Result<_>>()? })
+        Ok(Self { cores: (0..cores).map(core).collect::<anyhow::Result<_>>()?, batch: models.max_batch })
     }
 
     /// Tags every file: a thread per core, each of which takes a batch, decodes it and asks the
     /// models.
     pub fn run(&mut self, files: &[Bytes]) -> anyhow::Result<Pace> {
         let (begun, cpu) = (Instant::now(), cpu_seconds("self")?);
-        let next = AtomicUsize::new(0);
+        let (next, size) = (AtomicUsize::new(0), self.batch);
         let work = |(decoder, model): &mut (Decoder, OnnxModel)| -> anyhow::Result<()> {
-            while let Some(batch) = files.chunks(BATCH).nth(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(batch) = files.chunks(size).nth(next.fetch_add(1, Ordering::Relaxed)) {
                 let pixels = batch.iter().map(|file| decoder.decode(file)).collect::<Result<Vec<_>, _>>()?;
                 model.run(&pixels.iter().collect::<Vec<_>>())?;
             }
