@@ -78,6 +78,7 @@ impl Pipeline {
             let (bytes, held) = self.download(image).await?;
             let hash = BytesHash::of(&bytes);
             let look = async {
+                let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
                 let pixels = set.decoder.decode(bytes).await?;
                 drop(held);
                 let (width, height) = (pixels.width(), pixels.height());

@@ -141,6 +141,8 @@ fn numbered(mut stage: Table, number: usize) -> Option<Value> {
     let add = |name: &str| format!("{name}_{number}");
     stage.insert("name".into(), add(stage.get("name")?.as_str()?).into());
     stage.remove("runs_when");
+    // A set has one at most.
+    stage.remove("embedding");
     for attribute in stage.get_mut("attributes")?.as_array_mut()? {
         let attribute = attribute.as_table_mut()?;
         attribute.insert("name".into(), add(attribute.get("name")?.as_str()?).into());
@@ -169,6 +171,7 @@ mod tests {
             [[stages]]
             name = "vehicle"
             file = "vehicle.onnx"
+            embedding = "embedding"
             [[stages.attributes]]
             name = "kind"
             [[stages.attributes]]
@@ -179,6 +182,7 @@ mod tests {
 
         let second = &set["stages"][1];
         assert_eq!(second["name"].as_str(), Some("vehicle_2"));
+        assert!(second.get("embedding").is_none());
         assert_eq!(second["attributes"][1]["name"].as_str(), Some("color_2"));
         assert_eq!(second["attributes"][1]["applies_when"]["kind_2"][0].as_str(), Some("Dealer"));
         assert_eq!(files(&set).collect::<Vec<_>>(), ["vehicle.onnx"]);

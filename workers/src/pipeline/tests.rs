@@ -22,7 +22,7 @@ fn bmp() -> Vec<u8> {
 }
 
 /// Without a thread that runs them, the models are as sick as can be.
-fn sick(metrics: &Metrics) -> SetAtWork {
+fn sick(config: &WorkerConfig, metrics: &Metrics) -> SetAtWork {
     let nothing = String::new;
     let limits = crate::decode::DecodeLimits { max_pixels: 100, max_memory_bytes: 1_000_000 };
     SetAtWork {
@@ -32,6 +32,7 @@ fn sick(metrics: &Metrics) -> SetAtWork {
         id: 0,
         defaults: Tags::default(),
         known: KnownImages::new(&CacheConfig { max_bytes: 1000 }, None, metrics.clone()),
+        looks: Places::new(1, config.lanes),
         decoder: DecodeThreads::start(1, &[], &limits, metrics).unwrap(),
         models: Inference::start(Vec::<OnnxModel>::new(), &[], 1, metrics).unwrap(),
     }
@@ -51,7 +52,7 @@ async fn while_the_models_are_sick_nothing_is_downloaded() {
     let defaults = crate::config::DEFAULTS;
     let config: WorkerConfig = tagfleet_shared::config::load(defaults, None, settings).unwrap().config;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let pipeline = crate::app::build_pipeline(&config, sick(&metrics), metrics).unwrap();
+    let pipeline = crate::app::build_pipeline(&config, sick(&config, &metrics), metrics).unwrap();
     let set = pipeline.sets.now();
 
     for path in ["/1.bmp", "/2.bmp", "/3.bmp", "/1.bmp"] {

@@ -10,6 +10,7 @@ use crate::known::KnownImages;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::model::{Loaded, Loader, ManifestError, Runtime};
+use crate::places::Places;
 
 /// Brings the configured model set to work, as often as it is asked to.
 pub struct SetLoader {
@@ -61,6 +62,8 @@ impl SetLoader {
         let Loaded { set, models } = loaded;
         let sizes = set.input_sizes();
         let threads = if config.work.decode_threads == 0 { cores() } else { config.work.decode_threads };
+        // For every thread the next work is there when it ends this one.
+        let looks = 2 * (threads + loader.sessions * loader.max_batch);
         Ok(SetAtWork {
             name: set.name().to_owned(),
             digest: set.digest().to_owned(),
@@ -68,6 +71,7 @@ impl SetLoader {
             id,
             defaults: set.defaults(),
             known: KnownImages::new(&config.cache, lookup, metrics.clone()),
+            looks: Places::new(looks, config.lanes),
             decoder: DecodeThreads::start(threads, &sizes, &config.decode, metrics)?,
             models: Inference::start(models, &sizes, loader.max_batch, metrics)?,
         })

@@ -19,6 +19,7 @@ use crate::decoding::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// A model set at work, and everything that belongs to it alone.
 pub struct SetAtWork {
@@ -34,6 +35,9 @@ pub struct SetAtWork {
     pub defaults: Tags,
     /// What it said, in two tiers.
     pub known: KnownImages,
+    /// A place for each picture that is decoded or looked at, which the lanes share: nobody
+    /// waits at these threads behind all the pictures of a large scrape.
+    pub looks: Places,
     /// The threads that decode for its input sizes.
     pub decoder: DecodeThreads,
     /// The threads that run its models.
