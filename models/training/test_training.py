@@ -155,7 +155,7 @@ class WrittenSet(unittest.TestCase):
         write_csv(broken, [["page.png", "a", "Dealer", "red", ""]])
         done = train(broken, broken)
         self.assertNotEqual(done.returncode, 0)
-        self.assertRegex(done.stderr, r"page\.png: .*\(unknown_format\)")
+        self.assertRegex(done.stderr, r"page\.png: .*\(not_an_image\)")
         self.assertNotIn("Traceback", done.stderr)
 
     def test_a_missing_worker_is_named(self) -> None:

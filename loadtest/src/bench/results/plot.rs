@@ -12,9 +12,9 @@ const LINE: f64 = 26.0;
 const TOP: f64 = 74.0;
 const BOTTOM: f64 = 44.0;
 /// The names end here, and the bars begin.
-const BARS: f64 = 340.0;
+const BARS: f64 = 362.0;
 /// The bars end here at the latest, and the numbers begin.
-const NUMBERS: f64 = 760.0;
+const NUMBERS: f64 = 766.0;
 /// The scale is logarithmic: from a fourth of a mark to four times a mark.
 const SPAN: f64 = 4.0;
 
