@@ -2,7 +2,8 @@
 //!
 //! known? → download → known by its bytes? → decode → infer. Every step
 //! awaits, and batching hides behind the await. The prefetch limits how many
-//! images are at it at once, and `pictures` how many of them have bytes in memory.
+//! images are at it at once, `pictures` how many of them have bytes in memory, and
+//! `looks` of the set how many are decoded or looked at; the lanes share all of these.
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
