@@ -2,7 +2,14 @@
 //! until it is told to stop.
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use tagfleet_scheduler::cli::Cli;
+
+/// A large event is taken apart on one thread and its pages end on others. The
+/// system's allocator keeps what is left on each thread: a scheduler would grow with
+/// every large event.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
