@@ -97,20 +97,27 @@ postgres_create() {
   mv "$dir/data.new" "$dir/data"
 }
 
-# Durable like a production server: what a test proves about crashes must be true.
+# Durable like a production server: what a test proves about crashes must be true. And with its usual settings for
+# memory and checkpoints, or a benchmark would measure the defaults of a server for the smallest of machines.
 postgres_configure() {
   cat >"$(pg_dir)/tagfleet.conf" <<CONF
 listen_addresses = '127.0.0.1'
 port = $POSTGRES_PORT
 unix_socket_directories = ''
 max_connections = 400
-shared_buffers = 256MB
+shared_buffers = $(pg_buffers_mb)MB
+max_wal_size = 2GB
 fsync = on
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%u@%d '
 log_lock_waits = on
 CONF
+}
+
+# An eighth of the machine's memory, which it takes as its pages are used.
+pg_buffers_mb() {
+  awk '/^MemTotal:/ { mb = int($2 / 8192); print mb < 256 ? 256 : mb > 2048 ? 2048 : mb }' /proc/meminfo
 }
 
 postgres_running() { works_in "$(pg_pid)" "$(pg_data)"; }
