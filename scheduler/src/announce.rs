@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Outgoing, Publisher, SCRAPE_TAGGED};
 use tagfleet_shared::events::ScrapeTagged;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::outcome::OutcomeKind;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ impl Announcer {
         }
         if !tick.ended.is_empty() {
             store::mark_tagged(&mut client, &tick.ended).await?;
+            failpoint::here(Point::MarkedTagged);
         }
         while self.announce(&mut client).await? == AT_ONCE as usize {}
         Ok(())
@@ -66,6 +68,7 @@ impl Announcer {
         }
         let events: Vec<_> = ended.iter().map(|announcement| self.event(announcement)).collect();
         self.publisher.publish(&events).await?;
+        failpoint::here(Point::Announced);
         let keys: Vec<_> = ended.iter().map(|announcement| announcement.key).collect();
         store::mark_announced(&transaction, &keys).await?;
         transaction.commit().await?;

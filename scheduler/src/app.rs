@@ -10,7 +10,7 @@ use prometheus::Registry;
 use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Consumer};
 use tagfleet_shared::patience::patiently;
-use tagfleet_shared::{db, shutdown, tls};
+use tagfleet_shared::{db, failpoint, shutdown, tls};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,7 +77,8 @@ impl App {
         let queue = self.broker.topology().finished_queue();
         let events = self.broker.consume(queue, self.config.fan_out.scrapes_at_once);
         let checks = self.checks(&events);
-        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, Vec::new()).await?;
+        let actions = failpoint::actions();
+        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, actions).await?;
         Ok(Open { app: self, events, admin })
     }
 

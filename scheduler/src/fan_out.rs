@@ -17,6 +17,7 @@ use deadpool_postgres::Pool;
 use futures::FutureExt;
 use tagfleet_shared::broker::{Outgoing, Received};
 use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -56,6 +57,7 @@ impl FanOut {
     /// Takes one event to its end. Whatever happens, the broker may forget the
     /// event, or it goes back to the queue because this scheduler is stopping.
     pub async fn work(&self, received: Received) {
+        failpoint::here(Point::EventReceived);
         match self.fan_out_or_dead_letter(&received).await {
             Ok(()) => received.ack(),
             Err(Stopped) => info!("stopping, the event goes back to the queue"),
@@ -100,7 +102,9 @@ impl FanOut {
     async fn fan_out(&self, event: &ScrapeFinished, panicked: bool, hold: &mut Hold) -> Result<(), Halt> {
         let started = Instant::now();
         let mut lock = self.lock(&event.scrape_id).await?;
+        failpoint::here(Point::Locked);
         let accepted = store::accept(lock.connection(), event, self.lanes.first_lane(event)).await?;
+        failpoint::here(Point::Accepted);
         self.metrics.scrape_accepted(&accepted);
         match accepted {
             Accepted::New(scrape) | Accepted::Resumed(scrape) => {
@@ -158,7 +162,9 @@ impl FanOut {
     /// Publishes, and waits until the broker has confirmed every job. Returns
     /// what [`Scrape::published`](store::Scrape::published) is by now.
     async fn publish(&self, page: Page) -> Result<i32, Halt> {
+        failpoint::here(Point::PagePublishing);
         self.publisher.publish(&page.jobs).await?;
+        failpoint::here(Point::PagePublished);
         self.metrics.jobs_published(page.jobs.len());
         Ok(page.up_to)
     }
@@ -177,7 +183,9 @@ impl FanOut {
             Err(Halt::Refused(_)) if listing.scrape.listed == 0 => listing.refuse().await,
             Ok(()) | Err(Halt::Refused(_)) => {
                 self.publish_listed(listing).await?;
+                failpoint::here(Point::AllPublished);
                 listing.fanned_out().await?;
+                failpoint::here(Point::FannedOut);
                 self.metrics.scrape_fanned_out(started.elapsed());
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::lane::Lane;
 use tracing::info;
 
@@ -73,6 +74,7 @@ impl<'a> Listing<'a> {
         let size = self.inventory.size(first as usize + rows.len());
         let lane = self.lane.unwrap_or_else(|| lanes.lane_of(size));
         let superseded = store::list(self.connection, &mut self.scrape, &rows, lane).await?;
+        failpoint::here(Point::PageListed);
         metrics.images_listed(rows.len());
         metrics.scrapes_superseded(superseded);
         self.hold.over();

@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod durations;
 pub mod events;
+pub mod failpoint;
 pub mod fixes;
 pub mod ids;
 pub mod jobs;

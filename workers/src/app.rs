@@ -11,7 +11,7 @@ use prometheus::Registry;
 use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Lanes, first_silent};
 use tagfleet_shared::patience::patiently;
-use tagfleet_shared::{db, tls};
+use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -135,7 +135,8 @@ impl App {
             let reloader = reloader.clone();
             async move { reloader.reload().await.map_err(|error| format!("{error:#}")) }
         });
-        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, vec![reload]).await?;
+        let actions = std::iter::once(reload).chain(failpoint::actions()).collect();
+        let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, actions).await?;
         let reloader = self.reloader.clone();
         let hangups = tokio::spawn(async move {
             while self.hangup.recv().await.is_some() {

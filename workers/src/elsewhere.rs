@@ -2,6 +2,7 @@
 
 use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::{Outgoing, Publisher, Received};
+use tagfleet_shared::failpoint::{self, Point};
 use tracing::error;
 
 use crate::hold::Holder;
@@ -47,6 +48,7 @@ impl Elsewhere {
             self.holder.hold(&error, "broker", &mut backoff).await;
         }
         self.holder.over("broker");
+        failpoint::here(Point::MovedAway);
         received.ack();
     }
 }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use url::Url;
@@ -64,7 +65,9 @@ impl Pipeline {
 
     /// The happy path, and nothing else: a stage that fails says so with `?`.
     async fn tag(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        if let Some(known) = set.known.find(image).await? {
+        let known = set.known.find(image).await?;
+        failpoint::here(Point::LookedUp);
+        if let Some(known) = known {
             return Ok(Outcome::Cached(known));
         }
         // Boxed: nine jobs in ten are known, and need not be as large as this.
@@ -79,11 +82,14 @@ impl Pipeline {
             let (bytes, held) = self.download(image).await?;
             let hash = BytesHash::of(&bytes);
             let look = async {
+                failpoint::here(Point::Unmatched);
                 let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
                 let pixels = set.decoder.decode(bytes).await?;
                 drop(held);
+                failpoint::here(Point::Decoded);
                 let (width, height) = (pixels.width(), pixels.height());
                 let answer = set.models.infer(pixels).await?;
+                failpoint::here(Point::Inferred);
                 Ok(Known { answer, bytes: hash, width, height })
             };
             set.known.same_bytes(hash, Box::pin(look)).await
@@ -97,9 +103,11 @@ impl Pipeline {
     /// each other, and take no place from those of other hosts.
     async fn download(&self, image: &Wanted) -> Result<(Bytes, (Place, Room)), Stop> {
         let turn = image.source.turn(&self.downloader, image.lane).await?;
+        failpoint::here(Point::TurnTaken);
         let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
         let _timer = self.metrics.stage(Stage::Download, 1);
         let Downloaded { bytes, room } = image.source.fetch(&self.downloader, turn).await?;
+        failpoint::here(Point::Downloaded);
         self.metrics.downloaded(bytes.len());
         Ok((bytes, (place, room)))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::TagImage;
 
 use self::rows::Rows;
@@ -142,6 +143,7 @@ impl Table {
         let seconds = self.remember_failures.as_secs_f64();
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(SQL).await?;
+        failpoint::here(Point::Recording);
         client
             .execute(
                 &statement,
@@ -171,6 +173,7 @@ impl Table {
                 ],
             )
             .await?;
+        failpoint::here(Point::Recorded);
         Ok(())
     }
 }

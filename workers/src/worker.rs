@@ -10,6 +10,7 @@ use futures::FutureExt;
 use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::{Closing, Lanes, Received};
 use tagfleet_shared::db::DbError;
+use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::shutdown;
@@ -91,6 +92,7 @@ impl Worker {
 
     /// Takes one delivery to its settlement, whatever happens.
     async fn work(self: Arc<Self>, lane: Lane, received: Received, _place: OwnedSemaphorePermit) {
+        failpoint::here(Point::JobReceived);
         let in_flight = self.metrics.job_received(lane, &received);
         let job = match serde_json::from_slice::<Job>(&received.body) {
             Ok(Job::TagImageV1(image)) => Arc::new(image),
@@ -112,7 +114,10 @@ impl Worker {
         let suspected = received.returns >= self.returns.alone_after;
         let _alone = if suspected { Some(self.alone.lock().await) } else { None };
         match unpanicked(self.finish(lane, job, &received, in_flight)).await {
-            Ending::Recorded => received.ack(),
+            Ending::Recorded => {
+                failpoint::here(Point::Acknowledging);
+                received.ack();
+            }
             Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
             Ending::Parked(reason, detail) => self.park(received, job, in_flight, reason, &detail).await,
         }
@@ -135,6 +140,7 @@ impl Worker {
             },
         };
         let ended = Ended { job: job.clone(), outcome, set };
+        failpoint::here(Point::Ended);
         match self.until_recorded(&ended).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
