@@ -17,7 +17,7 @@ mod manifests;
 mod memory;
 mod peer;
 mod pictures;
-mod process;
+pub(crate) mod process;
 mod results;
 mod servers;
 mod stages;

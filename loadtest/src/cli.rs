@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, demo, draw, origin};
+use crate::{bench, chaos, demo, draw, origin};
 
 /// Draws inventories, serves them, and puts load on a tagging fleet.
 #[derive(Debug, Parser)]
@@ -18,6 +18,7 @@ enum Command {
     Origin(origin::command::Args),
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
+    Chaos(chaos::ChaosArgs),
     Stop(demo::StopArgs),
 }
 
@@ -29,6 +30,7 @@ impl Cli {
             Command::Origin(args) => origin::command::run(args).await,
             Command::Demo(args) => args.run().await,
             Command::Bench(args) => args.run().await,
+            Command::Chaos(args) => args.run().await,
             Command::Stop(args) => args.run(),
         }
     }

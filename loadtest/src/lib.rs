@@ -2,7 +2,9 @@
 
 pub mod agreement;
 pub mod bench;
+pub mod chaos;
 pub mod cli;
 pub mod demo;
 pub mod draw;
 pub mod origin;
+pub mod private;

@@ -94,6 +94,11 @@ impl Origin {
         self.host.routes().insert(path.to_owned(), route);
     }
 
+    /// From now on answers this way wherever [`Self::put`] says nothing else, until it is told `None`.
+    pub fn overrule(&self, response: Option<Response>) {
+        *self.host.overruled() = response;
+    }
+
     /// How often `path` was asked for.
     pub fn requests(&self, path: &str) -> u64 {
         self.host.counts().get(path).copied().unwrap_or(0)
@@ -146,6 +151,7 @@ struct Route {
 struct Host {
     content: Content,
     routes: Mutex<HashMap<String, Route>>,
+    overruled: Mutex<Option<Response>>,
     counts: Mutex<HashMap<String, u64>>,
     traffic: Arc<Traffic>,
     asked: Notify,
@@ -156,6 +162,7 @@ impl Host {
         Self {
             content,
             routes: Mutex::default(),
+            overruled: Mutex::default(),
             counts: Mutex::default(),
             traffic: Arc::default(),
             asked: Notify::new(),
@@ -164,6 +171,10 @@ impl Host {
 
     fn routes(&self) -> MutexGuard<'_, HashMap<String, Route>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn overruled(&self) -> MutexGuard<'_, Option<Response>> {
+        self.overruled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -191,6 +202,10 @@ impl Host {
     }
 
     async fn found_at(&self, path: &str) -> Response {
+        let overruled = self.overruled().clone();
+        if let Some(response) = overruled {
+            return response;
+        }
         let found = match &self.content {
             Content::Nothing => None,
             Content::Inventory(inventory) => inventory.get(path).and_then(|entry| entry.file()),

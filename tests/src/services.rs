@@ -1,14 +1,10 @@
 //! The servers that tests talk to.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
+use tagfleet_loadtest::private;
+pub use tagfleet_loadtest::private::repository;
 use tagfleet_shared::config::foreign_variable;
-
-/// The root of the repository.
-pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
 
 /// Whether this machine has a GPU that CUDA could use.
 pub fn has_gpu() -> bool {
@@ -49,7 +45,7 @@ impl Services {
 /// A RabbitMQ and a Postgres of one test's own, to be stopped and killed at
 /// will. Removed with the value.
 pub struct Private {
-    name: String,
+    pair: private::Private,
     /// Where they are.
     pub services: Services,
 }
@@ -57,49 +53,17 @@ pub struct Private {
 impl Private {
     /// Starts both.
     pub fn start(name: &str) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        script(&name, "start");
-        let exports = script(&name, "env");
-        let read = |variable: &str| {
-            let prefix = format!("export {variable}=");
-            let line = exports.lines().find_map(|line| line.strip_prefix(&prefix));
-            line.unwrap_or_else(|| panic!("services.sh env tells no {variable}"))
-                .trim_matches('\'')
-                .to_owned()
-        };
+        let pair = private::Private::start(name).unwrap();
         let services = Services {
-            database_url: read("TAGFLEET_DATABASE_URL"),
-            amqp_url: read("TAGFLEET_AMQP_URL"),
-            onnxruntime: read("ORT_DYLIB_PATH").into(),
+            database_url: pair.database_url.clone(),
+            amqp_url: pair.amqp_url.clone(),
+            onnxruntime: pair.onnxruntime.clone(),
         };
-        Self { name, services }
+        Self { pair, services }
     }
 
     /// Runs one of the fault verbs of `scripts/services.sh`.
     pub async fn fault(&self, verb: &'static str) {
-        let name = self.name.clone();
-        tokio::task::spawn_blocking(move || script(&name, verb)).await.unwrap();
+        self.pair.run(&[verb]).await.unwrap();
     }
-}
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        script(&self.name, "remove");
-    }
-}
-
-/// Servers given by URL are for everybody: these start their own all the same.
-fn script(instance: &str, verb: &str) -> String {
-    let output = Command::new("bash")
-        .arg(repository().join("scripts/services.sh"))
-        .arg(verb)
-        .env("TAGFLEET_INSTANCE", instance)
-        .env_remove("TAGFLEET_DATABASE_URL")
-        .env_remove("TAGFLEET_AMQP_URL")
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("bash is there");
-    assert!(output.status.success(), "services.sh {verb} failed");
-    String::from_utf8(output.stdout).unwrap()
 }

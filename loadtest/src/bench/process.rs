@@ -35,12 +35,24 @@ pub struct Process {
 impl Process {
     /// Starts `binary run` and waits until it is ready. Its log goes into `logs`.
     pub async fn start(binary: &'static str, settings: &[Setting], logs: &Path) -> anyhow::Result<Self> {
-        let admin = format!("127.0.0.1:{}", free_port()?);
+        let begun = Instant::now();
+        let mut process = Self::spawn(binary, settings, logs, format!("127.0.0.1:{}", free_port()?))?;
+        process.until_ready().await?;
+        process.started_in = begun.elapsed();
+        Ok(process)
+    }
+
+    /// Starts `binary run` with its admin port at `admin`.
+    pub fn spawn(
+        binary: &'static str,
+        settings: &[Setting],
+        logs: &Path,
+        admin: String,
+    ) -> anyhow::Result<Self> {
         let log = logs.join(format!("{binary}.log"));
         let file = File::options().create(true).append(true).open(&log);
         let mut command = command(binary, settings)?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
-        let begun = Instant::now();
         let child = command
             .arg("run")
             .env("TAGFLEET__ADMIN__LISTEN", &admin)
@@ -52,13 +64,11 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().context("it has ended already")?;
-        let mut process = Self { name: binary, child, pid, log, admin, client, started_in: Duration::ZERO };
-        process.until_ready().await?;
-        process.started_in = begun.elapsed();
-        Ok(process)
+        Ok(Self { name: binary, child, pid, log, admin, client, started_in: Duration::ZERO })
     }
 
-    async fn until_ready(&mut self) -> anyhow::Result<()> {
+    /// Waits until it says that it is ready.
+    pub async fn until_ready(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
             let answer = self.client.get(format!("http://{}/readyz", self.admin)).send().await;
@@ -105,6 +115,29 @@ impl Process {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = ended.with_context(|| format!("{} did not end", self.name))??;
         anyhow::ensure!(status.success(), "{} failed: see {}", self.name, self.log.display());
+        Ok(())
+    }
+
+    /// `kill -9`, and waits for its end.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Whether it has ended, in whatever way.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits for its end, in whatever way.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
+        self.child.wait().await?;
+        Ok(())
+    }
+
+    /// A POST to its admin port.
+    pub async fn post(&self, path: &str) -> anyhow::Result<()> {
+        let answer = self.client.post(format!("http://{}{path}", self.admin)).send().await?;
+        anyhow::ensure!(answer.status().is_success(), "POST {path} to {}: {}", self.name, answer.status());
         Ok(())
     }
 
@@ -172,6 +205,7 @@ pub fn command(binary: &str, settings: &[Setting]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port that nobody listens on.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

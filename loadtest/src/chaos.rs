@@ -1,0 +1,234 @@
+//! `tagfleet-loadtest chaos`: a fleet of real processes survives what a seed says.
+//!
+//! Scrapes are published all the time; faults begin and end, alone and mixed. What was published and what was
+//! written goes into a ledger, and in the end a checker reads it: every image has one outcome, and the right one.
+
+mod arena;
+mod checker;
+mod ending;
+mod faults;
+mod fleet;
+mod ledger;
+mod load;
+mod plan;
+mod proxy;
+mod report;
+mod watch;
+mod witness;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use futures::future::{join_all, try_join_all};
+use tagfleet_shared::{shutdown, tls};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::arena::Arena;
+use self::ending::Open;
+use self::fleet::{SCHEDULERS, WORKERS};
+use self::ledger::What;
+use self::load::Load;
+use self::plan::{Plan, Step};
+use self::report::{Measured, Report};
+use self::witness::Witness;
+use crate::origin::Content;
+
+/// Ledger, report and logs of the last run.
+const FOLDER: &str = "target/chaos";
+/// The longest that the fleet may take after the last fault.
+const DRAINS_WITHIN: Duration = Duration::from_secs(300);
+
+/// Do to a fleet what a bad night does, and count what becomes of every image.
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// How long faults begin, in minutes.
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// The schedule: the same seed does the same things in the same order. By the clock where it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Ends after so many steps, each a fault or some together.
+    #[arg(long, default_value_t = u32::MAX, hide_default_value = true)]
+    steps: u32,
+    /// Publishes no more images than this.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    images: usize,
+    /// Leaves out faults that take long, such as a stop of the broker.
+    #[arg(long)]
+    brief: bool,
+    /// Judges a ledger of an earlier run, and does nothing else.
+    #[arg(long, value_name = "FILE")]
+    judge: Option<PathBuf>,
+}
+
+impl ChaosArgs {
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// If anything is lost, unexpected, doubled or left over: with the command that does it again.
+    pub async fn run(self) -> anyhow::Result<()> {
+        if let Some(path) = &self.judge {
+            let verdict = checker::judge(&ledger::read(path)?);
+            verdict.told.iter().for_each(|line| say(line));
+            say(&verdict.to_string());
+            return if verdict.is_clean() { Ok(()) } else { bail!("the ledger is not clean") };
+        }
+        tls::install();
+        let stop = shutdown::on_signal()?;
+        let seed = self.seed.unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs());
+        let again = format!("make chaos MINUTES={} SEED={seed}", self.minutes);
+        say(&format!("seed {seed}; the same again: {again}"));
+        let run = stop.run_until_cancelled(self.chaos(seed)).await.context("stopped")?;
+        let report = run.with_context(|| format!("seed {seed}; the same again: {again}"))?;
+        let text = report.text();
+        std::fs::write(Path::new(FOLDER).join("report.txt"), format!("seed {seed}\n{text}"))?;
+        say(&text);
+        if !report.is_clean() {
+            bail!("seed {seed} is not clean; ledger and logs are in {FOLDER}; the same again: {again}");
+        }
+        Ok(())
+    }
+
+    async fn chaos(&self, seed: u64) -> anyhow::Result<Report> {
+        let folder = Path::new(FOLDER);
+        // Of an earlier run.
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let inventory = Arc::new(tokio::task::spawn_blocking(move || load::inventory(seed)).await?);
+        say("starting servers and fleet");
+        let arena = Arc::new(Arena::open(Content::Inventory(inventory.clone()), folder).await?);
+        let open = Arc::<AtomicUsize>::default();
+        let (done, seen) = (CancellationToken::new(), CancellationToken::new());
+        let witness = Witness::begin(arena.clone(), open.clone()).await?;
+        let witness = tokio::spawn(witness.run(seen.clone()));
+        let load = Load::new(arena.clone(), inventory, seed, self.images);
+        let load = tokio::spawn(load.run(open.clone(), done.clone()));
+
+        watch::until_consumers_are_back(&arena, Instant::now())
+            .await
+            .context("the fleet does not consume")?;
+        let before = ending::open(&arena).await?;
+        let begun = Instant::now();
+        let measured = self.faults(&arena, seed, begun).await?;
+        let took = begun.elapsed();
+        done.cancel();
+        load.await??;
+
+        say("faults over, waiting for what is open");
+        drained(&arena, &open).await;
+        let violations = ending::violations(&arena).await?;
+        let after = ending::open(&arena).await?;
+        let mut violations: Vec<String> = violations.into_iter().chain(leaks(after)).collect();
+        seen.cancel();
+        witness.await??;
+        arena.fleet.stop().await?;
+        let left_open = ending::open(&arena).await?;
+        if left_open != Open::default() {
+            violations.push(format!("the fleet has stopped and holds open: {left_open:?}"));
+        }
+        let verdict = checker::judge(&ledger::read(arena.ledger.path())?);
+        Ok(Report { measured, verdict, violations, open: (before, after), left_open, took })
+    }
+
+    async fn faults(&self, arena: &Arena, seed: u64, begun: Instant) -> anyhow::Result<Vec<Measured>> {
+        let (mut plan, mut measured, mut number) = (Plan::new(seed, self.brief), Vec::new(), 0);
+        let end = begun + Duration::from_secs_f64(60.0 * self.minutes);
+        for _ in 0..self.steps {
+            if Instant::now() > end {
+                break;
+            }
+            let mut step = plan.step();
+            measured.push(happen(arena, &mut step, &mut number).await?);
+            tokio::time::sleep(step.rest).await;
+        }
+        Ok(measured)
+    }
+}
+
+/// Lets the faults of one step begin, last and end, and sees the fleet recover.
+async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Result<Measured> {
+    let first = *number + 1;
+    for fault in &step.faults {
+        *number += 1;
+        let (fault, spoils_pictures) = (fault.name(), fault.spoils_pictures());
+        arena.ledger.note(What::FaultBegun { number: *number, fault, spoils_pictures })?;
+    }
+    try_join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await?;
+    let names: Vec<String> = step.faults.iter().map(|fault| fault.name()).collect();
+    say(&format!("{number:>4} {}", names.join(" + ")));
+
+    let begun = Instant::now();
+    let least = step.faults.iter().map(|fault| fault.least()).max().unwrap_or_default();
+    let processes: Vec<_> = step.faults.iter().flat_map(|fault| fault.sites()).collect();
+    let is_alive = |name: &str| !processes.iter().any(|site| site.is_process(name));
+    let mut unready: Vec<_> = step.faults.iter().flat_map(|fault| fault.unready(arena)).collect();
+    unready.retain(|member| is_alive(&member.name));
+    let told = if unready.is_empty() {
+        None
+    } else {
+        Some(watch::until_they_say(&unready, false, Duration::from_secs(10)).await)
+    };
+    tokio::time::sleep_until(begun + step.lasts.max(least)).await;
+
+    for ended in join_all(step.faults.iter_mut().map(|fault| fault.end(arena))).await {
+        ended?;
+    }
+    let ended = Instant::now();
+    for (number, name) in (first..).zip(&names) {
+        arena.ledger.note(What::FaultEnded { number, note: name.clone() })?;
+    }
+    let consumers = watch::until_consumers_are_back(arena, ended).await;
+    let everybody: Vec<_> = arena.fleet.members.iter().collect();
+    let ready = watch::until_they_say(&everybody, true, watch::PATIENCE).await;
+    Ok(Measured { faults: names, consumers, unready: told, ready })
+}
+
+/// Waits until every image that was published has an outcome and every scrape is announced; not for ever,
+/// for what is lost never comes.
+async fn drained(arena: &Arena, open: &AtomicUsize) {
+    const UNANNOUNCED: &str = "SELECT count(*) FROM scrapes WHERE announced_at IS NULL";
+    let end = Instant::now() + DRAINS_WITHIN;
+    while Instant::now() < end {
+        let waiting = arena.broker.depth(&arena.broker.topology().finished_queue()).await;
+        let unannounced = arena.count(UNANNOUNCED).await;
+        if open.load(Ordering::Relaxed) == 0 && matches!((waiting, unannounced), (Ok((0, _)), Ok(0))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A process has two connections to the broker: one with a channel for each queue that it consumes, one with
+/// a channel for each that publishes. Its readiness and the depths of queues take another now and then.
+fn leaks(open: Open) -> Vec<String> {
+    let processes = SCHEDULERS + WORKERS;
+    let most = Open {
+        connections: 2 * processes,
+        channels: 6 * processes,
+        sessions: 8 * processes,
+        idle_in_transaction: 0,
+    };
+    let held = |what: &str, open: usize, most: usize| {
+        (open > most).then(|| format!("{open} {what} are open, and no more than {most} should be"))
+    };
+    [
+        held("connections to the broker", open.connections, most.connections),
+        held("channels", open.channels, most.channels),
+        held("connections to the database", open.sessions, most.sessions),
+        held("idle transactions", open.idle_in_transaction, most.idle_in_transaction),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Tells the person who waits.
+fn say(line: &str) {
+    eprintln!("{line}");
+}

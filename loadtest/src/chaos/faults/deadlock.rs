@@ -1,0 +1,73 @@
+//! Somebody who locks rows in another order than the fleet does.
+
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tagfleet_shared::db::DbError;
+use tokio::task::JoinHandle;
+
+use super::{Arena, Fault, Site};
+
+/// Deadlocks with whoever records outcomes. They are the ones whose statement fails: the other side waits longer
+/// before it looks.
+#[derive(Default)]
+pub struct Deadlocks {
+    locking: Option<JoinHandle<()>>,
+}
+
+impl Fault for Deadlocks {
+    fn name(&self) -> String {
+        "deadlocks".to_owned()
+    }
+
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Database]
+    }
+
+    fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async {
+            let pool = arena.database.clone();
+            self.locking = Some(tokio::spawn(async move {
+                loop {
+                    // Nothing is open, or the row is gone by now: again.
+                    if lock_backwards(&pool).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a mut self, _: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async {
+            // Its transaction goes with its connection.
+            self.locking.take().inspect(JoinHandle::abort);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// The server looks for deadlocks after a second.
+    fn least(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+}
+
+async fn lock_backwards(pool: &Pool) -> Result<(), DbError> {
+    const OPEN: &str = "SELECT scrape, min(seq), max(seq) FROM scrape_images WHERE outcome IS NULL
+                         GROUP BY scrape HAVING count(*) > 1 ORDER BY scrape LIMIT 1";
+    const LOCK: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND seq = $2 FOR UPDATE";
+    let client = deadpool_postgres::Object::take(pool.get().await?);
+    let Some(row) = client.query_opt(OPEN, &[]).await? else { return Ok(()) };
+    let (scrape, first, last): (i64, i32, i32) = (row.get(0), row.get(1), row.get(2));
+    client.batch_execute("BEGIN; SET LOCAL deadlock_timeout = '20s'; SET LOCAL lock_timeout = '4s'").await?;
+    client.query(LOCK, &[&scrape, &last]).await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.query(LOCK, &[&scrape, &first]).await?;
+    client.batch_execute("ROLLBACK").await?;
+    Ok(())
+}

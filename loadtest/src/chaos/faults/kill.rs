@@ -1,0 +1,93 @@
+//! `kill -9`, anywhere and at named points.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rand::RngExt;
+use tagfleet_shared::failpoint::Point;
+
+use super::{Arena, Fault, Rng, Site};
+use crate::chaos::fleet::{SCHEDULERS, WORKERS};
+
+/// A point that no job comes to within this time is not waited for any longer.
+const COMES_WITHIN: Duration = Duration::from_secs(3);
+
+/// The death of a process when it comes to a point.
+pub struct At {
+    point: Point,
+    member: usize,
+    came: bool,
+}
+
+impl At {
+    /// Of any process that knows the point.
+    pub fn draw(point: Point, rng: &mut Rng) -> Self {
+        let schedulers = point.name().starts_with("scheduler.");
+        let members = if schedulers { 0..SCHEDULERS } else { SCHEDULERS..SCHEDULERS + WORKERS };
+        Self { point, member: rng.random_range(members), came: false }
+    }
+}
+
+impl Fault for At {
+    fn name(&self) -> String {
+        let missed = if self.came { "" } else { ", which did not come there" };
+        format!("kill -9 at {} of {}{missed}", self.point, member_name(self.member))
+    }
+
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Process(self.member)]
+    }
+
+    fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async {
+            let member = &arena.fleet.members[self.member];
+            member.arm(self.point).await?;
+            self.came = member.ends_within(COMES_WITHIN).await;
+            member.kill().await
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async { arena.fleet.members[self.member].start().await }.boxed()
+    }
+}
+
+/// The death of a process, wherever it is.
+pub struct Anywhere {
+    member: usize,
+}
+
+impl Anywhere {
+    /// Of any process.
+    pub fn draw(rng: &mut Rng) -> Self {
+        Self { member: rng.random_range(0..SCHEDULERS + WORKERS) }
+    }
+}
+
+impl Fault for Anywhere {
+    fn name(&self) -> String {
+        format!("kill -9 of {}", member_name(self.member))
+    }
+
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Process(self.member)]
+    }
+
+    fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async { arena.fleet.members[self.member].kill().await }.boxed()
+    }
+
+    fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+        async { arena.fleet.members[self.member].start().await }.boxed()
+    }
+}
+
+/// What the fleet calls its member at this place.
+pub fn member_name(member: usize) -> String {
+    match member.checked_sub(SCHEDULERS) {
+        None => format!("scheduler-{}", member + 1),
+        Some(worker) => format!("worker-{}", worker + 1),
+    }
+}

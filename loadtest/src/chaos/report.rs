@@ -1,0 +1,123 @@
+//! The figures of a run, and what they are held against.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::checker::Verdict;
+use super::ending::Open;
+
+/// Consumers are back within this time after the end of a fault.
+const CONSUMERS_BACK: Duration = Duration::from_secs(5);
+/// Readiness tells the truth within this time.
+const READINESS: Duration = Duration::from_secs(2);
+
+/// What was measured of one fault, or of some at the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// What they were.
+    pub faults: Vec<String>,
+    /// From their end until the broker counted all consumers; none: never.
+    pub consumers: Option<Duration>,
+    /// From their beginning until those who were cut off said that they were not ready; none: they never did.
+    pub unready: Option<Option<Duration>>,
+    /// From the consumers' return until everybody said that they were ready; none: never.
+    pub ready: Option<Duration>,
+}
+
+/// Everything that a run found.
+#[derive(Debug)]
+pub struct Report {
+    /// Of each step.
+    pub measured: Vec<Measured>,
+    /// Of the ledger.
+    pub verdict: Verdict,
+    /// What was left over.
+    pub violations: Vec<String>,
+    /// What was open before the first fault, and after the last.
+    pub open: (Open, Open),
+    /// What was still open when the fleet had stopped.
+    pub left_open: Open,
+    /// From the first fault to the end of the last.
+    pub took: Duration,
+}
+
+impl Report {
+    /// Whether nothing is lost, unexpected, doubled or left over. The times are figures with marks, and no part of it.
+    pub fn is_clean(&self) -> bool {
+        self.verdict.is_clean() && self.violations.is_empty()
+    }
+
+    /// The report in words.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "{}", self.verdict)?;
+        for line in self.verdict.told.iter().chain(&self.violations) {
+            writeln!(text, "  {line}")?;
+        }
+        let figures = [
+            ("consumers back after the end", CONSUMERS_BACK, self.each(|step| Some(step.consumers))),
+            ("readiness: away", READINESS, self.each(|step| step.unready)),
+            ("readiness: back", READINESS, self.each(|step| Some(step.ready))),
+        ];
+        for (what, mark, mut seconds) in figures {
+            seconds.sort_by(f64::total_cmp);
+            let (at, last) =
+                (|share: f64| seconds.get((share * seconds.len() as f64) as usize), seconds.last());
+            let late = seconds.iter().filter(|seconds| **seconds > mark.as_secs_f64()).count();
+            writeln!(
+                text,
+                "{what}: {} times, median {:.2} s, 95 % {:.2} s, longest {:.2} s; mark {} s, missed {late} times",
+                seconds.len(),
+                at(0.5).unwrap_or(&0.0),
+                at(0.95).unwrap_or(&0.0),
+                last.unwrap_or(&0.0),
+                mark.as_secs(),
+            )?;
+        }
+        for step in &self.measured {
+            let late = step.consumers.is_none_or(|took| took > CONSUMERS_BACK)
+                || step.unready.is_some_and(|took| took.is_none_or(|took| took > READINESS))
+                || step.ready.is_none_or(|took| took > READINESS);
+            if late {
+                writeln!(
+                    text,
+                    "  late: {}: consumers {:.2?}, unready {:.2?}, ready {:.2?}",
+                    step.faults.join(" + "),
+                    step.consumers,
+                    step.unready,
+                    step.ready
+                )?;
+            }
+        }
+        let (before, after) = self.open;
+        writeln!(
+            text,
+            "open before the faults: {before:?}\nopen after them: {after:?}\nopen when stopped: {:?}",
+            self.left_open
+        )?;
+        let mut kinds = BTreeMap::<&str, usize>::new();
+        self.measured
+            .iter()
+            .flat_map(|step| &step.faults)
+            .for_each(|fault| *kinds.entry(fault).or_default() += 1);
+        writeln!(
+            text,
+            "{} kinds of faults, by whom they met, in {:.0} s:",
+            kinds.len(),
+            self.took.as_secs_f64()
+        )?;
+        kinds.iter().try_for_each(|(kind, times)| writeln!(text, "  {times} x {kind}"))
+    }
+
+    /// A figure of every step that has it; what never came counts as an hour.
+    fn each(&self, figure: impl Fn(&Measured) -> Option<Option<Duration>>) -> Vec<f64> {
+        let seconds = |step| figure(step).map(|took| took.map_or(3600.0, |took| took.as_secs_f64()));
+        self.measured.iter().filter_map(seconds).collect()
+    }
+}
