@@ -7,7 +7,7 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test fmt lint bench train test-training stop clean
+.PHONY: help setup services demo test fmt lint bench chaos train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,12 @@ lint: ## Run clippy; warnings are errors
 
 bench: release ## Measure the fleet (SCENARIO=name, WITHOUT=name, OPTIONS='...'); plot: target/bench/results.svg
 	@$(ENV) && $(LOADTEST) bench $(SCENARIO) $(addprefix --without ,$(WITHOUT)) $(OPTIONS)
+
+# Debug binaries with the points where a process can be killed: those of `make test`. A release build has none.
+chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number); report: target/chaos/report.txt
+	@scripts/setup.sh --quiet
+	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
+	@target/debug/tagfleet-loadtest chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 worker:
 	@scripts/setup.sh --quiet

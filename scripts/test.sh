@@ -12,6 +12,10 @@ if [[ -n ${CI:-} ]]; then
   trap 'scripts/services.sh stop-all' EXIT
 fi
 
+# With the points where a chaos run kills a process; for all that is run, because another set of features would be
+# another build.
+failpoints=(--features tagfleet-shared/failpoints)
+
 step() {
   local name=$1 started=$EPOCHREALTIME
   shift
@@ -24,6 +28,8 @@ lint() { "$cargo" clippy "${locked[@]}" --workspace --all-targets -- -D warnings
 document() {
   RUSTDOCFLAGS='-D warnings' "$cargo" doc "${locked[@]}" --workspace --no-deps --document-private-items
 }
+# A fleet that is killed, cut off and stopped, by a seed. `make chaos` is the same for longer.
+chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --images 6000 --seed "$1"; }
 scripts_check() {
   local check
   for check in scripts/check-*.sh; do "$check"; done
@@ -38,8 +44,9 @@ step checks scripts_check
 step clippy lint
 step doc document
 # The fleet tests start and kill the real binaries, which `cargo test` alone does not build.
-step binaries "$cargo" build "${locked[@]}" --workspace --bins
-step test "$cargo" test "${locked[@]}" --workspace
+step binaries "$cargo" build "${locked[@]}" "${failpoints[@]}" --workspace --bins
+step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
+step chaos chaos 7
 
 printf '\nall passed\n'
 printf '%s\n' "${times[@]}"
