@@ -29,7 +29,7 @@ document() {
   RUSTDOCFLAGS='-D warnings' "$cargo" doc "${locked[@]}" --workspace --no-deps --document-private-items
 }
 # A fleet that is killed, cut off and stopped, by a seed. `make chaos` is the same for longer.
-chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --images 6000 --seed "$1"; }
+chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed "$1"; }
 scripts_check() {
   local check
   for check in scripts/check-*.sh; do "$check"; done

@@ -23,16 +23,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use tagfleet_shared::{shutdown, tls};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::arena::Arena;
 use self::ending::Open;
+use self::faults::Fault;
 use self::fleet::{SCHEDULERS, WORKERS};
 use self::ledger::What;
-use self::load::Load;
+use self::load::{Load, Most};
 use self::plan::{Plan, Step};
 use self::report::{Measured, Report};
 use self::witness::Witness;
@@ -40,6 +41,10 @@ use crate::origin::Content;
 
 /// Ledger, report and logs of the last run.
 const FOLDER: &str = "target/chaos";
+/// Images that are open while faults begin: half a minute's work.
+const OPEN: usize = 3000;
+/// The same where a run is to end soon.
+const OPEN_BRIEFLY: usize = 300;
 /// The longest that the fleet may take after the last fault.
 const DRAINS_WITHIN: Duration = Duration::from_secs(300);
 
@@ -58,7 +63,7 @@ pub struct ChaosArgs {
     /// Publishes no more images than this.
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     images: usize,
-    /// Leaves out faults that take long, such as a stop of the broker.
+    /// Leaves out faults that take long, such as a stop of the broker, and keeps few images open.
     #[arg(long)]
     brief: bool,
     /// Judges a ledger of an earlier run, and does nothing else.
@@ -107,7 +112,8 @@ impl ChaosArgs {
         let (done, seen) = (CancellationToken::new(), CancellationToken::new());
         let witness = Witness::begin(arena.clone(), open.clone()).await?;
         let witness = tokio::spawn(witness.run(seen.clone()));
-        let load = Load::new(arena.clone(), inventory, seed, self.images);
+        let most = Most { images: self.images, open: if self.brief { OPEN_BRIEFLY } else { OPEN } };
+        let load = Load::new(arena.clone(), inventory, seed, most);
         let load = tokio::spawn(load.run(open.clone(), done.clone()));
 
         watch::until_consumers_are_back(&arena, Instant::now())
@@ -159,7 +165,11 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
         let (fault, spoils_pictures) = (fault.name(), fault.spoils_pictures());
         arena.ledger.note(What::FaultBegun { number: *number, fault, spoils_pictures })?;
     }
-    try_join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await?;
+    for begun in join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await {
+        if let Err(error) = begun {
+            say(&format!("     a fault did not begin: {error:#}"));
+        }
+    }
     let names: Vec<String> = step.faults.iter().map(|fault| fault.name()).collect();
     say(&format!("{number:>4} {}", names.join(" + ")));
 
@@ -176,10 +186,11 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     };
     tokio::time::sleep_until(begun + step.lasts.max(least)).await;
 
-    for ended in join_all(step.faults.iter_mut().map(|fault| fault.end(arena))).await {
+    for ended in join_all(step.faults.iter_mut().map(|fault| end(arena, fault.as_mut()))).await {
         ended?;
     }
     let ended = Instant::now();
+    let names: Vec<String> = step.faults.iter().map(|fault| fault.name()).collect();
     for (number, name) in (first..).zip(&names) {
         arena.ledger.note(What::FaultEnded { number, note: name.clone() })?;
     }
@@ -187,6 +198,20 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     let everybody: Vec<_> = arena.fleet.members.iter().collect();
     let ready = watch::until_they_say(&everybody, true, watch::PATIENCE).await;
     Ok(Measured { faults: names, consumers, unready: told, ready })
+}
+
+/// Ends a fault. The servers' own tools may fail in the middle of all this: what they were asked for is asked
+/// again, or the rest of the run would be one long fault.
+async fn end(arena: &Arena, fault: &mut dyn Fault) -> anyhow::Result<()> {
+    const TIMES: u32 = 5;
+    for _ in 1..TIMES {
+        match fault.end(arena).await {
+            Ok(()) => return Ok(()),
+            Err(error) => say(&format!("     a fault did not end, again: {error:#}")),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    fault.end(arena).await
 }
 
 /// Waits until every image that was published has an outcome and every scrape is announced; not for ever,

@@ -18,6 +18,8 @@ pub struct Private {
     pub database_url: String,
     /// RabbitMQ, as its administrator.
     pub amqp_url: String,
+    /// RabbitMQ's HTTP API, as its administrator.
+    pub management_url: String,
     /// The ONNX Runtime library.
     pub onnxruntime: PathBuf,
 }
@@ -41,6 +43,7 @@ impl Private {
         Ok(Self {
             database_url: read("TAGFLEET_DATABASE_URL")?,
             amqp_url: read("TAGFLEET_AMQP_URL")?,
+            management_url: read("TAGFLEET_RABBITMQ_MANAGEMENT_URL")?,
             onnxruntime: read("ORT_DYLIB_PATH")?.into(),
             name,
         })

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use deadpool_postgres::Pool;
 use secrecy::SecretString;
 use tagfleet_shared::broker::{Broker, BrokerConfig};
@@ -37,6 +37,7 @@ pub struct Arena {
     pub database: Pool,
     /// What has happened.
     pub ledger: Ledger,
+    http: reqwest::Client,
 }
 
 impl Arena {
@@ -65,7 +66,8 @@ impl Arena {
         };
         let fleet = Fleet::start(&upstream, PREFIX, &folder.join("logs")).await?;
         let ledger = Ledger::begin(&folder.join("ledger.ndjson"))?;
-        Ok(Self { servers, fleet, origin, to_origin, broker, database: superuser, ledger })
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+        Ok(Self { servers, fleet, origin, to_origin, broker, database: superuser, ledger, http })
     }
 
     /// Runs statements as the database's superuser.
@@ -76,6 +78,16 @@ impl Arena {
     /// Runs a query that gives one number.
     pub async fn count(&self, sql: &str) -> anyhow::Result<i64> {
         Ok(self.database.get().await?.query_one(sql, &[]).await?.get(0))
+    }
+
+    /// Asks the broker's HTTP API: `method` on the resource of this path.
+    pub async fn manage(&self, method: reqwest::Method, path: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let mut url: Url = self.servers.management_url.parse()?;
+        url.path_segments_mut().ok().context("no path")?.push("api").extend(path);
+        let answer = self.http.request(method, url).send().await?;
+        let (status, body) = (answer.status(), answer.bytes().await?);
+        ensure!(status.is_success(), "{path:?}: {status}");
+        Ok(if body.is_empty() { serde_json::Value::Null } else { serde_json::from_slice(&body)? })
     }
 
     /// Has the broker evaluate an expression of its own language.

@@ -211,6 +211,8 @@ fn is_right(kind: Kind, outcome: &Outcome<'_>, faults: &[Fault]) -> bool {
     match (kind, outcome.word) {
         (Kind::Picture | Kind::Broken, "inferred" | "cached" | "matched") => true,
         (Kind::Broken, "defaulted") | (Kind::Dead, "skipped") => true,
+        // So little of it is left that it is not even taken for a picture.
+        (Kind::Broken, "skipped") if outcome.reason == Some("not_an_image") => true,
         (_, "skipped" | "defaulted") => spoiled(),
         _ => false,
     }

@@ -202,7 +202,6 @@ fn address(url: &Url) -> anyhow::Result<SocketAddr> {
 
 /// Settings of every process: short times, so that a short fault is a long one.
 const BOTH: &[(&str, &str)] = &[
-    ("log.filter", "info"),
     ("broker.heartbeat", "2s"),
     ("broker.retry_delays", "200ms,500ms,1s"),
     ("database.pool_size", "8"),

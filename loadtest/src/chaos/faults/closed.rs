@@ -3,6 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::RngExt;
+use reqwest::Method;
 
 use super::{Arena, Fault, Rng, Site};
 
@@ -23,6 +24,28 @@ impl Closed {
     pub fn connection(rng: &mut Rng) -> Self {
         Self { what: "connection", which: rng.random_range(0..1000) }
     }
+
+    /// As the broker does where a client has made a mistake. No tool of the broker's closes a channel.
+    async fn close_channel(&self, arena: &Arena) -> anyhow::Result<()> {
+        let which = self.which;
+        let close = format!(
+            "case rabbit_channel:list() of [] -> none; L ->
+                 exit(lists:nth(1 + {which} rem length(L), L),
+                      {{amqp_error, precondition_failed, \"closed from outside\", none}}) end."
+        );
+        arena.erlang(&close).await.map(drop)
+    }
+
+    async fn close_connection(&self, arena: &Arena) -> anyhow::Result<()> {
+        let open = arena.manage(Method::GET, &["connections"]).await?;
+        let names: Vec<&str> =
+            open.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
+        if let Some(name) = names.get(self.which % names.len().max(1)) {
+            // It may be gone by itself meanwhile.
+            let _ = arena.manage(Method::DELETE, &["connections", name]).await;
+        }
+        Ok(())
+    }
 }
 
 impl Fault for Closed {
@@ -36,18 +59,10 @@ impl Fault for Closed {
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            let (all, close) = match self.what {
-                "channel" => (
-                    "rabbit_channel:list()",
-                    "exit(P, {amqp_error, precondition_failed, \"closed from outside\", none})",
-                ),
-                _ => ("rabbit_networking:connections()", "rabbit_networking:close_connection(P, \"chaos\")"),
-            };
-            let which = self.which;
-            let close = format!(
-                "case {all} of [] -> ok; L -> P = lists:nth(1 + {which} rem length(L), L), {close}, ok end."
-            );
-            arena.erlang(&close).await.map(drop)
+            match self.what {
+                "channel" => self.close_channel(arena).await,
+                _ => self.close_connection(arena).await,
+            }
         }
         .boxed()
     }

@@ -15,11 +15,13 @@ use super::{Arena, Fault, Site};
 #[derive(Default)]
 pub struct Deadlocks {
     locking: Option<JoinHandle<()>>,
+    /// As the server counts them: before, and since then.
+    met: (i64, i64),
 }
 
 impl Fault for Deadlocks {
     fn name(&self) -> String {
-        "deadlocks".to_owned()
+        format!("deadlocks ({})", self.met.1)
     }
 
     fn sites(&self) -> Vec<Site> {
@@ -28,6 +30,7 @@ impl Fault for Deadlocks {
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
+            self.met.0 = arena.count(MET).await?;
             let pool = arena.database.clone();
             self.locking = Some(tokio::spawn(async move {
                 loop {
@@ -42,10 +45,11 @@ impl Fault for Deadlocks {
         .boxed()
     }
 
-    fn end<'a>(&'a mut self, _: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
+    fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
             // Its transaction goes with its connection.
             self.locking.take().inspect(JoinHandle::abort);
+            self.met.1 = arena.count(MET).await? - self.met.0;
             Ok(())
         }
         .boxed()
@@ -56,6 +60,8 @@ impl Fault for Deadlocks {
         Duration::from_secs(3)
     }
 }
+
+const MET: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
 
 async fn lock_backwards(pool: &Pool) -> Result<(), DbError> {
     const OPEN: &str = "SELECT scrape, min(seq), max(seq) FROM scrape_images WHERE outcome IS NULL

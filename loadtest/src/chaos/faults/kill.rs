@@ -11,7 +11,7 @@ use super::{Arena, Fault, Rng, Site};
 use crate::chaos::fleet::{SCHEDULERS, WORKERS};
 
 /// A point that no job comes to within this time is not waited for any longer.
-const COMES_WITHIN: Duration = Duration::from_secs(3);
+const COMES_WITHIN: Duration = Duration::from_secs(6);
 
 /// The death of a process when it comes to a point.
 pub struct At {

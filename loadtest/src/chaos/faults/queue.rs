@@ -3,6 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::RngExt;
+use reqwest::Method;
 use tagfleet_shared::lane::Lane;
 
 use super::{Arena, Fault, Rng, Site};
@@ -31,7 +32,7 @@ impl Fault for Deleted {
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
             let queue = arena.broker.topology().lane_queue(self.lane);
-            arena.servers.run(&["rabbitmqctl", "delete_queue", &queue]).await.map(drop)
+            arena.manage(Method::DELETE, &["queues", "/", &queue]).await.map(drop)
         }
         .boxed()
     }
