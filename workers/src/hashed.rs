@@ -7,14 +7,15 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub type BuildAlreadyHashed = BuildHasherDefault<AlreadyHashed>;
 
 /// Takes the first eight bytes of the key as they are: of a cryptographic hash
-/// they are as good as any other eight, and cost as much to choose.
+/// they are as good as any other eight, and cost as much to choose. What else is
+/// hashed with a key, as moka does with the types of those who wait, is mixed in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn write(&mut self, bytes: &[u8]) {
         if let Some((first, _)) = bytes.split_first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
+            self.0 = self.0.rotate_left(23) ^ u64::from_le_bytes(*first);
         }
     }
 
@@ -39,5 +40,16 @@ mod tests {
 
         assert_eq!(BuildAlreadyHashed::default().hash_one(id), first);
         assert_eq!(BuildAlreadyHashed::default().hash_one(BytesHash(id.0)), first);
+    }
+
+    /// moka keeps those who wait for an image in a map of its own, by key and type.
+    #[test]
+    fn keys_with_something_behind_them_are_told_apart() {
+        let with_type = |key: &str| {
+            let key = (ImageId::of(Some(key), ""), std::any::TypeId::of::<String>());
+            BuildAlreadyHashed::default().hash_one(key)
+        };
+
+        assert_ne!(with_type("one"), with_type("another"));
     }
 }
