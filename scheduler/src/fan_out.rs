@@ -53,54 +53,63 @@ pub struct FanOut {
     pub stop: CancellationToken,
 }
 
+/// What a pipeline asks for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// The message, as it goes to the dead-letter queue where it is refused.
+    received: &'a Received,
+    /// What it says.
+    event: &'a ScrapeFinished,
+    /// When it came.
+    since: Instant,
+}
+
 impl FanOut {
     /// Takes one event to its end. Whatever happens, the broker may forget the
     /// event, or it goes back to the queue because this scheduler is stopping.
     pub async fn work(&self, received: Received) {
         failpoint::here(Point::EventReceived);
-        match self.fan_out_or_dead_letter(&received).await {
+        let ended = match parse(&received.body) {
+            Ok(event) => {
+                self.until_fanned_out(Asked { received: &received, event: &event, since: Instant::now() })
+                    .await
+            }
+            Err(refusal) => self.dead_letter(&received, &refusal).await,
+        };
+        match ended {
             Ok(()) => received.ack(),
             Err(Stopped) => info!("stopping, the event goes back to the queue"),
         }
     }
 
-    async fn fan_out_or_dead_letter(&self, received: &Received) -> Result<(), Stopped> {
-        let refusal = match parse(&received.body) {
-            Ok(event) => self.until_fanned_out(&event).await?,
-            Err(refusal) => Some(refusal),
-        };
-        match refusal {
-            Some(refusal) => self.dead_letter(received, refusal).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Tries until the scrape is fanned out, or refused for a reason.
+    /// Tries until the scrape is fanned out, or refused and its event is in the
+    /// dead-letter queue.
     ///
     /// An event is held, not requeued, while the fleet is unwell: it does not
     /// use up its delivery limit because Postgres was restarted. After a panic
     /// the scrape is only brought to its end: nothing more of it is read.
-    #[tracing::instrument(skip_all, fields(scrape.id = %event.scrape_id))]
-    async fn until_fanned_out(&self, event: &ScrapeFinished) -> Result<Option<Refusal>, Stopped> {
+    #[tracing::instrument(skip_all, fields(scrape.id = %asked.event.scrape_id))]
+    async fn until_fanned_out(&self, asked: Asked<'_>) -> Result<(), Stopped> {
         let mut hold = Hold::new("the scrape", &self.metrics, &self.stop);
         let mut panicked = false;
-        loop {
-            let attempt = AssertUnwindSafe(self.fan_out(event, panicked, &mut hold)).catch_unwind();
+        let refusal = loop {
+            let attempt = AssertUnwindSafe(self.fan_out(asked, panicked, &mut hold)).catch_unwind();
             match attempt.await {
-                Ok(Ok(())) => return Ok(None),
-                Ok(Err(Halt::Refused(refusal))) => return Ok(Some(refusal)),
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(Halt::Refused(refusal))) => break refusal,
                 Ok(Err(Halt::Stopped)) => return Err(Stopped),
                 Ok(Err(Halt::Outage(error))) => hold.wait(error.into()).await?,
-                Err(_) if panicked => return Ok(Some(Refusal::panic())),
+                Err(_) if panicked => break Refusal::panic(),
                 Err(_) => panicked = true,
             }
-        }
+        };
+        self.dead_letter(asked.received, &refusal).await
     }
 
     /// From the event to the last confirmed job. Any error drops the lock, and
     /// the connection with it.
-    async fn fan_out(&self, event: &ScrapeFinished, panicked: bool, hold: &mut Hold) -> Result<(), Halt> {
-        let started = Instant::now();
+    async fn fan_out(&self, asked: Asked<'_>, panicked: bool, hold: &mut Hold) -> Result<(), Halt> {
+        let event = asked.event;
         let mut lock = self.lock(&event.scrape_id).await?;
         failpoint::here(Point::Locked);
         let accepted = store::accept(lock.connection(), event, self.lanes.first_lane(event)).await?;
@@ -114,8 +123,7 @@ impl FanOut {
                 } else {
                     self.list_and_publish(&mut listing).await
                 };
-                self.bring_to_its_end(&mut listing, &listed, started).await?;
-                listed?;
+                self.bring_to_its_end(&mut listing, listed, asked).await?;
             }
             Accepted::Repeated => info!("scrape {} was fanned out before", event.scrape_id),
             Accepted::Taken(other) => return Err(Refusal::taken(&other).into()),
@@ -172,28 +180,37 @@ impl FanOut {
     /// A scrape whose inventory cannot be read to its end is refused, but what
     /// is listed of it by then comes to its end like any other. Where nothing
     /// is listed its event can be sent once more when the manifest is there.
+    ///
+    /// What is fanned out is never read again: the dead letter, which is all
+    /// that tells of the rest, is confirmed before that. Twice is harmless.
     async fn bring_to_its_end(
         &self,
         listing: &mut Listing<'_>,
-        listed: &Result<(), Halt>,
-        started: Instant,
+        listed: Result<(), Halt>,
+        asked: Asked<'_>,
     ) -> Result<(), Halt> {
-        match listed {
-            Err(Halt::Stopped | Halt::Outage(_)) => Ok(()),
-            Err(Halt::Refused(_)) if listing.scrape.listed == 0 => listing.refuse().await,
-            Ok(()) | Err(Halt::Refused(_)) => {
-                self.publish_listed(listing).await?;
-                failpoint::here(Point::AllPublished);
-                listing.fanned_out().await?;
-                failpoint::here(Point::FannedOut);
-                self.metrics.scrape_fanned_out(started.elapsed());
-                Ok(())
+        let refusal = match listed {
+            Ok(()) => None,
+            Err(Halt::Refused(refusal)) => Some(refusal),
+            Err(halt) => return Err(halt),
+        };
+        if let Some(refusal) = refusal {
+            if listing.scrape.listed == 0 {
+                listing.refuse().await?;
+                return Err(refusal.into());
             }
+            self.publish_listed(listing).await?;
+            self.dead_letter(asked.received, &refusal).await?;
         }
+        failpoint::here(Point::AllPublished);
+        listing.fanned_out().await?;
+        failpoint::here(Point::FannedOut);
+        self.metrics.scrape_fanned_out(asked.since.elapsed());
+        Ok(())
     }
 
-    async fn dead_letter(&self, received: &Received, refusal: Refusal) -> Result<(), Stopped> {
-        let Refusal { reason, problem } = &refusal;
+    async fn dead_letter(&self, received: &Received, refusal: &Refusal) -> Result<(), Stopped> {
+        let Refusal { reason, problem } = refusal;
         error!(reason, %problem, "dead-lettering the event: {problem}");
         self.metrics.dead_lettered(reason);
         let letter = Outgoing::dead_letter(self.publisher.topology(), received, reason, problem);

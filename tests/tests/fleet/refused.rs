@@ -95,6 +95,31 @@ async fn what_is_listed_of_a_manifest_that_breaks_off_comes_to_its_end() {
     fleet.end().await;
 }
 
+/// Nobody reads it again once it is fanned out, so a scheduler that dies in between
+/// must not take the only word of the rest with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dead_letter_of_a_manifest_that_breaks_off_comes_before_its_end() {
+    let settings = vec![("TAGFLEET__FAN_OUT__MANIFEST_PATIENCE", "1ms".to_owned())];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    let outage = "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END $$;
+                  CREATE TRIGGER away BEFORE UPDATE ON scrapes FOR EACH ROW
+                  WHEN (NEW.state = 'tagging') EXECUTE FUNCTION away()";
+    fleet.execute(outage).await;
+    let body = lines(&fleet, 5);
+    let broken_off = Response::LyingLength { claimed: body.len() as u64 + 100, body: body.into() };
+    fleet.origin.put("/half.ndjson", broken_off);
+    let event = behind_manifest(&fleet, "/half.ndjson");
+    fleet.publish(&event).await;
+
+    assert_eq!(fleet.dead_letter().await.0, "manifest_unavailable");
+    assert_eq!(fleet.count("SELECT count(*) FROM scrapes WHERE state = 'fanning_out'").await, 1);
+
+    fleet.execute("DROP TRIGGER away ON scrapes").await;
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 5);
+    fleet.end().await;
+}
+
 /// Makes the scheduler panic where it would tell of a malformed line.
 struct Panicking;
 
