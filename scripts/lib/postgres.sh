@@ -117,7 +117,7 @@ CONF
 
 # An eighth of the machine's memory, which it takes as its pages are used.
 pg_buffers_mb() {
-  awk '/^MemTotal:/ { mb = int($2 / 8192); print mb < 256 ? 256 : mb > 2048 ? 2048 : mb }' /proc/meminfo
+  awk '/^MemTotal:/ { mb = int($2 / 8192); print (mb < 256 ? 256 : mb > 2048 ? 2048 : mb) }' /proc/meminfo
 }
 
 postgres_running() { works_in "$(pg_pid)" "$(pg_data)"; }

@@ -66,4 +66,9 @@ impl Private {
     pub async fn fault(&self, verb: &'static str) {
         self.pair.run(&[verb]).await.unwrap();
     }
+
+    /// Runs `rabbitmqctl` with these arguments.
+    pub async fn rabbitmqctl(&self, arguments: &[&str]) {
+        self.pair.run(&[&["rabbitmqctl"], arguments].concat()).await.unwrap();
+    }
 }

@@ -6,9 +6,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// [`BytesHash`](tagfleet_shared::ids::BytesHash).
 pub type BuildAlreadyHashed = BuildHasherDefault<AlreadyHashed>;
 
-/// Takes the first eight bytes of the key as they are: of a cryptographic hash
-/// they are as good as any other eight, and cost as much to choose. What else is
-/// hashed with a key, as moka does with the types of those who wait, is mixed in.
+/// Takes the first eight bytes of the key as they are.
+///
+/// Of a cryptographic hash they are as good as any other eight, and cost as much
+/// to choose. What else is hashed with a key, as moka does with the types of those
+/// who wait, is mixed in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlreadyHashed(u64);
 

@@ -197,9 +197,9 @@ impl Supervisor {
                     if self.receiving.swap(false, Ordering::Relaxed) {
                         backoff = Backoff::for_outage();
                     } else {
-                        // It did not even begin: perhaps the queue is gone, and
-                        // a new connection declares it again.
-                        self.link.forget().await;
+                        // It did not even begin: perhaps the queue is gone. The
+                        // connection stays, for other queues are consumed over it.
+                        self.link.declare().await;
                     }
                     warn!(queue = %self.queue, %error, "consumer lost, opening it again");
                     let stopped = self.stop.cancelled();

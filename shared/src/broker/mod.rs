@@ -242,11 +242,11 @@ impl Link {
         Ok(channel)
     }
 
-    /// Lets the next channel come over a new connection, which declares the
-    /// topology again.
-    async fn forget(&self) {
-        if let Some(connection) = self.connection.lock().await.take() {
-            let _ = within(connection.close(200, "a queue is gone".into())).await;
+    /// Declares everything again, as far as the broker lets us.
+    async fn declare(&self) {
+        if let Ok(channel) = self.channel().await {
+            let _ = within(self.topology.declare(&channel)).await;
+            close(&channel).await;
         }
     }
 

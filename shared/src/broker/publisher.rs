@@ -137,8 +137,8 @@ impl Publisher {
             }
             drop(current);
             if matches!(error, BrokerError::Unroutable(_)) {
-                // A queue of ours is gone: the next connection declares it again.
-                self.link.forget().await;
+                // A queue of ours is gone.
+                self.link.declare().await;
             }
             super::close(&channel).await;
         }

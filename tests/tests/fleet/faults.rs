@@ -1,7 +1,9 @@
 //! Servers that go away and come back, on a pair of this test's own.
 
+use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::config::foreign_variable;
-use tagfleet_tests::{Fleet, Options, Private, eventually, get, listed, scrape, skip};
+use tagfleet_shared::lane::Lane;
+use tagfleet_tests::{Fleet, Options, Private, eventually, get, jpeg, listed, metric, scrape, skip};
 
 const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
 
@@ -54,6 +56,41 @@ async fn servers_that_go_away_and_come_back_cost_nothing_but_time() {
     readiness_says(&fleet, "broker: away").await;
     servers.fault("start-rabbitmq").await;
     readiness_says(&fleet, "consumers: ok").await;
+    fleet.end().await;
+    tokio::task::spawn_blocking(|| drop(servers)).await.unwrap();
+}
+
+/// One queue that the broker refuses must not take the connection, and with it the
+/// jobs of all others, time and again: they would come back until they are suspected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_cannot_be_consumed_takes_no_job_from_the_others() {
+    if foreign_variable("TAGFLEET_PRIVATE_AMQP_URL").is_none() {
+        skip("the broker was given by URL, and its permissions are not ours to change");
+        return;
+    }
+    let servers = tokio::task::spawn_blocking(|| Private::start("lanes")).await.unwrap();
+    let services = Some(servers.services.clone());
+    let settings = vec![("TAGFLEET__DOWNLOAD__HEADER_TIMEOUT", "5s".to_owned())];
+    let fleet = Fleet::with(Options { services, settings, ..Options::default() }).await;
+    let bulk = fleet.broker.topology().lane_queue(Lane::Bulk);
+    let all_but_bulk = format!("^(?!{}$).*", bulk.replace('.', "\\."));
+    fleet.origin.put("/held.jpg", Response::Stall);
+    let event = scrape("dealer", vec![listed(fleet.origin.url("/held.jpg"))]);
+    fleet.publish(&event).await;
+    fleet.requested("/held.jpg", 1).await;
+
+    // The worker asks for the lane many times while the tool that gives it back only starts.
+    servers.rabbitmqctl(&["set_permissions", "tagfleet", &all_but_bulk, ".*", &all_but_bulk]).await;
+    servers.rabbitmqctl(&["delete_queue", &bulk]).await;
+    let worker = fleet.workers[0].admin;
+    eventually("the lane is lost", || async { (get(worker, "/readyz").await.0 == 503).then_some(()) }).await;
+    servers.rabbitmqctl(&["set_permissions", "tagfleet", ".*", ".*", ".*"]).await;
+    eventually("the lane is back", || async { (get(worker, "/readyz").await.0 == 200).then_some(()) }).await;
+
+    fleet.origin.put("/held.jpg", Response::jpeg(jpeg()));
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+    let (_, metrics) = get(worker, "/metrics").await;
+    assert_eq!(metric(&metrics, "tagfleet_worker_jobs_returned_total"), 0.0);
     fleet.end().await;
     tokio::task::spawn_blocking(|| drop(servers)).await.unwrap();
 }
