@@ -3,13 +3,13 @@
 //! Scrapes are published all the time; faults begin and end, alone and mixed. What was published and what was
 //! written goes into a ledger, and in the end a checker reads it: every image has one outcome, and the right one.
 
-mod arena;
+pub(crate) mod arena;
 mod checker;
-mod ending;
+pub(crate) mod ending;
 mod faults;
 mod fleet;
 mod ledger;
-mod load;
+pub(crate) mod load;
 mod plan;
 mod proxy;
 mod report;
@@ -41,6 +41,8 @@ use crate::origin::Content;
 
 /// Ledger, report and logs of the last run.
 const FOLDER: &str = "target/chaos";
+/// Images of which nothing is known yet when the load begins.
+const INVENTORY: usize = 20_000;
 /// Images that are open while faults begin: half a minute's work.
 const OPEN: usize = 3000;
 /// The same where a run is to end soon.
@@ -105,7 +107,8 @@ impl ChaosArgs {
         // Of an earlier run.
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let inventory = Arc::new(tokio::task::spawn_blocking(move || load::inventory(seed)).await?);
+        let inventory =
+            Arc::new(tokio::task::spawn_blocking(move || load::inventory(seed, INVENTORY)).await?);
         say("starting servers and fleet");
         let arena = Arc::new(Arena::open(Content::Inventory(inventory.clone()), folder).await?);
         let open = Arc::<AtomicUsize>::default();

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, demo, draw, origin};
+use crate::{bench, chaos, demo, draw, origin, soak};
 
 /// Draws inventories, serves them, and puts load on a tagging fleet.
 #[derive(Debug, Parser)]
@@ -19,6 +19,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Bench(bench::BenchArgs),
     Chaos(chaos::ChaosArgs),
+    Soak(soak::SoakArgs),
     Stop(demo::StopArgs),
 }
 
@@ -31,6 +32,7 @@ impl Cli {
             Command::Demo(args) => args.run().await,
             Command::Bench(args) => args.run().await,
             Command::Chaos(args) => args.run().await,
+            Command::Soak(args) => args.run().await,
             Command::Stop(args) => args.run(),
         }
     }

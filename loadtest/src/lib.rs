@@ -8,3 +8,4 @@ pub mod demo;
 pub mod draw;
 pub mod origin;
 pub mod private;
+pub mod soak;

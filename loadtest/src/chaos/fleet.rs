@@ -149,6 +149,12 @@ impl Member {
         }
     }
 
+    /// What its admin port tells of it.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        Ok(client.get(format!("http://{}/metrics", self.admin)).send().await?.text().await?)
+    }
+
     /// SIGSTOP.
     pub async fn pause(&self) -> anyhow::Result<()> {
         match &*self.process.lock().await {

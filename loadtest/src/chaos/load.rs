@@ -17,12 +17,10 @@ use super::ledger::{Entry, Kind, Listed, What};
 use crate::draw::{EntryKind, Inventory, Options, Rng, Size};
 use crate::origin::Response;
 
-/// Images of which nothing is known yet when the load begins. Few are new to the fleet at any time.
-const INVENTORY: usize = 20_000;
-/// The pictures of a run: the same for the same seed.
-pub fn inventory(seed: u64) -> Inventory {
+/// The `count` pictures of a run: the same for the same seed. Few are new to the fleet at any time.
+pub fn inventory(seed: u64, count: usize) -> Inventory {
     let options = Options { size: Some(Size::new(320, 240)), originals: 60, ..Options::default() };
-    Inventory::draw(seed, INVENTORY, &options)
+    Inventory::draw(seed, count, &options)
 }
 
 /// Publishes scrapes.

@@ -34,10 +34,9 @@ impl Fault for Deadlocks {
             let pool = arena.database.clone();
             self.locking = Some(tokio::spawn(async move {
                 loop {
-                    // Nothing is open, or the row is gone by now: again.
-                    if lock_backwards(&pool).await.is_err() {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
+                    // Where it fails, the rows were locked by somebody else for too long: again.
+                    let _ = lock_backwards(&pool).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }));
             Ok(())
@@ -63,17 +62,21 @@ impl Fault for Deadlocks {
 
 const MET: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
 
+/// Locks some open rows of a scrape, lets whoever records outcomes wait for them with other rows in hand, and
+/// then wants those.
 async fn lock_backwards(pool: &Pool) -> Result<(), DbError> {
-    const OPEN: &str = "SELECT scrape, min(seq), max(seq) FROM scrape_images WHERE outcome IS NULL
-                         GROUP BY scrape HAVING count(*) > 1 ORDER BY scrape LIMIT 1";
-    const LOCK: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND seq = $2 FOR UPDATE";
+    const OPEN: &str =
+        "SELECT scrape FROM scrape_images WHERE outcome IS NULL GROUP BY scrape ORDER BY scrape LIMIT 1";
+    const SOME: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND outcome IS NULL AND seq % 7 = 0
+                           FOR UPDATE SKIP LOCKED";
+    const ALL: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND outcome IS NULL FOR UPDATE";
     let client = deadpool_postgres::Object::take(pool.get().await?);
     let Some(row) = client.query_opt(OPEN, &[]).await? else { return Ok(()) };
-    let (scrape, first, last): (i64, i32, i32) = (row.get(0), row.get(1), row.get(2));
+    let scrape: i64 = row.get(0);
     client.batch_execute("BEGIN; SET LOCAL deadlock_timeout = '20s'; SET LOCAL lock_timeout = '4s'").await?;
-    client.query(LOCK, &[&scrape, &last]).await?;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    client.query(LOCK, &[&scrape, &first]).await?;
+    client.query(SOME, &[&scrape]).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    client.query(ALL, &[&scrape]).await?;
     client.batch_execute("ROLLBACK").await?;
     Ok(())
 }

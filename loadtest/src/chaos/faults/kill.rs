@@ -9,9 +9,10 @@ use tagfleet_shared::failpoint::Point;
 
 use super::{Arena, Fault, Rng, Site};
 use crate::chaos::fleet::{SCHEDULERS, WORKERS};
+use crate::origin::Response;
 
 /// A point that no job comes to within this time is not waited for any longer.
-const COMES_WITHIN: Duration = Duration::from_secs(6);
+const COMES_WITHIN: Duration = Duration::from_secs(8);
 
 /// The death of a process when it comes to a point.
 pub struct At {
@@ -36,12 +37,16 @@ impl Fault for At {
     }
 
     fn sites(&self) -> Vec<Site> {
-        vec![Site::Process(self.member)]
+        let process = Site::Process(self.member);
+        if self.spoils_pictures() { vec![process, Site::Origin] } else { vec![process] }
     }
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
             let member = &arena.fleet.members[self.member];
+            if self.spoils_pictures() {
+                arena.origin.overrule(Some(Response::Status(503)));
+            }
             member.arm(self.point).await?;
             self.came = member.ends_within(COMES_WITHIN).await;
             member.kill().await
@@ -50,7 +55,18 @@ impl Fault for At {
     }
 
     fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
-        async { arena.fleet.members[self.member].start().await }.boxed()
+        async {
+            if self.spoils_pictures() {
+                arena.origin.overrule(None);
+            }
+            arena.fleet.members[self.member].start().await
+        }
+        .boxed()
+    }
+
+    /// No job is tried again where nothing fails.
+    fn spoils_pictures(&self) -> bool {
+        self.point == Point::MovedAway
     }
 }
 
