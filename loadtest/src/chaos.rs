@@ -18,7 +18,7 @@ mod witness;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -44,9 +44,9 @@ const FOLDER: &str = "target/chaos";
 /// Images of which nothing is known yet when the load begins.
 const INVENTORY: usize = 20_000;
 /// Images that are open while faults begin: half a minute's work.
-const OPEN: usize = 3000;
+const OPEN: i64 = 3000;
 /// The same where a run is to end soon.
-const OPEN_BRIEFLY: usize = 300;
+const OPEN_BRIEFLY: i64 = 300;
 /// The longest that the fleet may take after the last fault.
 const DRAINS_WITHIN: Duration = Duration::from_secs(300);
 
@@ -111,7 +111,7 @@ impl ChaosArgs {
             Arc::new(tokio::task::spawn_blocking(move || load::inventory(seed, INVENTORY)).await?);
         say("starting servers and fleet");
         let arena = Arc::new(Arena::open(Content::Inventory(inventory.clone()), folder).await?);
-        let open = Arc::<AtomicUsize>::default();
+        let open = Arc::<AtomicI64>::default();
         let (done, seen) = (CancellationToken::new(), CancellationToken::new());
         let witness = Witness::begin(arena.clone(), open.clone()).await?;
         let witness = tokio::spawn(witness.run(seen.clone()));
@@ -219,13 +219,13 @@ async fn end(arena: &Arena, fault: &mut dyn Fault) -> anyhow::Result<()> {
 
 /// Waits until every image that was published has an outcome and every scrape is announced; not for ever,
 /// for what is lost never comes.
-async fn drained(arena: &Arena, open: &AtomicUsize) {
+async fn drained(arena: &Arena, open: &AtomicI64) {
     const UNANNOUNCED: &str = "SELECT count(*) FROM scrapes WHERE announced_at IS NULL";
     let end = Instant::now() + DRAINS_WITHIN;
     while Instant::now() < end {
         let waiting = arena.broker.depth(&arena.broker.topology().finished_queue()).await;
         let unannounced = arena.count(UNANNOUNCED).await;
-        if open.load(Ordering::Relaxed) == 0 && matches!((waiting, unannounced), (Ok((0, _)), Ok(0))) {
+        if open.load(Ordering::Relaxed) <= 0 && matches!((waiting, unannounced), (Ok((0, _)), Ok(0))) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -26,7 +26,7 @@ use crate::origin::Content;
 /// Samples, report and logs of the last soak.
 const FOLDER: &str = "target/soak";
 /// Images that are open at any time.
-const OPEN: usize = 3000;
+const OPEN: i64 = 3000;
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(5);
 /// Memory may grow by so many MB an hour.
@@ -71,7 +71,7 @@ impl SoakArgs {
         let count = self.inventory;
         let inventory = Arc::new(tokio::task::spawn_blocking(move || load::inventory(1, count)).await?);
         let arena = Arc::new(Arena::open(Content::Inventory(inventory.clone()), folder).await?);
-        let (open, done) = (Arc::<AtomicUsize>::default(), CancellationToken::new());
+        let (open, done) = (Arc::<AtomicI64>::default(), CancellationToken::new());
         let most = Most { images: usize::MAX, open: OPEN };
         let load = tokio::spawn(Load::new(arena.clone(), inventory, 1, most).run(open.clone(), done.clone()));
 
@@ -148,9 +148,9 @@ impl SoakArgs {
 }
 
 /// Images that are listed and have no outcome.
-async fn still_open(arena: &Arena) -> anyhow::Result<usize> {
+async fn still_open(arena: &Arena) -> anyhow::Result<i64> {
     const SQL: &str = "
         SELECT coalesce(sum(s.listed - coalesce((SELECT sum(images) FROM scrape_progress WHERE scrape = s.key), 0)), 0)::int8
           FROM scrapes s WHERE state IN ('fanning_out', 'tagging')";
-    Ok(usize::try_from(arena.count(SQL).await?.max(0))?)
+    arena.count(SQL).await
 }

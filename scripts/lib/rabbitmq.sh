@@ -35,7 +35,7 @@ rb_environment() {
     "RABBITMQ_LOG_BASE=$rb_dir/log"
     "RABBITMQ_PID_FILE=$rb_dir/pid.server"
     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}"
-    "RABBITMQ_CTL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}"
+    "RABBITMQ_CTL_ERL_ARGS=+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
     # Makes the start script replace itself by the server, so that its process is the one we know and kill.
     RUNNING_UNDER_SYSTEMD=true
   )

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,7 +42,7 @@ pub struct Most {
     /// Images of the whole run.
     pub images: usize,
     /// Images that are open: enough that no worker is ever idle, few enough that a run ends.
-    pub open: usize,
+    pub open: i64,
 }
 
 impl Load {
@@ -62,10 +62,11 @@ impl Load {
     }
 
     /// Publishes until `stop`: whenever few images are open, another scrape.
-    pub async fn run(mut self, open: Arc<AtomicUsize>, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, open: Arc<AtomicI64>, stop: CancellationToken) -> anyhow::Result<()> {
         while !stop.is_cancelled() && self.published < self.most.images {
             if open.load(Ordering::Relaxed) < self.most.open {
-                open.fetch_add(self.publish().await?, Ordering::Relaxed);
+                let images = self.publish().await?;
+                open.fetch_add(i64::try_from(images)?, Ordering::Relaxed);
             } else {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

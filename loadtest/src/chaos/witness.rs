@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tagfleet_shared::broker::{Consumer, SCRAPE_TAGGED};
@@ -40,12 +40,13 @@ pub struct Witness {
     announcements: Consumer,
     /// Lines of `chaos_written` that are in the ledger.
     noted: Mutex<HashSet<i64>>,
-    open: Arc<AtomicUsize>,
+    /// What is written before the load has counted it makes it less than nothing for a moment.
+    open: Arc<AtomicI64>,
 }
 
 impl Witness {
     /// Begins to see. `open` is how many images have no outcome.
-    pub async fn begin(arena: Arc<Arena>, open: Arc<AtomicUsize>) -> anyhow::Result<Self> {
+    pub async fn begin(arena: Arc<Arena>, open: Arc<AtomicI64>) -> anyhow::Result<Self> {
         arena.execute(TRIGGER).await?;
         let announcements = arena.broker.listen(SCRAPE_TAGGED).await?;
         Ok(Self { arena, announcements, noted: Mutex::default(), open })
@@ -86,11 +87,8 @@ impl Witness {
                 entries.push(Entry { at: row.get(1), what });
             }
         }
-        let new = entries.len();
+        self.open.fetch_sub(i64::try_from(entries.len())?, Ordering::Relaxed);
         self.arena.ledger.note_all(entries)?;
-        let _ = self
-            .open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| Some(open.saturating_sub(new)));
         let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
         if !ids.is_empty() {
             // As a superuser of a database that is read-only for the fleet.

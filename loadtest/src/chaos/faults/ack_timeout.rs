@@ -9,7 +9,7 @@ use super::connections::Exhausted;
 use super::{Arena, Fault, Site};
 
 /// The database is away for longer than the broker's `consumer_timeout`, so that held jobs cost their channel.
-/// The usual time-out is half an hour; here it is two seconds.
+/// The usual time-out is half an hour; here it is eight seconds.
 #[derive(Default)]
 pub struct AckTimeout;
 
@@ -24,7 +24,7 @@ impl Fault for AckTimeout {
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            patience(arena, 2000, 500).await?;
+            patience(arena, 8000, 1000).await?;
             Exhausted.begin(arena).await
         }
         .boxed()
@@ -39,7 +39,7 @@ impl Fault for AckTimeout {
     }
 
     fn least(&self) -> Duration {
-        Duration::from_secs(8)
+        Duration::from_secs(12)
     }
 }
 
