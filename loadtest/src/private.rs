@@ -32,21 +32,27 @@ impl Private {
     /// If one does not start.
     pub fn start(name: &str) -> anyhow::Result<Self> {
         let name = format!("{name}-{}", std::process::id());
-        script(&name, &["start"])?;
-        let exports = script(&name, &["env"])?;
+        // There from the start, so that a start that fails leaves nothing behind.
+        let mut pair = Self {
+            name,
+            database_url: String::new(),
+            amqp_url: String::new(),
+            management_url: String::new(),
+            onnxruntime: PathBuf::new(),
+        };
+        script(&pair.name, &["start"])?;
+        let exports = script(&pair.name, &["env"])?;
         let read = |variable: &str| {
             let prefix = format!("export {variable}=");
             let line = exports.lines().find_map(|line| line.strip_prefix(&prefix));
             let line = line.with_context(|| format!("services.sh env tells no {variable}"))?;
             Ok::<_, anyhow::Error>(line.trim_matches('\'').to_owned())
         };
-        Ok(Self {
-            database_url: read("TAGFLEET_DATABASE_URL")?,
-            amqp_url: read("TAGFLEET_AMQP_URL")?,
-            management_url: read("TAGFLEET_RABBITMQ_MANAGEMENT_URL")?,
-            onnxruntime: read("ORT_DYLIB_PATH")?.into(),
-            name,
-        })
+        pair.database_url = read("TAGFLEET_DATABASE_URL")?;
+        pair.amqp_url = read("TAGFLEET_AMQP_URL")?;
+        pair.management_url = read("TAGFLEET_RABBITMQ_MANAGEMENT_URL")?;
+        pair.onnxruntime = read("ORT_DYLIB_PATH")?.into();
+        Ok(pair)
     }
 
     /// Runs `scripts/services.sh` with these arguments, such as `kill-postgres` or `rabbitmqctl list_queues`.
