@@ -116,7 +116,7 @@ pub fn catalogue(brief: bool) -> Vec<Card> {
             card(|_| broker::Away::killed()),
             card(|_| postgres::Away::stopped()),
             card(|_| postgres::Away::killed()),
-            card(|_| ack_timeout::AckTimeout::default()),
+            card(|_| ack_timeout::AckTimeout),
         ]);
     }
     cards

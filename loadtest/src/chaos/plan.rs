@@ -47,10 +47,12 @@ impl Plan {
             _ => 3,
         };
         let mut faults = vec![self.draw()];
+        let mut taken = faults[0].sites();
         for _ in 1..at_once {
             let fault = self.draw();
-            let taken = |site| faults.iter().any(|other: &Box<dyn Fault>| other.sites().contains(site));
-            if !fault.sites().iter().any(taken) {
+            let sites = fault.sites();
+            if !sites.iter().any(|site| taken.contains(site)) {
+                taken.extend(sites);
                 faults.push(fault);
             }
         }

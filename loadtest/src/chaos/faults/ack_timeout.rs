@@ -10,7 +10,6 @@ use super::{Arena, Fault, Site};
 
 /// The database is away for longer than the broker's `consumer_timeout`, so that held jobs cost their channel.
 /// The usual time-out is half an hour; here it is eight seconds.
-#[derive(Default)]
 pub struct AckTimeout;
 
 impl Fault for AckTimeout {
