@@ -56,27 +56,23 @@ impl Fault for Deadlocks {
 
     /// The server looks for deadlocks after a second.
     fn least(&self) -> Duration {
-        Duration::from_secs(3)
+        Duration::from_secs(5)
     }
 }
 
 const MET: &str = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
 
-/// Locks some open rows of a scrape, lets whoever records outcomes wait for them with other rows in hand, and
-/// then wants those.
+/// Locks some of the open rows, lets whoever records outcomes wait for them with other rows in hand, and then
+/// wants those.
 async fn lock_backwards(pool: &Pool) -> Result<(), DbError> {
-    const OPEN: &str =
-        "SELECT scrape FROM scrape_images WHERE outcome IS NULL GROUP BY scrape ORDER BY scrape LIMIT 1";
-    const SOME: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND outcome IS NULL AND seq % 7 = 0
-                           FOR UPDATE SKIP LOCKED";
-    const ALL: &str = "SELECT 1 FROM scrape_images WHERE scrape = $1 AND outcome IS NULL FOR UPDATE";
+    const SOME: &str =
+        "SELECT 1 FROM scrape_images WHERE outcome IS NULL AND seq % 7 = 0 FOR UPDATE SKIP LOCKED";
+    const ALL: &str = "SELECT 1 FROM scrape_images WHERE outcome IS NULL FOR UPDATE";
     let client = deadpool_postgres::Object::take(pool.get().await?);
-    let Some(row) = client.query_opt(OPEN, &[]).await? else { return Ok(()) };
-    let scrape: i64 = row.get(0);
     client.batch_execute("BEGIN; SET LOCAL deadlock_timeout = '20s'; SET LOCAL lock_timeout = '4s'").await?;
-    client.query(SOME, &[&scrape]).await?;
+    client.query(SOME, &[]).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    client.query(ALL, &[&scrape]).await?;
+    client.query(ALL, &[]).await?;
     client.batch_execute("ROLLBACK").await?;
     Ok(())
 }
