@@ -7,7 +7,7 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test fmt lint bench chaos train test-training stop clean
+.PHONY: help setup services demo test chart image fmt lint bench chaos train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,12 @@ demo: release ## Tag an inventory with the whole fleet, twice (IMAGES=DIR for yo
 
 test: ## Run everything that must hold before a commit
 	@scripts/test.sh
+
+chart: ## Check the Helm chart (UPDATE=1: write its README.md, schema and golden files first)
+	@UPDATE='$(UPDATE)' scripts/chart.sh
+
+image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah)
+	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' scripts/image.sh
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

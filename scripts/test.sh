@@ -41,6 +41,7 @@ exports=$(scripts/services.sh env)
 eval "$exports"
 step fmt "$cargo" fmt --all --check
 step checks scripts_check
+step chart scripts/chart.sh
 step clippy lint
 step doc document
 # The fleet tests start and kill the real binaries, which `cargo test` alone does not build.

@@ -88,8 +88,11 @@ livenessProbe:
 {{ include "tagfleet.secretEnv" (dict "root" .root "which" "broker" "variable" "TAGFLEET__BROKER__URL") }}
 {{ include "tagfleet.secretEnv" (dict "root" .root "which" "database" "variable" "TAGFLEET__DATABASE__URL") }}
 {{- include "tagfleet.caEnv" .root }}
-{{- with .extraEnv }}
-{{ toYaml . }}
+{{- range .extraEnv }}
+{{- if hasPrefix "TAGFLEET_" .name }}
+{{- fail (printf "extraEnv: %s is a setting: it belongs in config, and a URL with a password in a Secret" .name) }}
+{{- end }}
+- {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end -}}
 
