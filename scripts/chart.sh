@@ -130,6 +130,14 @@ check_score() {
   done
 }
 
+check_alerts() {
+  local dir=$rendered/alerts
+  mkdir -p "$dir" && cp "$chart/ci/alerts/test.yaml" "$dir/"
+  "$venv/bin/python" scripts/chart/alerts.py "$rendered/everything.yaml" >"$dir/rules.yaml"
+  promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir/test.yaml" >>"$dir/log" 2>&1 ||
+    fail "alerts: $(cat "$dir/log")"
+}
+
 # --- all of them
 
 main() {
@@ -150,6 +158,7 @@ main() {
     check_golden
     check_refusals
     files=("$rendered"/*.yaml)
+    if $python && has promtool; then check_alerts; else say 'skipped: the alerts: no promtool (of Prometheus)'; fi
     if go_tool kube-score "github.com/zegl/kube-score/cmd/kube-score@$kube_score_version"; then
       check_score
     else
