@@ -142,7 +142,7 @@ check_alerts() {
 
 main() {
   local python=false options=() files=() file
-  mkdir -p "$state/bin"
+  mkdir -p "$state/bin" "$rendered"
   if install_python; then python=true; else say 'skipped: documents, schemas and rules: no Python 3.11 with venv, or no way to PyPI'; fi
   if fetch_crds; then options=(--crds "$crds"); else say "skipped: the operators' definitions: no Go, or no way to its modules"; fi
 
@@ -169,7 +169,7 @@ main() {
     for file in "${golden[@]}"; do files+=("$chart/ci/golden/$file.yaml"); done
   fi
   if $python; then
-    (cd scripts/chart && "$venv/bin/python" -m unittest -q 2>"$rendered.tests") || fail "$(cat "$rendered.tests")"
+    (cd scripts/chart && "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
     "$venv/bin/python" scripts/chart/manifests.py "${options[@]}" "${files[@]}" || failed=1
   fi
   ((failed == 0)) || die 'the chart has problems'
