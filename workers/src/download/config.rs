@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use url::Host;
 
 /// How images are downloaded. The defaults, and what to think of when changing
 /// them, are in the worker's `config.toml`.
@@ -45,6 +46,9 @@ pub struct DownloadConfig {
     /// Networks that may be connected to although they are not public, such as
     /// an image store inside the cluster.
     pub allow_networks: Vec<IpNet>,
+
+    /// Hosts that are trusted with whatever address their name leads to.
+    pub allow_hosts: Vec<String>,
 }
 
 impl DownloadConfig {
@@ -67,6 +71,10 @@ impl DownloadConfig {
         if self.per_host == 0 {
             problems.push("download.per_host must be greater than zero".into());
         }
+        let no_host = |host: &&String| Host::parse(host).is_err();
+        let no_hosts = self.allow_hosts.iter().filter(no_host);
+        problems
+            .extend(no_hosts.map(|host| format!("download.allow_hosts: {host:?} is not the name of a host")));
         problems
     }
 
@@ -91,6 +99,7 @@ mod tests {
         per_host = 32
         user_agent = "tagfleet/{version}"
         allow_networks = ["10.0.0.0/8", "fd00::/8"]
+        allow_hosts = ["images.internal"]
     "#;
 
     #[test]
@@ -112,7 +121,11 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let text = FULL.replace("5s", "0s").replace("= 1000", "= 0").replace("= 32", "= 0");
+        let text = FULL
+            .replace("5s", "0s")
+            .replace("= 1000", "= 0")
+            .replace("= 32", "= 0")
+            .replace("images.internal", "http://images");
         let config: DownloadConfig = toml::from_str(&text).unwrap();
 
         assert_eq!(
@@ -121,6 +134,7 @@ mod tests {
                 "download.connect_timeout must be longer than zero",
                 "download.max_bytes must be greater than zero",
                 "download.per_host must be greater than zero",
+                "download.allow_hosts: \"http://images\" is not the name of a host",
             ]
         );
     }

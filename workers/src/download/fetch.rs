@@ -1,7 +1,6 @@
 //! One download, from the URL to the bytes.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +9,17 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use rustls::crypto::CryptoProvider;
 use tagfleet_shared::lane::{Lane, LaneWeights};
-use url::{Host, Url};
+use url::Url;
 
 use super::address::AddressPolicy;
 use super::clock::Clock;
 use super::config::DownloadConfig;
-use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::destination::redirected;
+use super::error::{DownloadError, Limit, Undownloadable};
 use super::hosts::{Hosts, Politeness, Turn};
 use super::memory::{Memory, Room};
-use super::resolver::Resolver;
+use super::peer::CheckPeer;
+use super::resolver::{Names, Resolver};
 use super::status::{self, Next};
 use super::{sniff, transport};
 
@@ -41,6 +42,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Downloader {
     client: Client,
+    /// For the hosts that may lead anywhere, if there are such. Connections are
+    /// not shared with the others.
+    trusting: Option<Client>,
     policy: Arc<AddressPolicy>,
     hosts: Hosts,
     memory: Memory,
@@ -82,6 +86,16 @@ impl Downloader {
         lanes: LaneWeights,
         longest_pause: Duration,
     ) -> Result<Self, DownloaderError> {
+        Self::with_names(config, lanes, longest_pause, &Names::system())
+    }
+
+    /// The same, but for who is asked for the addresses of names.
+    pub(super) fn with_names(
+        config: DownloadConfig,
+        lanes: LaneWeights,
+        longest_pause: Duration,
+        names: &Names,
+    ) -> Result<Self, DownloaderError> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(DownloaderError::Config(problems));
@@ -89,27 +103,16 @@ impl Downloader {
         if CryptoProvider::get_default().is_none() {
             return Err(DownloaderError::NoCryptoProvider);
         }
-        let policy = Arc::new(AddressPolicy::new(config.allow_networks.clone()));
-        let client = Client::builder()
-            .user_agent(config.user_agent())
-            .default_headers(HeaderMap::from_iter([
-                (ACCEPT, HeaderValue::from_static(ACCEPTED)),
-                (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-            ]))
-            .dns_resolver(Resolver::new(policy.clone()))
-            // A proxy would make the connection in our place, unchecked.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(KEEP_ALIVE)
-            .tcp_nodelay(true)
-            .http1_only()
-            .http1_ignore_invalid_headers_in_responses(true)
-            .build()?;
+        let policy = Arc::new(AddressPolicy::new(config.allow_networks.clone(), &config.allow_hosts));
+        let client = client(&config, Resolver::new(policy.clone(), names))?;
+        let trusting = match policy.trusts_hosts() {
+            true => Some(self::client(&config, Resolver::new(AddressPolicy::trusting().into(), names))?),
+            false => None,
+        };
         let per_host = config.per_host;
         let hosts = Hosts::new(Politeness { per_host, lanes, longest_pause });
         let memory = Memory::new(config.max_memory_bytes);
-        Ok(Self { client, policy, hosts, memory, config: Arc::new(config) })
+        Ok(Self { client, trusting, policy, hosts, memory, config: Arc::new(config) })
     }
 
     /// The largest body that is kept.
@@ -147,7 +150,7 @@ impl Downloader {
         let mut asked = HashSet::new();
         loop {
             url.set_fragment(None);
-            self.check_url(&url)?;
+            self.policy.check_url(&url)?;
             if !asked.insert(url.clone()) {
                 return Err(Undownloadable::RedirectLoop.into());
             }
@@ -162,41 +165,18 @@ impl Downloader {
         }
     }
 
-    /// Refuses what must not be asked for. An address in the place of a name
-    /// does not pass through the resolver, so it is judged here.
-    fn check_url(&self, url: &Url) -> Result<(), DownloadError> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Undownloadable::BadUrl("the scheme is neither http nor https").into());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Undownloadable::BadUrl("it contains credentials").into());
-        }
-        let literal: IpAddr = match url.host() {
-            Some(Host::Ipv4(address)) => address.into(),
-            Some(Host::Ipv6(address)) => address.into(),
-            Some(Host::Domain(_)) => return Ok(()),
-            None => return Err(Undownloadable::BadUrl("it has no host").into()),
-        };
-        Ok(self.policy.check(literal)?)
-    }
-
     /// Sends one request and waits for the headers of the answer.
     async fn ask(&self, url: &Url, clock: &Clock) -> Result<Response, DownloadError> {
         let answer = async { self.send(url).await.map_err(transport::failed_to_ask) };
-        let response = clock.within(self.config.header_timeout, Limit::Headers, answer).await?;
-        match response.remote_addr() {
-            // The last line of defence: whatever way we got here, this is where we are.
-            Some(peer) => self.policy.check(peer.ip())?,
-            None => return Err(Cause::Connection("the peer has no address".into()).into()),
-        }
-        Ok(response)
+        clock.within(self.config.header_timeout, Limit::Headers, answer).await
     }
 
     /// A server may close a kept connection just when it is used again. That is
     /// nobody's failure, and no reason to wait: the request goes out once more.
     async fn send(&self, url: &Url) -> reqwest::Result<Response> {
-        match self.client.get(url.clone()).send().await {
-            Err(error) if transport::broke_off(&error) => self.client.get(url.clone()).send().await,
+        let client = self.trusting.as_ref().filter(|_| self.policy.trusts(url)).unwrap_or(&self.client);
+        match client.get(url.clone()).send().await {
+            Err(error) if transport::broke_off(&error) => client.get(url.clone()).send().await,
             outcome => outcome,
         }
     }
@@ -252,9 +232,23 @@ fn refuse_text(body: &[u8]) -> Result<(), Undownloadable> {
     if sniff::is_text(body) { Err(Undownloadable::NotAnImage) } else { Ok(()) }
 }
 
-/// Where a `Location` header leads to, seen from `url`.
-fn redirected(url: &Url, location: &[u8]) -> Result<Url, Undownloadable> {
-    let location =
-        str::from_utf8(location).map_err(|_| Undownloadable::BadUrl("the redirect's is not UTF-8"))?;
-    url.join(location).map_err(|_| Undownloadable::BadUrl("the redirect's cannot be parsed"))
+/// A client whose connections lead where `resolver` and its policy let them.
+fn client(config: &DownloadConfig, resolver: Resolver) -> reqwest::Result<Client> {
+    Client::builder()
+        .user_agent(config.user_agent())
+        .default_headers(HeaderMap::from_iter([
+            (ACCEPT, HeaderValue::from_static(ACCEPTED)),
+            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+        ]))
+        .connector_layer(CheckPeer(resolver.policy()))
+        .dns_resolver(resolver)
+        // A proxy would make the connection in our place, unchecked.
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(config.connect_timeout)
+        .pool_idle_timeout(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .http1_only()
+        .http1_ignore_invalid_headers_in_responses(true)
+        .build()
 }

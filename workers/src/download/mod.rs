@@ -42,12 +42,15 @@
 mod address;
 mod clock;
 mod config;
+mod destination;
 mod error;
 mod fetch;
 mod health;
 mod hosts;
 mod memory;
 mod pace;
+mod peer;
+mod ranges;
 mod resolver;
 mod sniff;
 mod status;
@@ -58,6 +61,7 @@ pub(crate) mod tests;
 
 pub use address::{AddressPolicy, ForbiddenAddress};
 pub use config::DownloadConfig;
+pub use destination::redirected;
 pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
 pub use fetch::{Downloaded, Downloader, DownloaderError};
 pub use hosts::Turn;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use moka::future::Cache;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -25,21 +26,53 @@ const MAX_NAMES: u64 = 4_096;
 #[derive(Clone)]
 pub struct Resolver {
     policy: Arc<AddressPolicy>,
-    answers: Cache<String, Arc<[IpAddr]>>,
+    names: Names,
+    answers: Cache<String, Answer>,
+}
+
+/// All addresses of a name.
+type Answer = Arc<[IpAddr]>;
+
+/// Who knows the addresses of names.
+#[derive(Clone)]
+pub struct Names {
+    ask: Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Answer>> + Send + Sync>,
+    time_to_live: Duration,
+}
+
+impl Names {
+    /// The operating system.
+    pub fn system() -> Self {
+        Self { ask: Arc::new(|name| Box::pin(ask_system(name))), time_to_live: TIME_TO_LIVE }
+    }
+
+    /// A function, which is asked anew every time.
+    #[cfg(test)]
+    pub fn from_fn(answer: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
+        let ask = move |name: String| -> BoxFuture<'static, _> {
+            Box::pin(std::future::ready(Ok(answer(&name).into())))
+        };
+        Self { ask: Arc::new(ask), time_to_live: Duration::ZERO }
+    }
 }
 
 impl Resolver {
-    /// A resolver that hands out what `policy` lets pass.
-    pub fn new(policy: Arc<AddressPolicy>) -> Self {
-        let answers = Cache::builder().max_capacity(MAX_NAMES).time_to_live(TIME_TO_LIVE).build();
-        Self { policy, answers }
+    /// A resolver that hands out what `policy` lets pass of what `names` know.
+    pub fn new(policy: Arc<AddressPolicy>, names: &Names) -> Self {
+        let answers = Cache::builder().max_capacity(MAX_NAMES).time_to_live(names.time_to_live).build();
+        Self { policy, names: names.clone(), answers }
+    }
+
+    /// What decides which addresses are handed out.
+    pub fn policy(&self) -> Arc<AddressPolicy> {
+        self.policy.clone()
     }
 
     /// The addresses of `name` that may be connected to.
     async fn lookup(self, name: String) -> Result<Vec<IpAddr>, LookupError> {
         let answer = match self.answers.get(&name).await {
             Some(answer) => answer,
-            None => self.ask(name.clone(), ask_system(name)).await?,
+            None => self.ask(name.clone(), (self.names.ask)(name)).await?,
         };
         permitted(&self.policy, &answer)
     }
@@ -52,8 +85,8 @@ impl Resolver {
     async fn ask(
         &self,
         name: String,
-        question: impl Future<Output = io::Result<Arc<[IpAddr]>>> + Send + 'static,
-    ) -> Result<Arc<[IpAddr]>, LookupError> {
+        question: impl Future<Output = io::Result<Answer>> + Send + 'static,
+    ) -> Result<Answer, LookupError> {
         let answers = self.answers.clone();
         match tokio::spawn(async move { answers.try_get_with(name, question).await }).await {
             Ok(answer) => answer.map_err(LookupError::System),
@@ -84,7 +117,7 @@ enum LookupError {
     Forbidden(#[from] ForbiddenAddress),
 }
 
-async fn ask_system(name: String) -> io::Result<Arc<[IpAddr]>> {
+async fn ask_system(name: String) -> io::Result<Answer> {
     let sockets = tokio::net::lookup_host((name.as_str(), 0)).await?;
     Ok(sockets.map(|socket| socket.ip()).collect())
 }
@@ -136,7 +169,7 @@ mod tests {
     /// Nothing can resolve this name; the answer can only be the cached one.
     #[tokio::test]
     async fn a_cached_answer_is_used_and_checked_again() {
-        let resolver = Resolver::new(Arc::new(AddressPolicy::default()));
+        let resolver = Resolver::new(Arc::new(AddressPolicy::default()), &Names::system());
         let name = || "images.invalid".to_owned();
 
         resolver.answers.insert(name(), [ip("8.8.8.8")].into()).await;
@@ -148,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_of_the_system_is_cached() {
-        let resolver = Resolver::new(Arc::new(AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()])));
+        let resolver = Resolver::new(Arc::new(AddressPolicy::trusting()), &Names::system());
 
         resolver.clone().lookup("localhost".into()).await.unwrap();
 
@@ -159,7 +192,7 @@ mod tests {
     /// the second, whose own question is never asked.
     #[tokio::test]
     async fn a_name_is_asked_for_once_even_if_the_caller_gives_up() {
-        let resolver = Resolver::new(Arc::new(AddressPolicy::default()));
+        let resolver = Resolver::new(Arc::new(AddressPolicy::default()), &Names::system());
         let (started, has_started) = oneshot::channel();
         let (release, released) = oneshot::channel();
         let first = {
@@ -185,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_not_cached() {
-        let resolver = Resolver::new(Arc::new(AddressPolicy::default()));
+        let resolver = Resolver::new(Arc::new(AddressPolicy::default()), &Names::system());
         let name = || "images.test".to_owned();
 
         let failure = async { Err(io::Error::other("no name server answers")) };

@@ -1,10 +1,12 @@
 //! Forbidden addresses are never connected to, whatever leads to them.
 
+use tagfleet_shared::lane::Lane;
 use url::Url;
 
 use super::server::{Server, ok, redirect};
-use super::{config, fetch, image, reason};
+use super::{config, downloader, fetch, image, reason};
 use crate::download::DownloadConfig;
+use crate::pipeline::source_of;
 
 fn allowing(networks: &[&str]) -> DownloadConfig {
     let allow_networks = networks.iter().map(|net| net.parse().unwrap()).collect();
@@ -116,4 +118,84 @@ async fn other_schemes_credentials_and_overlong_urls_are_refused() {
         assert_eq!(reason(config(), &url.parse().unwrap()).await, "bad_url", "{url}");
     }
     assert_eq!(server.connections(), 0);
+}
+
+/// The ways in which people and attackers write a host and a URL: each with the
+/// word for its refusal.
+#[tokio::test]
+async fn a_url_is_refused_however_it_is_spelt() {
+    let server = Server::start(|_| ok(&image(100))).await;
+    let port = server.port();
+
+    for (url, word) in [
+        (format!("http://0177.0.0.01:{port}/"), "forbidden_address"),
+        (format!("http://017700000001:{port}/"), "forbidden_address"),
+        (format!("http://0X7F.0.0.0x1:{port}/"), "forbidden_address"),
+        (format!("http://127.0x0.1:{port}/"), "forbidden_address"),
+        (format!("hTTp://LocalHost:{port}/"), "forbidden_address"),
+        (format!("http://ｌｏｃａｌｈｏｓｔ:{port}/"), "forbidden_address"),
+        (format!("http://①②⑦.⓪.⓪.①:{port}/"), "forbidden_address"),
+        (format!("http://127。0。0。1:{port}/"), "forbidden_address"),
+        (format!("http://%6cocalhost:{port}/"), "forbidden_address"),
+        (format!("http:\\\\127.0.0.1:{port}\\a.jpg"), "forbidden_address"),
+        (format!("http:///127.0.0.1:{port}/"), "forbidden_address"),
+        (format!("\r\n http://127.0.\r\n0.1:{port}/\t"), "forbidden_address"),
+        (format!("http://[::FFFF:127.0.0.1]:0{port}/"), "forbidden_address"),
+        ("http://169.254.169.254/latest/meta-data/".into(), "forbidden_address"),
+        (format!("http://images.example@127.0.0.1:{port}/"), "bad_url"),
+        (format!("http://@:x@127.0.0.1:{port}/"), "bad_url"),
+        ("http://127.0.0.1:6379/".into(), "forbidden_address"),
+        ("http://images.example:6667/".into(), "bad_url"),
+        ("https://images.example:25/".into(), "bad_url"),
+        ("http://images.example:0/".into(), "bad_url"),
+        ("http://images.example:65536/".into(), "bad_url"),
+        ("http://127.0.0.256/".into(), "bad_url"),
+        ("http://[::1%25eth0]/".into(), "bad_url"),
+        ("http://images.example%0d%0aHost:inside/".into(), "bad_url"),
+        ("http://images exam.ple/".into(), "bad_url"),
+        ("ws://images.example/".into(), "bad_url"),
+        ("gopher://127.0.0.1:6379/_INFO".into(), "bad_url"),
+        ("blob:http://127.0.0.1/".into(), "bad_url"),
+        ("javascript:alert(1)".into(), "bad_url"),
+        ("/etc/passwd".into(), "bad_url"),
+        ("".into(), "bad_url"),
+    ] {
+        let source = source_of(&url);
+        let downloader = downloader(allowing(&[]));
+        let outcome = match source.turn(&downloader, Lane::Standard).await {
+            Ok(turn) => source.fetch(&downloader, turn).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert_eq!(outcome.unwrap_err().reason(), word, "{url:?}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+/// What a URL holds in the way of line breaks never reaches the server as such.
+#[tokio::test]
+async fn a_line_break_in_a_url_makes_no_header() {
+    let server = Server::start(|_| ok(&image(100))).await;
+
+    for path in ["/a\r\nInside: yes\r\n", "/a%0d%0aInside:%20yes", "/a?b=\nInside: yes"] {
+        assert!(fetch(config(), &server.url(path)).await.is_ok(), "{path:?}");
+    }
+
+    for request in server.requests() {
+        assert!(!request.contains("\ninside:"), "{request}");
+    }
+}
+
+/// The name leads wherever it leads; no other does, nor a redirect from it.
+#[tokio::test]
+async fn a_trusted_host_may_lead_to_any_address() {
+    let inside = Server::start_at("127.0.0.1", |_| ok(&image(100))).await;
+    let target = inside.url("/").to_string();
+    let other = Server::start_at("127.0.0.1", move |_| redirect(&target)).await;
+    let trusting = || DownloadConfig { allow_hosts: vec!["LocalHost.".into()], ..allowing(&[]) };
+    let named = |port: u16| format!("http://localhost:{port}/").parse().unwrap();
+
+    assert_eq!(fetch(trusting(), &named(inside.port())).await.unwrap(), image(100));
+    assert_eq!(reason(trusting(), &inside.url("/")).await, "forbidden_address");
+    assert_eq!(reason(trusting(), &named(other.port())).await, "forbidden_address");
+    assert_eq!(inside.connections(), 1);
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod answers;
+mod everywhere;
 mod limits;
 mod redirects;
 pub mod server;
@@ -30,6 +31,7 @@ fn config() -> DownloadConfig {
         per_host: 8,
         user_agent: "tagfleet/{version}".into(),
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        allow_hosts: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A web server whose every byte a test controls.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub struct Server {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    destinations: Mutex<Vec<IpAddr>>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -74,6 +75,11 @@ impl Server {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// The addresses of ours that were connected to.
+    pub fn destinations(&self) -> Vec<IpAddr> {
+        self.seen.destinations.lock().unwrap().clone()
+    }
+
     /// The request lines and headers that arrived, in lower case.
     pub fn requests(&self) -> Vec<String> {
         self.seen.requests.lock().unwrap().clone()
@@ -88,6 +94,7 @@ async fn accept(
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         seen.connections.fetch_add(1, Ordering::SeqCst);
+        seen.destinations.lock().unwrap().push(stream.local_addr().unwrap().ip().to_canonical());
         connections.spawn(serve(stream, seen.clone(), answer.clone()));
     }
 }
