@@ -10,9 +10,9 @@ use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::events::{ListedImage, Malformed};
 use tracing::warn;
 
-use self::lines::{Line, Lines, MAX_LINE_BYTES};
-pub use self::open::Manifests;
-use self::open::{Failure, Text};
+pub use self::lines::{Line, Lines, MAX_LINE_BYTES};
+use self::open::Failure;
+pub use self::open::{Manifests, Text, unpacked};
 use crate::inventory::Row;
 
 /// So many malformed lines of one manifest are told one by one.

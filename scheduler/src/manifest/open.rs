@@ -19,7 +19,8 @@ use crate::config::FanOutConfig;
 /// The first bytes of every gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-pub(super) type Text = Pin<Box<dyn AsyncBufRead + Send>>;
+/// A manifest's text, unpacked.
+pub type Text = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// Why a manifest cannot be read, now.
 #[derive(Debug)]
@@ -113,7 +114,11 @@ impl Manifests {
 
 /// The text itself. Its first bytes tell whether it is gzip: servers disagree
 /// about the headers of a `.gz`.
-async fn unpacked(mut body: impl AsyncBufRead + Unpin + Send + 'static) -> io::Result<Text> {
+///
+/// # Errors
+///
+/// If reading fails.
+pub async fn unpacked(mut body: impl AsyncBufRead + Unpin + Send + 'static) -> io::Result<Text> {
     let mut first = Vec::with_capacity(GZIP.len());
     (&mut body).take(GZIP.len() as u64).read_to_end(&mut first).await?;
     let gzip = first == GZIP;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tagfleet_shared::tags::Tags;
 
 pub(super) use self::read::read;
+use self::read::read_text;
 use super::Example;
 use super::hierarchy::is_within;
 use crate::decode::InputSize;
@@ -111,7 +112,19 @@ impl ModelSet {
     ///
     /// Lists every problem: nobody should have to fix one and meet the next.
     pub fn load(dir: &Path) -> Result<Self, ManifestError> {
-        let (set, problems) = read(dir);
+        Self::checked(read(dir), dir)
+    }
+
+    /// The same, of a manifest that was read already; `dir` has the files that it names.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn of_manifest(text: &str, dir: &Path) -> Result<Self, ManifestError> {
+        Self::checked(read_text(text, dir), dir)
+    }
+
+    fn checked((set, problems): (Self, Vec<String>), dir: &Path) -> Result<Self, ManifestError> {
         if problems.is_empty() { Ok(set) } else { Err(ManifestError { dir: dir.into(), problems }) }
     }
 

@@ -19,10 +19,14 @@ const MANIFEST: &str = "manifest.toml";
 /// The set holds the stages that could be read in full and whose file is there,
 /// so that their graphs can be checked as well.
 pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
-    let text = match fs::read_to_string(dir.join(MANIFEST)) {
-        Ok(text) => text,
-        Err(error) => return (ModelSet::default(), vec![format!("{MANIFEST}: {error}")]),
-    };
+    match fs::read_to_string(dir.join(MANIFEST)) {
+        Ok(text) => read_text(&text, dir),
+        Err(error) => (ModelSet::default(), vec![format!("{MANIFEST}: {error}")]),
+    }
+}
+
+/// The same of a manifest that was read already.
+pub(in crate::model) fn read_text(text: &str, dir: &Path) -> (ModelSet, Vec<String>) {
     let mut manifest = match text.parse() {
         Ok(table) => Section::new("", table),
         Err(error) => return (ModelSet::default(), vec![format!("{MANIFEST}: {error}")]),
@@ -54,7 +58,7 @@ pub(in crate::model) fn read(dir: &Path) -> (ModelSet, Vec<String>) {
     let complete = stages.len() == listed;
     check::references(stages.iter().map(|(stage, _)| stage), complete, &about_tags, &mut problems);
 
-    let mut digest = Sha256::new_with_prefix(&text);
+    let mut digest = Sha256::new_with_prefix(text);
     let with_file = stages.into_iter().filter_map(|(stage, file)| {
         digest.update(file?);
         Some(stage)
