@@ -1,12 +1,14 @@
 //! The threads that turn bytes into pixels.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::batch::Batcher;
 use crate::decode::{DecodeLimits, Decoder, InputSize, Pixels, Undecodable};
 use crate::metrics::{Metrics, Stage};
 
-/// A pool of threads called `decode`, each with its own [`Decoder`].
+/// A pool of threads called `decode`, which share a [`Decoder`] and its memory.
 ///
 /// Decoding is the larger half of the work on a CPU; on threads of its own it
 /// never holds up the tasks that download.
@@ -26,9 +28,9 @@ impl DecodeThreads {
         limits: &DecodeLimits,
         metrics: &Metrics,
     ) -> std::io::Result<Self> {
+        let decoder = Arc::new(Decoder::new(sizes.to_vec(), limits.clone()));
         let handlers = (0..threads).map(|_| {
-            let decoder = Decoder::new(sizes.to_vec(), limits.clone());
-            let metrics = metrics.clone();
+            let (decoder, metrics) = (decoder.clone(), metrics.clone());
             move |images: Vec<Bytes>| {
                 let decode = |bytes: Bytes| {
                     let _timer = metrics.stage(Stage::Decode, 1);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
-use super::{DecodeLimits, InputSize, Picture, Undecodable, scans};
+use super::{Budget, InputSize, Picture, Undecodable, scans};
 
 /// What libjpeg-turbo did not decode.
 pub(super) enum Refused {
@@ -37,20 +37,20 @@ pub(super) struct Turbo {
 impl Turbo {
     /// Decodes a JPEG at the smallest scale that is enough for `least` in both
     /// directions, or at full size where the picture itself is smaller.
-    pub(super) fn decode(
-        &mut self,
+    pub(super) fn decode<'a>(
+        &'a mut self,
         bytes: &[u8],
         least: InputSize,
-        limits: &DecodeLimits,
-    ) -> Result<Picture<'_>, Refused> {
+        budget: &'a Budget,
+    ) -> Result<Picture<'a>, Refused> {
         let decompressor = match &mut self.decompressor {
             Some(decompressor) => decompressor,
             none => none.insert(new_decompressor()?),
         };
         let header = decompressor.read_header(bytes)?;
         let original = (dimension(header.width)?, dimension(header.height)?);
-        limits.check_pixels(original.0, original.1)?;
-        scans::check(bytes, original, limits)?;
+        budget.check_pixels(original.0, original.1)?;
+        scans::check(bytes, original, &budget.limits)?;
 
         let scale = smallest_scale(&header, least);
         let scaled = header.scaled(scale);
@@ -59,7 +59,7 @@ impl Turbo {
             Colorspace::RGB | Colorspace::YCbCr | Colorspace::Gray => PixelFormat::RGB,
         };
         let pitch = scaled.width * format.size();
-        limits.check_memory((pitch * scaled.height) as u64 + coefficient_bytes(&header))?;
+        let memory = budget.take((pitch * scaled.height) as u64 + coefficient_bytes(&header))?;
 
         self.pixels.resize(pitch * scaled.height, 0);
         let pixels = self.pixels.as_mut_slice();
@@ -74,6 +74,7 @@ impl Turbo {
             height: dimension(scaled.height)?,
             original,
             rgb: Cow::Borrowed(&self.pixels),
+            _memory: memory,
         })
     }
 

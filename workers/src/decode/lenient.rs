@@ -10,79 +10,102 @@ use image::codecs::{
 };
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 
-use super::{DecodeLimits, Format, Picture, Undecodable, scans};
+use super::{Budget, Format, Picture, Undecodable, scans};
 
 /// Decodes a picture at its full size, the first frame of an animation.
 /// Transparency is laid on white.
-pub(super) fn decode(
+pub(super) fn decode<'a>(
     format: Format,
     bytes: &[u8],
-    limits: &DecodeLimits,
-) -> Result<Picture<'static>, Undecodable> {
+    budget: &'a Budget,
+) -> Result<Picture<'a>, Undecodable> {
     let reader = Cursor::new(bytes);
     match format {
         Format::Jpeg => {
             let decoder = JpegDecoder::new(reader).map_err(Undecodable::corrupt)?;
             let (width, height) = decoder.dimensions();
-            limits.check_pixels(width, height)?;
-            scans::check(bytes, (width, height), limits)?;
-            read(Ok(decoder), limits)
+            budget.check_pixels(width, height)?;
+            scans::check(bytes, (width, height), &budget.limits)?;
+            // Two bytes for each coefficient until the last scan.
+            let working = if scans::is_progressive(bytes) { 2 * 4 } else { 1 };
+            read(Ok(decoder), working, budget)
         }
-        Format::Png => read(PngDecoder::with_limits(reader, library_limits(limits)), limits),
-        Format::Gif => read(GifDecoder::new(reader), limits),
-        Format::WebP => read(WebPDecoder::new(reader), limits),
-        Format::Bmp => read(BmpDecoder::new(reader), limits),
-        Format::Tiff => read(TiffDecoder::new(reader), limits),
+        Format::Png => read(PngDecoder::with_limits(reader, library_limits(budget)), 0, budget),
+        // The frame, before it is laid on the screen.
+        Format::Gif => read(GifDecoder::new(reader), 4, budget),
+        // The frame in its own colours, or with an alpha that is cut off.
+        Format::WebP => read(WebPDecoder::new(reader), 4, budget),
+        Format::Bmp => read(BmpDecoder::new(reader), 0, budget),
+        // A copy of the samples, in the file's order of bytes.
+        Format::Tiff => read(TiffDecoder::new(reader), 8, budget),
     }
 }
 
 /// The limits as `image` has them. It does not check the buffer that it is
 /// given, nor does every decoder check its own: [`read`] checks by itself.
-fn library_limits(limits: &DecodeLimits) -> Limits {
+fn library_limits(budget: &Budget) -> Limits {
     let mut library = Limits::no_limits();
-    library.max_alloc = Some(limits.max_memory_bytes);
+    library.max_alloc = Some(budget.limits.max_memory_bytes);
     library
 }
 
-fn read(
+/// `working` are the bytes for each pixel that the decoder keeps for itself, at
+/// most: `tests/decode_memory.rs` measures them.
+fn read<'a>(
     decoder: Result<impl ImageDecoder, ImageError>,
-    limits: &DecodeLimits,
-) -> Result<Picture<'static>, Undecodable> {
+    working: u64,
+    budget: &'a Budget,
+) -> Result<Picture<'a>, Undecodable> {
     let refused = |error| match error {
-        ImageError::Limits(_) => Undecodable::TooMuchMemory { limit: limits.max_memory_bytes },
+        ImageError::Limits(_) => Undecodable::TooMuchMemory { limit: budget.limits.max_memory_bytes },
         error => Undecodable::corrupt(error),
     };
     let mut decoder = decoder.map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
-    limits.check_pixels(width, height)?;
-    let rgb_bytes = if color == ColorType::Rgb8 { 0 } else { 3 * u64::from(width) * u64::from(height) };
-    limits.check_memory(decoder.total_bytes() + rgb_bytes)?;
-    decoder.set_limits(library_limits(limits)).map_err(refused)?;
+    budget.check_pixels(width, height)?;
+    let pixels = u64::from(width) * u64::from(height);
+    // Later RGB lies beside gray, and the decoder is done with its own by then.
+    let besides = if color.has_color() { working } else { working.max(3) };
+    let memory = budget.take(decoder.total_bytes() + besides * pixels)?;
+    decoder.set_limits(library_limits(budget)).map_err(refused)?;
 
-    let mut pixels = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut pixels).map_err(refused)?;
-    let rgb = to_rgb(color, pixels)?;
-    Ok(Picture { width, height, original: (width, height), rgb: Cow::Owned(rgb) })
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples).map_err(refused)?;
+    let rgb = to_rgb(color, samples)?;
+    Ok(Picture { width, height, original: (width, height), rgb: Cow::Owned(rgb), _memory: memory })
 }
 
-/// Turns what `image` decodes to into 8-bit RGB.
-fn to_rgb(color: ColorType, pixels: Vec<u8>) -> Result<Vec<u8>, Undecodable> {
+/// Turns what `image` decodes to into 8-bit RGB, in place where there is colour.
+fn to_rgb(color: ColorType, mut samples: Vec<u8>) -> Result<Vec<u8>, Undecodable> {
+    let deep = color.bytes_per_pixel() > color.channel_count();
+    if deep {
+        narrow(&mut samples);
+    }
     match color {
-        ColorType::Rgb8 => Ok(pixels),
-        ColorType::L8 => Ok(each(&pixels, |&[l]| [l; 3])),
-        ColorType::La8 => Ok(each(&pixels, |&[l, a]| [over_white(l, a); 3])),
-        ColorType::Rgba8 => Ok(each(&pixels, |&[r, g, b, a]| [r, g, b].map(|c| over_white(c, a)))),
-        ColorType::L16 => to_rgb(ColorType::L8, narrow(&pixels)),
-        ColorType::La16 => to_rgb(ColorType::La8, narrow(&pixels)),
-        ColorType::Rgb16 => Ok(narrow(&pixels)),
-        ColorType::Rgba16 => to_rgb(ColorType::Rgba8, narrow(&pixels)),
+        ColorType::L8 | ColorType::L16 => Ok(samples.iter().flat_map(|&l| [l; 3]).collect()),
+        ColorType::La8 | ColorType::La16 => {
+            Ok(samples.as_chunks().0.iter().flat_map(|&[l, a]| [over_white(l, a); 3]).collect())
+        }
+        ColorType::Rgb8 | ColorType::Rgb16 => Ok(samples),
+        ColorType::Rgba8 | ColorType::Rgba16 => {
+            cut_off_alpha(&mut samples);
+            Ok(samples)
+        }
         other => Err(Undecodable::corrupt(format_args!("unexpected colour type {other:?}"))),
     }
 }
 
-fn each<const N: usize>(pixels: &[u8], to_rgb: impl Fn(&[u8; N]) -> [u8; 3]) -> Vec<u8> {
-    pixels.as_chunks::<N>().0.iter().map(to_rgb).collect::<Vec<_>>().into_flattened()
+/// Lays what is transparent on white, in place.
+fn cut_off_alpha(samples: &mut Vec<u8>) {
+    let count = samples.len() / 4;
+    for pixel in 0..count {
+        let alpha = samples[4 * pixel + 3];
+        for channel in 0..3 {
+            samples[3 * pixel + channel] = over_white(samples[4 * pixel + channel], alpha);
+        }
+    }
+    samples.truncate(3 * count);
 }
 
 /// Lays a channel of transparency `alpha` on white.
@@ -91,8 +114,12 @@ fn over_white(channel: u8, alpha: u8) -> u8 {
     ((channel * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }
 
-/// Rounds samples of 16 bits to 8.
-fn narrow(samples: &[u8]) -> Vec<u8> {
-    let round = |sample: &[u8; 2]| ((u32::from(u16::from_ne_bytes(*sample)) + 128) / 257) as u8;
-    samples.as_chunks::<2>().0.iter().map(round).collect()
+/// Rounds samples of 16 bits to 8, in place.
+fn narrow(samples: &mut Vec<u8>) {
+    let count = samples.len() / 2;
+    for i in 0..count {
+        let sample = u16::from_ne_bytes([samples[2 * i], samples[2 * i + 1]]);
+        samples[i] = ((u32::from(sample) + 128) / 257) as u8;
+    }
+    samples.truncate(count);
 }

@@ -9,6 +9,7 @@
 //! libjpeg-turbo will not take, through the `image` crate (`lenient.rs`). The
 //! picture is then stretched to every input size of the model set.
 
+mod budget;
 mod error;
 mod format;
 mod jpeg;
@@ -27,6 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use image::metadata::Orientation;
 use serde::Deserialize;
 
+use self::budget::{Budget, Memory};
 pub use self::error::Undecodable;
 use self::format::Format;
 use self::jpeg::Refused;
@@ -34,45 +36,25 @@ use self::orientation::is_transposed;
 pub use self::pixels::{InputSize, Pixels};
 use self::resize::Stretcher;
 
-/// What one picture may cost. Checked from its header, before any decoding.
+/// What pictures may cost. Checked from their headers, before any decoding.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecodeLimits {
     /// Width times height of the largest picture that is decoded, in pixels.
     pub max_pixels: u64,
-    /// Bytes that the pixel buffers of one picture may take while it is decoded.
-    /// Every thread that decodes may take as much.
+    /// Bytes that the pixel buffers of all pictures together may take while they
+    /// are decoded. One that would take more by itself is refused; others wait.
     pub max_memory_bytes: u64,
 }
 
-impl DecodeLimits {
-    /// Refuses a picture by the size that its header claims.
-    fn check_pixels(&self, width: u32, height: u32) -> Result<(), Undecodable> {
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels == 0 {
-            return Err(Undecodable::corrupt("no pixels"));
-        }
-        if pixels > self.max_pixels {
-            return Err(Undecodable::TooManyPixels { width, height, limit: self.max_pixels });
-        }
-        Ok(())
-    }
-
-    /// Refuses a picture whose pixel buffers would take `bytes`.
-    fn check_memory(&self, bytes: u64) -> Result<(), Undecodable> {
-        if bytes > self.max_memory_bytes {
-            return Err(Undecodable::TooMuchMemory { limit: self.max_memory_bytes });
-        }
-        Ok(())
-    }
-}
-
-/// Decodes pictures for one model set. Share it between threads: each decode
-/// borrows a set of working buffers and gives it back, so there are as many sets
-/// as there were decodes at a time.
+/// Decodes pictures for one model set.
+///
+/// Share it between threads: the memory is one budget for all of them. Each
+/// decode borrows a set of working buffers and gives it back, so there are as
+/// many sets as there were decodes at a time.
 pub struct Decoder {
     sizes: Vec<InputSize>,
-    limits: DecodeLimits,
+    budget: Budget,
     /// Whether a JPEG may be scaled down while it is decoded.
     scaled: bool,
     scratch: Mutex<Vec<Scratch>>,
@@ -104,6 +86,8 @@ struct Picture<'a> {
     original: (u32, u32),
     /// `3 * width * height` bytes.
     rgb: Cow<'a, [u8]>,
+    /// What its decoding takes, until it is stretched.
+    _memory: Memory<'a>,
 }
 
 impl Decoder {
@@ -112,7 +96,7 @@ impl Decoder {
     pub fn new(mut sizes: Vec<InputSize>, limits: DecodeLimits) -> Self {
         sizes.sort_unstable();
         sizes.dedup();
-        Self { sizes, limits, scaled: true, scratch: Mutex::default() }
+        Self { sizes, budget: Budget::new(limits), scaled: true, scratch: Mutex::default() }
     }
 
     /// The same, but every picture is decoded at its full size: what the fast way
@@ -142,12 +126,12 @@ impl Decoder {
         let format = Format::of(bytes)?;
         let orientation = orientation::read(format, bytes);
         let picture = match format {
-            Format::Jpeg => match scratch.turbo.decode(bytes, self.least(orientation), &self.limits) {
+            Format::Jpeg => match scratch.turbo.decode(bytes, self.least(orientation), &self.budget) {
                 Ok(picture) => picture,
                 Err(Refused::Final(error)) => return Err(error),
-                Err(Refused::Forgivable) => lenient::decode(format, bytes, &self.limits)?,
+                Err(Refused::Forgivable) => lenient::decode(format, bytes, &self.budget)?,
             },
-            _ => lenient::decode(format, bytes, &self.limits)?,
+            _ => lenient::decode(format, bytes, &self.budget)?,
         };
 
         let mut planes = Vec::with_capacity(self.sizes.len());

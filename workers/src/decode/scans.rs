@@ -23,29 +23,50 @@ pub(super) fn check(
     if scans > LIMIT || work(scans) > allowed { Err(Undecodable::TooManyScans { scans }) } else { Ok(()) }
 }
 
-/// The scans up to the end of the picture. After that there may be anything: a
-/// phone's film, another picture.
-fn count(mut rest: &[u8]) -> u32 {
+/// Whether the picture comes in scans that are put together at their end.
+pub(super) fn is_progressive(bytes: &[u8]) -> bool {
+    let mut progressive = false;
+    walk(bytes, |marker| progressive |= marker == 0xc2);
+    progressive
+}
+
+/// The scans up to the end of the picture.
+fn count(bytes: &[u8]) -> u32 {
     let mut scans = 0;
+    walk(bytes, |marker| scans += u32::from(marker == 0xda));
+    scans
+}
+
+/// Goes from segment to segment up to the end of the picture. After that there
+/// may be anything: a phone's film, another picture.
+fn walk(mut rest: &[u8], mut meet: impl FnMut(u8)) {
     // In picture data an 0xff is followed by 0 or the number of a restart.
     while rest.skip_until(0xff).is_ok_and(|skipped| skipped > 0) {
         match rest {
             [0xd9, ..] | [] => break,
             [0x00 | 0x01 | 0xd0..=0xd8 | 0xff, ..] => {}
             [marker, high, low, ..] => {
-                scans += u32::from(*marker == 0xda);
+                meet(*marker);
                 let length = usize::from(u16::from_be_bytes([*high, *low]));
                 rest = rest.get(1 + length..).unwrap_or_default();
             }
             _ => break,
         }
     }
-    scans
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_progressive_picture_is_told_by_its_frame() {
+        let with_frame = |marker: u8| [b"\xff\xd8\xff", &[marker][..], b"\0\x02", SCAN].concat();
+
+        assert!(is_progressive(&with_frame(0xc2)));
+        assert!(!is_progressive(&with_frame(0xc0)));
+        assert!(!is_progressive(b"\xff\xd8\xff\xe1\0\x06\xff\xc2\0\x02"));
+    }
 
     const SCAN: &[u8] = b"\xff\xda\0\x02data\xff\0data\xff\xd0data";
 

@@ -1,3 +1,4 @@
+mod bombs;
 mod hostile;
 mod pictures;
 

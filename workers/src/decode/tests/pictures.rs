@@ -88,7 +88,7 @@ pub(super) fn png(
     bytes
 }
 
-fn push_chunk(png: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
+pub(super) fn push_chunk(png: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
     png.extend((data.len() as u32).to_be_bytes());
     let checked = png.len();
     png.extend(name);

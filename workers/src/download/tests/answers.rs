@@ -132,6 +132,99 @@ async fn statuses_become_reasons() {
     }
 }
 
+/// Whatever a server answers with, it has one word, and the same the next time.
+#[tokio::test]
+async fn every_bad_body_has_its_reason() {
+    let body = |headers: &str, body: &[u8]| {
+        let mut bytes = format!("HTTP/1.1 200 OK\r\n{headers}\r\n").into_bytes();
+        bytes.extend_from_slice(body);
+        vec![Act::Send(bytes), Act::Close]
+    };
+    let long = "Content-Length: 2000\r\n";
+    let server = Server::start(move |path| match path {
+        "/claims-more" => body(long, &image(100)),
+        "/claims-more-and-sends-nothing" => body(long, b""),
+        "/claims-a-negative" => body("Content-Length: -1\r\n", &image(100)),
+        "/claims-two-lengths" => body("Content-Length: 100\r\nContent-Length: 50\r\n", &image(100)),
+        "/claims-no-number" => body("Content-Length: many\r\n", &image(100)),
+        "/broken-chunk" => body("Transfer-Encoding: chunked\r\n", b"zz\r\nimage"),
+        "/huge-chunk" => body("Transfer-Encoding: chunked\r\n", b"ffffffffffffffff0\r\nimage"),
+        "/half-a-chunk" => body("Transfer-Encoding: chunked\r\n", b"64\r\nimage"),
+        "/no-length-and-nothing" => body("Connection: close\r\n", b""),
+        "/html.jpg" => body("Content-Type: image/jpeg\r\n", b"\n<!DOCTYPE html><body>404"),
+        "/json.jpg" => body("Content-Type: image/jpeg\r\n", b"[{\"error\":404}]"),
+        "/xml.jpg" => body("Content-Type: image/jpeg\r\n", b"<?xml version='1.0'?><Error>NoSuchKey</Error>"),
+        "/svg.jpg" => body("Content-Type: image/jpeg\r\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        "/headers-without-end" => send(&format!("HTTP/1.1 200 OK\r\n{}", "X-Long: x\r\n".repeat(50_000))),
+        _ => status(&format!("{} Word", &path[1..]), "Retry-After: soon\r\n"),
+    })
+    .await;
+
+    for (path, word) in [
+        ("/claims-more", "truncated"),
+        ("/claims-more-and-sends-nothing", "truncated"),
+        ("/claims-a-negative", "connection"),
+        ("/claims-two-lengths", "connection"),
+        ("/claims-no-number", "connection"),
+        ("/broken-chunk", "connection"),
+        ("/huge-chunk", "connection"),
+        ("/half-a-chunk", "truncated"),
+        ("/no-length-and-nothing", "empty"),
+        ("/html.jpg", "not_an_image"),
+        ("/json.jpg", "not_an_image"),
+        ("/xml.jpg", "not_an_image"),
+        ("/svg.jpg", "not_an_image"),
+        ("/headers-without-end", "connection"),
+        ("/204", "bad_status"),
+        ("/206", "bad_status"),
+        ("/304", "bad_status"),
+        ("/401", "denied"),
+        ("/403", "denied"),
+        ("/404", "gone"),
+        ("/410", "gone"),
+        ("/429", "throttled"),
+        ("/451", "denied"),
+        ("/500", "server_error"),
+        ("/502", "server_error"),
+        ("/503", "server_error"),
+        ("/504", "server_error"),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(reason(config(), &server.url(path)).await, word, "{path}");
+        }
+    }
+}
+
+/// What comes after the announced end belongs to nobody.
+#[tokio::test]
+async fn a_body_that_is_longer_than_its_length_is_cut_off_there() {
+    let server = Server::start(|_| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n".to_vec();
+        vec![Act::Send(head), Act::Send(image(5_000)), Act::Close]
+    })
+    .await;
+
+    assert_eq!(fetch(config(), &server.url("/")).await.unwrap(), image(100));
+}
+
+/// Nothing is unpacked, so nothing explodes: nobody has asked for an encoding,
+/// and the decoder says of a packed picture that it is none.
+#[tokio::test]
+async fn a_packed_body_stays_packed() {
+    let packed = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff".as_slice(), &[0; 1_000]].concat();
+    for encoding in ["gzip", "deflate", "br", "zstd", "gzip, gzip"] {
+        let sent = packed.clone();
+        let server = Server::start(move |_| {
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: 1010\r\n\r\n");
+            vec![Act::Send(head.into()), Act::Send(sent.clone())]
+        })
+        .await;
+
+        assert_eq!(fetch(config(), &server.url("/a.jpg")).await.unwrap(), packed, "{encoding}");
+    }
+}
+
 #[tokio::test]
 async fn the_server_may_say_in_seconds_when_to_come_back() {
     let server = Server::start(|_| status("429 Too Many Requests", "Retry-After: 7\r\n")).await;
