@@ -11,6 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::secrets;
+pub use crate::secrets::without_password;
+
 /// Prefix of environment variables: `broker.url` is `TAGFLEET__BROKER__URL`.
 pub const ENV_PREFIX: &str = "TAGFLEET__";
 
@@ -42,7 +45,8 @@ struct Override {
 }
 
 /// Loads the settings from `defaults` (TOML), `file`, and variables like
-/// `TAGFLEET__SECTION__KEY`.
+/// `TAGFLEET__SECTION__KEY`. What is called `key_file` names a file that holds the
+/// value of `key`, as secrets are mounted.
 ///
 /// # Errors
 ///
@@ -72,7 +76,16 @@ pub fn load<T: DeserializeOwned + Check>(
 
     let mut problems = Vec::new();
     let mut merged = defaults.clone();
-    for Override { key, value, origin } in overrides {
+    for Override { mut key, mut value, origin } in overrides {
+        if let Some(of) = key.strip_suffix(secrets::FILE_SUFFIX).filter(|of| defaults.contains_key(*of)) {
+            match secrets::read(&value.to_string()) {
+                Ok(content) => (key, value) = (of.to_owned(), from_text(&content, defaults.get(of))),
+                Err(problem) => {
+                    problems.push(format!("{key} ({origin}): {problem}"));
+                    continue;
+                }
+            }
+        }
         if !defaults.contains_key(&key) {
             problems.push(unknown_key(&key, &origin, defaults.keys()));
             continue;
@@ -112,9 +125,14 @@ pub fn file(flag: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 fn parse(text: &str, origin: &str) -> Result<Map<String, Value>, ConfigError> {
-    File::from_str(text, FileFormat::Toml)
-        .collect()
-        .map_err(|error| ConfigError(vec![format!("{origin}: {error}")]))
+    // Asked first: its own message shows the line, and what stands in it.
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        return Err(ConfigError(vec![format!("{origin}: line {line}: {}", error.message())]));
+    }
+    let parsed = File::from_str(text, FileFormat::Toml).collect();
+    parsed.map_err(|_| ConfigError(vec![format!("{origin}: cannot be read as TOML")]))
 }
 
 /// Flattens sections: `{"broker": {"url": …}}` becomes `{"broker.url": …}`.
@@ -195,22 +213,6 @@ fn shown_value(value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// A URL as it may be shown: the password replaced.
-pub fn without_password(text: &str) -> String {
-    let Ok(mut url) = url::Url::parse(text) else { return text.to_owned() };
-    if url.password().is_some() {
-        // Cannot fail: a URL with a password has a host.
-        let _ = url.set_password(Some("hidden"));
-    }
-    if url.query_pairs().any(|(name, _)| name == "password") {
-        let shown: Vec<_> = url.query_pairs().into_owned().collect();
-        let hide =
-            |(name, value)| if name == "password" { (name, "hidden".to_owned()) } else { (name, value) };
-        url.query_pairs_mut().clear().extend_pairs(shown.into_iter().map(hide));
-    }
-    url.into()
 }
 
 /// Refuses to start without settings that have no default.
@@ -340,7 +342,35 @@ mod tests {
         let loaded = with(&[("TAGFLEET__BROKER__URL", "amqp://me:secret@host/%2f")]).unwrap();
         assert!(loaded.shown.contains("amqp://me:hidden@host/%2f"), "{}", loaded.shown);
         assert!(!loaded.shown.contains("secret"));
-        let query = without_password("postgres://host/db?user=me&password=secret&sslmode=require");
-        assert_eq!(query, "postgres://host/db?user=me&password=hidden&sslmode=require");
+        let lists = with(&[("TAGFLEET__BROKER__HOSTS", "amqp://a:secret@b, amqp://:secret@c")]).unwrap();
+        assert!(!lists.shown.contains("secret"), "{}", lists.shown);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_told_without_what_stands_there() {
+        for mistake in
+            ["[broker]\nurl = \"amqp://me:secret@host", "[broker]\nurl = 'a'\nurl = 'amqp://me:secret@b'"]
+        {
+            let path = std::env::temp_dir().join(format!("tagfleet-mistake-{}", uuid::Uuid::new_v4()));
+            std::fs::write(&path, mistake).unwrap();
+            let error = load::<Settings>(DEFAULTS, Some(&path), []).unwrap_err().to_string();
+            std::fs::remove_file(&path).unwrap();
+            assert!(error.contains(": line ") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    /// As Kubernetes mounts a secret.
+    #[test]
+    fn a_secret_may_come_from_a_file_of_its_own() {
+        let path = std::env::temp_dir().join(format!("tagfleet-secret-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "amqp://me:secret@host/%2f\n").unwrap();
+        let loaded = with(&[("TAGFLEET__BROKER__URL_FILE", path.to_str().unwrap())]).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(loaded.config.broker.url, "amqp://me:secret@host/%2f");
+        assert!(!loaded.shown.contains("secret"), "{}", loaded.shown);
+
+        let error = with(&[("TAGFLEET__BROKER__URL_FILE", path.to_str().unwrap())]).unwrap_err().to_string();
+        assert!(error.contains("broker.url_file (TAGFLEET__BROKER__URL_FILE): "), "{error}");
+        assert!(with(&[("TAGFLEET__BROKER__NAME_FILE", "/dev/null")]).is_err());
     }
 }

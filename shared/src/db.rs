@@ -15,6 +15,9 @@ use tracing::info;
 /// What Postgres takes for a number of milliseconds ends after 24 days.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(24 * 3600);
 
+/// What the parser says may hold the password.
+const UNREADABLE: &str = "database.url is not postgres://user:password@host:port/database?options, or what is special in it is not percent-encoded";
+
 /// How to reach the database.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +41,8 @@ impl DatabaseConfig {
         if !url.is_empty() {
             if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
                 problems.push("database.url must begin with postgres://".into());
-            } else if let Err(error) = url.parse::<tokio_postgres::Config>() {
-                problems.push(format!("database.url: {error}"));
+            } else if url.parse::<tokio_postgres::Config>().is_err() {
+                problems.push(UNREADABLE.into());
             }
         }
         if self.pool_size == 0 {
@@ -124,7 +127,8 @@ pub fn pool_by_keys(config: &DatabaseConfig) -> anyhow::Result<Pool> {
 }
 
 fn open(config: &DatabaseConfig, planner: &'static str) -> anyhow::Result<Pool> {
-    let mut postgres: tokio_postgres::Config = config.url.expose_secret().parse().context("database.url")?;
+    let mut postgres: tokio_postgres::Config =
+        config.url.expose_secret().parse().map_err(|_| anyhow::anyhow!(UNREADABLE))?;
     postgres.connect_timeout(config.timeout);
     // A server that vanished is noticed after half a minute.
     postgres.keepalives_idle(Duration::from_secs(10));

@@ -53,10 +53,9 @@ impl BrokerConfig {
     /// See [`crate::config::Check`].
     pub fn check(&self, problems: &mut Vec<String>) {
         let url = self.url.expose_secret();
-        if !url.is_empty()
-            && let Err(error) = url.parse::<AMQPUri>()
-        {
-            problems.push(format!("broker.url: {error}"));
+        if !url.is_empty() && url.parse::<AMQPUri>().is_err() {
+            // What the parser says may hold the password.
+            problems.push("broker.url is not amqp://user:password@host:port/vhost, or what is special in it is not percent-encoded".into());
         }
         if self.prefix.is_empty() || self.prefix.len() > 100 {
             problems.push("broker.prefix must have 1 to 100 characters".into());
@@ -251,7 +250,8 @@ impl Link {
     }
 
     fn uri(&self) -> Result<AMQPUri, BrokerError> {
-        let wrong = |error: String| BrokerError::Away(std::io::Error::other(error).into());
+        // What the parser says may hold the password.
+        let wrong = |_| BrokerError::Away(std::io::Error::other("broker.url cannot be read").into());
         let mut uri: AMQPUri = self.url.expose_secret().parse().map_err(wrong)?;
         let seconds = u16::try_from(self.heartbeat.as_secs()).unwrap_or(u16::MAX);
         uri.query.heartbeat.get_or_insert(seconds);

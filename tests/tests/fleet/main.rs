@@ -19,6 +19,7 @@ mod precedence;
 mod preprocessing;
 mod refused;
 mod rooms;
+mod secrets;
 mod start_up;
 mod superseded;
 mod tables;
