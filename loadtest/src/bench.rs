@@ -11,6 +11,7 @@ mod express;
 mod fan_out;
 mod fleet;
 mod growth;
+mod hostile;
 mod limits;
 mod locks;
 mod manifests;
@@ -95,6 +96,8 @@ enum Scenario {
     Peer,
     /// Whether the models say the same of a scaled and of a full decode.
     DecodeAgreement,
+    /// Good pictures while every twentieth is made to hurt.
+    Hostile,
 }
 
 impl Scenario {
@@ -111,6 +114,7 @@ impl Scenario {
             Self::ColdStart => cold_start::measure(bench).await,
             Self::Peer => peer::measure(bench).await,
             Self::DecodeAgreement => decode_agreement::measure(bench).await,
+            Self::Hostile => hostile::measure(bench).await,
         }
     }
 

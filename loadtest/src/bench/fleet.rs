@@ -209,6 +209,32 @@ impl Fleet {
         pace.context("everything was recorded at once: too few images to measure")
     }
 
+    /// The same, of the images of a scrape that the models looked at, and of no others. Waits until
+    /// there are `expected` of them.
+    pub async fn pace_of_inferred(&self, scrape: &Scrape, expected: usize) -> anyhow::Result<f64> {
+        const SQL: &str = "
+            WITH times AS MATERIALIZED (
+                SELECT recorded_at AS at FROM scrape_images
+                 WHERE scrape = (SELECT key FROM scrapes WHERE scrape_id = $1) AND outcome = 'inferred'
+            ), span AS (SELECT count(*) AS images, min(at) AS first, max(at) AS last FROM times)
+            SELECT images, (SELECT count(*) FROM times, span WHERE at > first)
+                           / nullif(extract(epoch FROM last - first), 0)::float8 FROM span";
+        let client = self.pool.get().await?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let row = client.query_one(SQL, &[&scrape.id]).await?;
+            if row.get::<_, i64>(0) >= expected as i64 {
+                return row.get::<_, Option<f64>>(1).context("everything was recorded at once");
+            }
+            ensure!(
+                Instant::now() < end,
+                "not {expected} inferred in {PATIENCE:?}: see {}",
+                self.logs.display()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Images of a scrape that have their outcome.
     pub async fn recorded(&self, scrape: &Scrape) -> anyhow::Result<usize> {
         const SQL: &str = "SELECT ended::int8 FROM scrape_overview WHERE scrape_id = $1";
