@@ -93,7 +93,8 @@ fn pictures() -> Result<Vec<(String, Vec<u8>)>, Box<dyn std::error::Error>> {
         image::Rgb([(10 * x) as u8, (10 * y) as u8, (7 * (x ^ y)) as u8])
     });
     let mut files = Vec::new();
-    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Tiff] {
+    for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Tiff]
+    {
         files.push((format!("plain.{}", format.extensions_str()[0]), encode(&image.clone().into(), format)?));
     }
     let dynamic = DynamicImage::from(image.clone());
@@ -101,14 +102,20 @@ fn pictures() -> Result<Vec<(String, Vec<u8>)>, Box<dyn std::error::Error>> {
     files.push(("gray.png".into(), encode(&dynamic.to_luma8().into(), ImageFormat::Png)?));
     files.push(("clear.webp".into(), encode(&dynamic.to_rgba8().into(), ImageFormat::WebP)?));
     files.push(("baseline.jpg".into(), jpeg(&image, ColorType::Rgb, |_| Ok(()))?));
-    files.push(("progressive.jpg".into(), jpeg(&image, ColorType::Rgb, |encoder| {
-        encoder.set_progressive(true);
-        encoder.set_restart_interval(4);
-        Ok(())
-    })?));
-    files.push(("exif.jpg".into(), jpeg(&image, ColorType::Rgb, |encoder| {
-        encoder.add_exif_metadata(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
-    })?));
+    files.push((
+        "progressive.jpg".into(),
+        jpeg(&image, ColorType::Rgb, |encoder| {
+            encoder.set_progressive(true);
+            encoder.set_restart_interval(4);
+            Ok(())
+        })?,
+    ));
+    files.push((
+        "exif.jpg".into(),
+        jpeg(&image, ColorType::Rgb, |encoder| {
+            encoder.add_exif_metadata(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")
+        })?,
+    ));
     let rgba = dynamic.to_rgba8();
     files.push(("cmyk.jpg".into(), jpeg_of(&rgba, ColorType::Cmyk, |_| Ok(()))?));
     files.push(("ycck.jpg".into(), jpeg_of(&rgba, ColorType::CmykAsYcck, |_| Ok(()))?));
@@ -154,7 +161,8 @@ fn stored_gzip(text: &[u8]) -> Vec<u8> {
     bytes.extend((!(text.len() as u16)).to_le_bytes());
     bytes.extend(text);
     let step = |crc: u32| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
-    let crc = !text.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
+    let crc =
+        !text.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)));
     bytes.extend(crc.to_le_bytes());
     bytes.extend((text.len() as u32).to_le_bytes());
     bytes
