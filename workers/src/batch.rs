@@ -160,6 +160,8 @@ fn send<A>(replies: Vec<oneshot::Sender<A>>, answers: Vec<A>) {
 mod tests {
     use super::*;
     use futures::future::join_all;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use std::sync::mpsc as sync;
 
     /// Idle, a question is answered at once; busy, the next batch gathers.
@@ -225,5 +227,41 @@ mod tests {
     async fn a_wrong_number_of_answers_answers_nobody() {
         let batcher = Batcher::on_tasks(1, |_: Vec<u32>| async { vec![1, 2, 3] }, 8);
         assert_eq!(batcher.ask(1).await, Err(Lost));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Whoever asks gets the answer to their own question, or learns that it was
+        /// lost; no batch is larger than it may be, and nothing is asked twice.
+        #[test]
+        fn every_question_has_its_own_answer(
+            questions in vec(0..1000_u32, 1..60),
+            max_batch in 1..9_usize,
+            threads in 1..4_usize,
+            on_threads: bool,
+        ) {
+            // One question in ten loses its batch.
+            let handler = move |batch: Vec<u32>| -> Vec<u64> {
+                assert!(batch.len() <= max_batch && !batch.iter().any(|question| question % 10 == 7), "lost");
+                batch.into_iter().map(|question| u64::from(question) << 8).collect()
+            };
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+            let answers = runtime.block_on(async {
+                let batcher = if on_threads {
+                    Batcher::on_threads("test", (0..threads).map(|_| handler), max_batch).unwrap()
+                } else {
+                    Batcher::on_tasks(threads, move |batch| std::future::ready(handler(batch)), max_batch)
+                };
+                join_all(questions.iter().map(|&question| batcher.ask(question))).await
+            });
+            for (question, answer) in questions.into_iter().zip(answers) {
+                match answer {
+                    Ok(answer) => prop_assert_eq!(answer, u64::from(question) << 8),
+                    // It was in a batch with an unlucky one, at least.
+                    Err(Lost) => prop_assert!(max_batch > 1 || question % 10 == 7),
+                }
+            }
+        }
     }
 }

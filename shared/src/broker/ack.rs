@@ -92,6 +92,9 @@ impl AckTracker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn acks(up_to: Option<u64>, single: &[u64]) -> Acks {
@@ -161,42 +164,36 @@ mod tests {
         }
     }
 
-    /// Every delivery is acknowledged exactly once, and none before it is
-    /// settled, whatever the order.
-    #[test]
-    fn every_order_acknowledges_each_tag_once() {
-        let mut seed = 7u64;
-        for _ in 0..200 {
-            let mut open: Vec<u64> = (1..=40).collect();
-            let mut acknowledged = BTreeSet::new();
-            let mut settled = BTreeSet::new();
-            let mut tracker = AckTracker::new(seed as usize % 7);
-            while !open.is_empty() {
-                let mut batch = Vec::new();
-                for _ in 0..=(seed % 5) {
-                    if !open.is_empty() {
-                        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                        batch.push(open.swap_remove((seed >> 33) as usize % open.len()));
-                    }
-                }
+    proptest! {
+        /// Every delivery is acknowledged exactly once, and none before it is
+        /// settled, whatever the order, the batches and what may be kept back.
+        #[test]
+        fn every_order_acknowledges_each_tag_once(
+            order in Just((1..=60).collect::<Vec<u64>>()).prop_shuffle(),
+            cuts in vec(1..8_usize, 60),
+            keep in 0..12_usize,
+        ) {
+            let (mut acknowledged, mut settled) = (BTreeSet::new(), BTreeSet::new());
+            let (mut tracker, mut rest, mut cuts) = (AckTracker::new(keep), &order[..], cuts.into_iter());
+            while !rest.is_empty() {
+                let (batch, after) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                rest = after;
                 settled.extend(batch.iter().copied());
-                let acks = tracker.settle(batch);
+                let acks = tracker.settle(batch.to_vec());
                 if let Some(up_to) = acks.up_to {
-                    assert!(!acknowledged.contains(&up_to), "the tag of a multiple is open");
-                    for tag in 1..=up_to {
-                        assert!(settled.contains(&tag), "tag {tag} is not settled");
-                        acknowledged.insert(tag);
-                    }
+                    prop_assert!(!acknowledged.contains(&up_to), "the tag of a multiple is open");
+                    prop_assert!((1..=up_to).all(|tag| settled.contains(&tag)), "{} is not settled", up_to);
+                    acknowledged.extend(1..=up_to);
                 }
                 for tag in acks.single {
-                    assert!(settled.contains(&tag));
-                    assert!(acknowledged.insert(tag), "tag {tag} twice");
+                    prop_assert!(settled.contains(&tag) && acknowledged.insert(tag), "tag {}", tag);
                 }
+                prop_assert!(settled.len() - acknowledged.len() <= keep, "too many are kept back");
             }
             for tag in tracker.finish() {
-                assert!(acknowledged.insert(tag), "tag {tag} twice");
+                prop_assert!(acknowledged.insert(tag), "tag {} twice", tag);
             }
-            assert_eq!(acknowledged.len(), 40);
+            prop_assert_eq!(acknowledged.len(), order.len());
         }
     }
 }
