@@ -102,7 +102,7 @@ fn kinds() -> anyhow::Result<Vec<Response>> {
 fn jpeg(progressive: bool) -> anyhow::Result<Vec<u8>> {
     const SIDE: u16 = 256;
     let pixels: Vec<u8> =
-        (0..3 * usize::from(SIDE) * usize::from(SIDE)).map(|n| (n * n >> 7) as u8).collect();
+        (0..3 * usize::from(SIDE) * usize::from(SIDE)).map(|n| ((n * n) >> 7) as u8).collect();
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, 90);
     encoder.set_progressive(progressive);
