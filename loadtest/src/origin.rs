@@ -14,6 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use axum::{Router, body::Body, http, http::Uri};
@@ -101,12 +102,17 @@ impl Origin {
 
     /// How often `path` was asked for.
     pub fn requests(&self, path: &str) -> u64 {
-        self.host.counts().get(path).copied().unwrap_or(0)
+        self.host.moments().get(path).map_or(0, |moments| moments.len() as u64)
+    }
+
+    /// When `path` was asked for.
+    pub fn moments(&self, path: &str) -> Vec<Instant> {
+        self.host.moments().get(path).cloned().unwrap_or_default()
     }
 
     /// How often anything was asked for.
     pub fn total_requests(&self) -> u64 {
-        self.host.counts().values().sum()
+        self.host.moments().values().map(|moments| moments.len() as u64).sum()
     }
 
     /// Bytes of bodies sent, faulty ones included.
@@ -152,7 +158,7 @@ struct Host {
     content: Content,
     routes: Mutex<HashMap<String, Route>>,
     overruled: Mutex<Option<Response>>,
-    counts: Mutex<HashMap<String, u64>>,
+    moments: Mutex<HashMap<String, Vec<Instant>>>,
     traffic: Arc<Traffic>,
     asked: Notify,
 }
@@ -163,7 +169,7 @@ impl Host {
             content,
             routes: Mutex::default(),
             overruled: Mutex::default(),
-            counts: Mutex::default(),
+            moments: Mutex::default(),
             traffic: Arc::default(),
             asked: Notify::new(),
         }
@@ -177,14 +183,14 @@ impl Host {
         self.overruled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, u64>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn moments(&self) -> MutexGuard<'_, HashMap<String, Vec<Instant>>> {
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer(self: Arc<Self>, uri: Uri) -> http::Response<Body> {
         let path = uri.path();
         let passage = Traffic::enter(&self.traffic);
-        *self.counts().entry(path.to_owned()).or_default() += 1;
+        self.moments().entry(path.to_owned()).or_default().push(Instant::now());
         self.asked.notify_waiters();
         let (response, asked) = match self.put_at(path) {
             Some(put) => put,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Action, Check};
-use tagfleet_shared::broker::{Broker, Lanes, first_silent};
+use tagfleet_shared::broker::{Broker, Lanes, Topology, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -185,11 +185,11 @@ impl Open {
 ///
 /// If the settings of the downloader make no sense.
 pub fn build_pipeline(config: &WorkerConfig, set: SetAtWork, metrics: Metrics) -> anyhow::Result<Pipeline> {
-    let longest_pause = Retries::new(config.broker.retry_delays.clone()).longest();
+    let delays = Topology::delays(&config.broker.retry_delays);
     Ok(Pipeline {
         pictures: Places::new(config.work.pictures, config.lanes),
         sets: Arc::new(Sets::new(set, metrics.clone())),
-        downloader: Downloader::new(config.download.clone(), config.lanes, longest_pause)?,
+        downloader: Downloader::new(config.download.clone(), config.lanes, delays)?,
         metrics,
     })
 }

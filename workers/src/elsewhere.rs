@@ -28,6 +28,10 @@ impl Elsewhere {
             self.metrics.job_retried(reason);
         }
         let copy = Outgoing::retry(self.publisher.topology(), &received, again.delay, again.attempt);
+        let copy = match again.not_before {
+            Some(wait) => copy.not_before(wait),
+            None => copy,
+        };
         self.move_away(received, copy).await;
     }
 

@@ -29,7 +29,9 @@ struct Lines(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    free: usize,
+    places: usize,
+    /// As many are given away. More than there are where their number went down.
+    taken: usize,
     waiting: [VecDeque<oneshot::Sender<Place>>; Lane::ALL.len()],
     shares: Shares,
 }
@@ -37,7 +39,7 @@ struct State {
 impl Places {
     /// So many places; the lanes share them by weight while all of them wait.
     pub fn new(places: usize, weights: LaneWeights) -> Self {
-        let state = State { free: places, waiting: Default::default(), shares: Shares::new(weights) };
+        let state = State { places, taken: 0, waiting: Default::default(), shares: Shares::new(weights) };
         Self { lines: Arc::new(Lines(Mutex::new(state))) }
     }
 
@@ -68,6 +70,23 @@ impl Places {
         state.waiting[lane as usize].len()
     }
 
+    /// From now on there are so many. Who has a place keeps it: where there are
+    /// fewer than are taken, the next ones to be given back go to nobody.
+    pub fn resize(&self, places: usize) {
+        let mut given = Vec::new();
+        {
+            let mut state = self.lines.state();
+            state.places = places;
+            while state.taken < state.places
+                && let Some(next) = state.next()
+            {
+                state.taken += 1;
+                given.push(next);
+            }
+        }
+        given.into_iter().for_each(|next| self.lines.give(next));
+    }
+
     /// Sends away who came last, so that no lane's line is longer than `longest`.
     pub fn cut(&self, longest: usize) {
         let mut state = self.lines.state();
@@ -82,8 +101,16 @@ impl Lines {
     }
 
     fn free_place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
-        state.free = state.free.checked_sub(1)?;
+        if state.taken >= state.places {
+            return None;
+        }
+        state.taken += 1;
         Some(Place { lines: self.clone() })
+    }
+
+    fn give(self: &Arc<Self>, next: oneshot::Sender<Place>) {
+        // Whoever goes away in this very moment gives it back in turn.
+        let _ = next.send(Place { lines: self.clone() });
     }
 }
 
@@ -110,13 +137,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let next = {
             let mut state = self.lines.state();
-            let next = state.next();
-            state.free += usize::from(next.is_none());
+            let next = if state.taken > state.places { None } else { state.next() };
+            state.taken -= usize::from(next.is_none());
             next
         };
         if let Some(next) = next {
-            // Whoever goes away in this very moment gives it back in turn.
-            let _ = next.send(Self { lines: self.lines.clone() });
+            self.lines.give(next);
         }
     }
 }
@@ -159,6 +185,25 @@ mod tests {
         assert!(ends.next().unwrap().is_none());
         drop(first);
         assert!(matches!(lines.pop().unwrap().now_or_never(), Some(Some(_))));
+    }
+
+    #[tokio::test]
+    async fn places_that_are_too_many_go_as_they_are_given_back_and_new_ones_to_those_who_wait() {
+        let places = Places::new(3, WEIGHTS);
+        let mut taken: Vec<_> = (0..3).map(|_| places.take_free().unwrap()).collect();
+        let mut line: Vec<_> = (0..3).map(|_| Box::pin(places.take(Lane::Bulk))).collect();
+        assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+
+        places.resize(1);
+        taken.truncate(1);
+        assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()), "one is taken still");
+        taken.clear();
+        let first = line.remove(0).now_or_never();
+        assert!(matches!(first, Some(Some(_))));
+        assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+
+        places.resize(4);
+        assert!(line.into_iter().all(|waiting| matches!(waiting.now_or_never(), Some(Some(_)))));
     }
 
     #[tokio::test]

@@ -2,57 +2,88 @@
 
 use std::time::Duration;
 
+use tagfleet_shared::broker::Topology;
+
 use crate::download::{Attempt, Transient};
 
 /// The longest that a job is put off without its counting as an attempt: no
 /// host keeps a picture, and its scrape, waiting for ever.
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(6 * 3600);
 
-/// The delays of the retry queues, ascending: as many attempts follow the first.
+/// When jobs come back.
 #[derive(Clone, Debug)]
-pub struct Retries(Vec<Duration>);
+pub struct Retries {
+    /// Ascending: as many attempts follow the first.
+    attempts: Vec<Duration>,
+    /// Those and longer ones: a queue for each.
+    queues: Vec<Duration>,
+}
 
 /// One more try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Again {
-    /// After so long: one of the delays.
+    /// In the queue with this delay.
     pub delay: Duration,
     /// The attempts that the job has behind it then.
     pub attempt: u32,
+    /// It is not to be worked on before so long, where that is longer: it comes
+    /// back, and goes on its way.
+    pub not_before: Option<Duration>,
+}
+
+impl Again {
+    /// After so long it is tried again.
+    pub fn wait(&self) -> Duration {
+        self.not_before.map_or(self.delay, |wait| wait.max(self.delay))
+    }
 }
 
 impl Retries {
     /// As `broker.retry_delays`.
-    pub fn new(delays: Vec<Duration>) -> Self {
-        Self(delays)
-    }
-
-    /// The longest delay. A host that asks for more patience is asked again
-    /// all the same.
-    pub fn longest(&self) -> Duration {
-        self.0.last().copied().unwrap_or_default()
+    pub fn new(attempts: Vec<Duration>) -> Self {
+        let queues = Topology::delays(&attempts);
+        Self { attempts, queues }
     }
 
     /// How to go on with a job that had `attempt` attempts before, and was put
-    /// off for the first time `put_off` ago. `None`: this was its last attempt.
+    /// off for the first time `put_off` ago. `None`: this was its last attempt,
+    /// or the server wants it asked for later than anybody waits.
     ///
     /// The delay is longer with each attempt, and never shorter than the server
     /// asked for, if any is. Who was put off has not had an attempt.
     pub fn after(&self, attempt: u32, put_off: Option<Duration>, transient: &Transient) -> Option<Again> {
-        let patient =
-            transient.attempt == Attempt::PutOff && put_off.is_none_or(|ago| ago <= LONGEST_PUT_OFF);
+        let ago = put_off.unwrap_or_default();
+        let patient = transient.attempt == Attempt::PutOff && ago <= LONGEST_PUT_OFF;
         let had = if patient { 0 } else { attempt as usize };
-        let asked = transient.retry_after.unwrap_or_default();
-        let delays = self.0.get(had..).filter(|delays| !delays.is_empty())?;
-        let delay = delays.iter().copied().find(|&delay| delay >= asked).unwrap_or(self.longest());
-        Some(Again { delay, attempt: attempt + u32::from(!patient) })
+        let least = *self.attempts.get(had)?;
+        let attempt = attempt + u32::from(!patient);
+        let Some(asked) = transient.retry_after else {
+            let hint = transient.come_back.filter(|_| patient).unwrap_or_default();
+            return Some(Again { delay: self.queue(least.max(hint)), attempt, not_before: None });
+        };
+        if ago.saturating_add(asked) > LONGEST_PUT_OFF {
+            return None;
+        }
+        let delay = self.queue(least.max(asked));
+        Some(Again { delay, attempt, not_before: (asked > delay).then_some(asked) })
+    }
+
+    /// How to go on with a job that is not to be worked on for so long.
+    pub fn on_the_way(&self, attempt: u32, left: Duration) -> Again {
+        Again { delay: self.queue(left), attempt, not_before: None }
+    }
+
+    /// The longest delay that is over by then, or the shortest.
+    fn queue(&self, wait: Duration) -> Duration {
+        let longer = self.queues.partition_point(|&delay| delay <= wait);
+        self.queues.get(longer.saturating_sub(1)).copied().unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::Cause;
+    use crate::download::{Cause, Limit};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,11 +93,16 @@ mod tests {
 
     fn transient(attempt: Attempt, retry_after: Option<u32>) -> Transient {
         let retry_after = retry_after.map(|seconds| SECOND * seconds);
-        Transient { cause: Cause::ServerError(503), retry_after, attempt }
+        Transient { retry_after, attempt, ..Cause::ServerError(503).into() }
     }
 
     fn again(delay: u32, attempt: u32) -> Option<Again> {
-        Some(Again { delay: SECOND * delay, attempt })
+        Some(Again { delay: SECOND * delay, attempt, not_before: None })
+    }
+
+    /// The job comes back earlier, and goes on its way.
+    fn again_by(delay: u32, attempt: u32, not_before: u32) -> Option<Again> {
+        Some(Again { delay: SECOND * delay, attempt, not_before: Some(SECOND * not_before) })
     }
 
     #[test]
@@ -77,8 +113,27 @@ mod tests {
         assert_eq!(after(1, None), again(30, 2));
         assert_eq!(after(2, Some(1)), again(120, 3));
         assert_eq!(after(3, None), None);
-        assert_eq!(after(0, Some(6)), again(30, 1));
-        assert_eq!(after(0, Some(1_000_000)), again(120, 1), "cut to the longest delay");
+        assert_eq!(after(0, Some(6)), again_by(5, 1, 6));
+        assert_eq!(after(1, Some(120)), again(120, 2));
+        assert_eq!(after(0, Some(3600)), again_by(1920, 1, 3600), "longer than the longest delay");
+    }
+
+    /// Whatever is named, and whatever the delays are.
+    #[test]
+    fn a_job_is_never_asked_for_before_the_second_that_its_server_named_nor_long_after() {
+        for asked in (1..4000).chain((4000..=21_600).step_by(77)) {
+            let first = retries().after(0, None, &transient(Attempt::Asked, Some(asked))).unwrap();
+            let (mut passed, mut visits) = (first.delay, 1);
+            if first.not_before.is_some() {
+                while let Some(left) = (SECOND * asked).checked_sub(passed).filter(|left| !left.is_zero()) {
+                    passed += retries().on_the_way(1, left).delay;
+                    visits += 1;
+                }
+            }
+            let late = passed.checked_sub(SECOND * asked).expect("not before its time");
+            assert!(late < SECOND * 5, "{late:?} after {asked} s");
+            assert!(visits <= 27, "{visits} visits for {asked} s");
+        }
     }
 
     #[test]
@@ -86,25 +141,42 @@ mod tests {
         let put_off = transient(Attempt::PutOff, Some(15));
         for attempt in 0..5 {
             let after = |ago| retries().after(attempt, ago, &put_off);
-            assert_eq!(after(None), again(30, attempt), "not even the last one");
-            assert_eq!(after(Some(LONGEST_PUT_OFF)), again(30, attempt));
+            assert_eq!(after(None), again_by(5, attempt, 15), "not even the last one");
+            assert_eq!(after(Some(LONGEST_PUT_OFF - SECOND * 15)), again_by(5, attempt, 15));
         }
+    }
+
+    /// There may be room earlier: it is worth a look.
+    #[test]
+    fn who_waits_for_room_comes_back_no_later_than_there_may_be_some() {
+        let after = |seconds: u64| {
+            let come_back = Some(Duration::from_secs(seconds));
+            let cause = Cause::Timeout(Limit::Turn);
+            retries().after(0, None, &Transient { come_back, attempt: Attempt::PutOff, ..cause.into() })
+        };
+
+        assert_eq!([after(1), after(30), after(479)], [again(5, 0), again(30, 0), again(120, 0)]);
+        assert_eq!([after(480), after(100_000)], [again(480, 0), again(1920, 0)]);
     }
 
     #[test]
     fn no_job_is_put_off_for_longer_than_six_hours() {
-        let after = |attempt| {
+        let after = |attempt, asked| {
             let ago = Some(SECOND * 6 * 3600 + SECOND);
-            retries().after(attempt, ago, &transient(Attempt::PutOff, None))
+            retries().after(attempt, ago, &transient(Attempt::PutOff, asked))
         };
 
-        assert_eq!(after(0), again(5, 1));
-        assert_eq!(after(3), None);
+        assert_eq!(after(0, None), again(5, 1));
+        assert_eq!(after(3, None), None);
+        assert_eq!(after(0, Some(1)), None, "it would be asked for too late");
+        let asked = transient(Attempt::Asked, Some(6 * 3600 + 1));
+        assert_eq!(retries().after(0, None, &asked), None);
     }
 
     #[test]
     fn the_pictures_of_a_host_that_fails_again_and_again_come_to_an_end() {
-        let after = |attempt| retries().after(attempt, None, &transient(Attempt::LeftAlone, Some(5)));
+        let left_alone = Transient { come_back: Some(SECOND * 9), ..transient(Attempt::LeftAlone, None) };
+        let after = |attempt| retries().after(attempt, None, &left_alone);
 
         assert_eq!(after(0), again(5, 1));
         assert_eq!(after(3), None);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ack::AckTracker;
-use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF};
+use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF};
 use super::topology::short;
 use super::{BrokerError, Link, close, within};
 use crate::backoff::Backoff;
@@ -53,6 +53,10 @@ pub struct Received {
     pub put_off: Option<Duration>,
     /// The same as a time, in milliseconds since 1970.
     pub(super) put_off_at: Option<i64>,
+    /// How long it is still not to be worked on, if so.
+    pub early: Option<Duration>,
+    /// When it may be worked on, in milliseconds since 1970.
+    pub(super) not_before: Option<i64>,
     /// Its text headers.
     headers: BTreeMap<String, String>,
     tag: u64,
@@ -80,6 +84,8 @@ impl Received {
             published: None,
             put_off: None,
             put_off_at: None,
+            early: None,
+            not_before: None,
             headers,
             tag: 1,
             settled,
@@ -259,6 +265,7 @@ impl Supervisor {
     fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
         let published = number(&delivery.properties, PUBLISHED);
         let put_off_at = number(&delivery.properties, PUT_OFF);
+        let not_before = number(&delivery.properties, NOT_BEFORE);
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
@@ -268,6 +275,8 @@ impl Supervisor {
             published,
             put_off: put_off_at.map(since),
             put_off_at,
+            early: not_before.and_then(until),
+            not_before,
             headers: texts(&delivery.properties),
             tag: delivery.delivery_tag,
             body: delivery.data,
@@ -312,6 +321,12 @@ fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
 fn since(published: i64) -> Duration {
     let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(published);
     Duration::from_millis(u64::try_from(waited).unwrap_or(0))
+}
+
+/// How long it is until then; `None` where that is over.
+fn until(then: i64) -> Option<Duration> {
+    let left = then.saturating_sub(jiff::Timestamp::now().as_millisecond());
+    u64::try_from(left).ok().filter(|&left| left > 0).map(Duration::from_millis)
 }
 
 /// A header that counts; 0 where there is none.

@@ -17,6 +17,9 @@ use crate::lane::Lane;
 pub(super) const ATTEMPT: &str = "x-tagfleet-attempt";
 /// Header of a retried job: when it was first put off, in milliseconds since 1970.
 pub(super) const PUT_OFF: &str = "x-tagfleet-put-off";
+/// Header of a retried job: before which it is not to be worked on, in milliseconds
+/// since 1970. Its delay may end earlier.
+pub(super) const NOT_BEFORE: &str = "x-tagfleet-not-before";
 /// Header of a job: when it was first published, in milliseconds since 1970.
 /// (AMQP's own timestamp has whole seconds.)
 pub(super) const PUBLISHED: &str = "x-tagfleet-published";
@@ -55,16 +58,30 @@ impl Outgoing {
     }
 
     /// The same job again, after `delay`; `attempt` is how many it has behind
-    /// it. As many as before: it was put off, and that time is noted.
+    /// it. As many as before: it was put off, and that time is noted. The time
+    /// before which it is not to be worked on stays.
     pub fn retry(topology: &Topology, received: &Received, delay: Duration, attempt: u32) -> Self {
         let mut new = Self::new(topology.retry(delay), received.routing_key.clone(), received.body.clone());
         new.headers.insert(ATTEMPT.into(), AMQPValue::LongUInt(attempt));
         let now = (attempt == received.attempt).then(|| jiff::Timestamp::now().as_millisecond());
-        let times = [(PUBLISHED, received.published), (PUT_OFF, received.put_off_at.or(now))];
+        let times = [
+            (PUBLISHED, received.published),
+            (PUT_OFF, received.put_off_at.or(now)),
+            (NOT_BEFORE, received.not_before.filter(|_| received.early.is_some())),
+        ];
         for (header, time) in times.into_iter().filter_map(|(header, time)| Some((header, time?))) {
             new.headers.insert(header.into(), AMQPValue::LongLongInt(time));
         }
         new
+    }
+
+    /// Not to be worked on before `wait` is over, though it comes back earlier.
+    pub fn not_before(mut self, wait: Duration) -> Self {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        // Rounded up: not a moment before.
+        let at = jiff::Timestamp::now().as_millisecond().saturating_add(millis).saturating_add(1);
+        self.headers.insert(NOT_BEFORE.into(), AMQPValue::LongLongInt(at));
+        self
     }
 
     /// A message that a person has to look at: `reason` is a stable word,
@@ -200,6 +217,25 @@ mod tests {
             let again = Outgoing::retry(&topology, &received, Duration::ZERO, attempt);
             assert_eq!(header(&again), Some(AMQPValue::LongLongInt(7)));
         }
+    }
+
+    /// A job that comes back too early goes on with the same time.
+    #[test]
+    fn a_job_that_is_early_keeps_the_time_before_which_it_is_not_to_be_worked_on() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        let header = |again: &Outgoing| again.headers.inner().get(NOT_BEFORE).cloned();
+        received.not_before = Some(7);
+        received.early = Some(Duration::from_secs(1));
+
+        let early = Outgoing::retry(&topology, &received, Duration::ZERO, 0);
+        assert_eq!(header(&early), Some(AMQPValue::LongLongInt(7)));
+
+        received.early = None;
+        let in_time = Outgoing::retry(&topology, &received, Duration::ZERO, 1);
+        assert_eq!(header(&in_time), None);
+        let next = in_time.not_before(Duration::from_secs(60));
+        assert!(matches!(header(&next), Some(AMQPValue::LongLongInt(at)) if at > 60_000));
     }
 
     #[test]

@@ -24,17 +24,29 @@ pub const SCRAPE_FINISHED: &str = "scrape.finished";
 /// Routing key of the announcement.
 pub const SCRAPE_TAGGED: &str = "scrape.tagged";
 
+/// Delays beyond those that are configured, for jobs whose host wants to be asked
+/// much later, or has work for long: few messages for a long time.
+const LONG_DELAYS: [Duration; 2] = [Duration::from_secs(480), Duration::from_secs(1920)];
+
 /// The names of all exchanges and queues, under one prefix.
 #[derive(Clone, Debug)]
 pub struct Topology {
     prefix: String,
     delivery_limit: u32,
-    retry_delays: Vec<Duration>,
+    delays: Vec<Duration>,
 }
 
 impl Topology {
     pub(super) fn new(prefix: &str, delivery_limit: u32, retry_delays: &[Duration]) -> Self {
-        Self { prefix: prefix.to_owned(), delivery_limit, retry_delays: retry_delays.to_vec() }
+        Self { prefix: prefix.to_owned(), delivery_limit, delays: Self::delays(retry_delays) }
+    }
+
+    /// After which a job can come back, ascending: each has a queue of its own.
+    pub fn delays(retry_delays: &[Duration]) -> Vec<Duration> {
+        let mut delays = [retry_delays, &LONG_DELAYS].concat();
+        delays.sort_unstable();
+        delays.dedup();
+        delays
     }
 
     /// Topic exchange of `scrape.finished` and `scrape.tagged`.
@@ -72,7 +84,7 @@ impl Topology {
     pub fn queues(&self) -> Vec<String> {
         let mut queues = vec![self.finished_queue()];
         queues.extend(Lane::ALL.iter().map(|&lane| self.lane_queue(lane)));
-        queues.extend(self.retry_delays.iter().map(|&delay| self.retry(delay)));
+        queues.extend(self.delays.iter().map(|&delay| self.retry(delay)));
         queues.push(self.dead());
         queues
     }
@@ -80,7 +92,7 @@ impl Topology {
     /// Every exchange.
     pub fn exchanges(&self) -> Vec<String> {
         let mut exchanges = vec![self.events_exchange(), self.jobs_exchange(), self.dead()];
-        exchanges.extend(self.retry_delays.iter().map(|&delay| self.retry(delay)));
+        exchanges.extend(self.delays.iter().map(|&delay| self.retry(delay)));
         exchanges
     }
 
@@ -110,7 +122,7 @@ impl Topology {
             queue(channel, &self.lane_queue(lane), &to_dead).await?;
             bind(channel, &self.lane_queue(lane), &jobs, lane.as_str()).await?;
         }
-        for &delay in &self.retry_delays {
+        for &delay in &self.delays {
             let retry = self.retry(delay);
             let ttl = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
             // Without a dead-letter routing key a message keeps its own: the lane.

@@ -40,6 +40,9 @@ pub struct DownloadConfig {
     /// Downloads from one host at the same time.
     pub per_host: usize,
 
+    /// Questions to one host per second; 0: no such limit.
+    pub per_host_rate: f64,
+
     /// The `User-Agent` header; `{version}` stands for the worker's version.
     pub user_agent: String,
 
@@ -75,6 +78,9 @@ impl DownloadConfig {
         let no_hosts = self.allow_hosts.iter().filter(no_host);
         problems
             .extend(no_hosts.map(|host| format!("download.allow_hosts: {host:?} is not the name of a host")));
+        if self.per_host_rate != 0.0 && !(0.01..=1e6).contains(&self.per_host_rate) {
+            problems.push("download.per_host_rate must be 0, or between 0.01 and 1000000".into());
+        }
         problems
     }
 
@@ -97,6 +103,7 @@ mod tests {
         max_memory_bytes = 134217728
         max_redirects = 5
         per_host = 32
+        per_host_rate = 0.5
         user_agent = "tagfleet/{version}"
         allow_networks = ["10.0.0.0/8", "fd00::/8"]
         allow_hosts = ["images.internal"]
@@ -125,7 +132,8 @@ mod tests {
             .replace("5s", "0s")
             .replace("= 1000", "= 0")
             .replace("= 32", "= 0")
-            .replace("images.internal", "http://images");
+            .replace("images.internal", "http://images")
+            .replace("= 0.5", "= -1.0");
         let config: DownloadConfig = toml::from_str(&text).unwrap();
 
         assert_eq!(
@@ -135,6 +143,7 @@ mod tests {
                 "download.max_bytes must be greater than zero",
                 "download.per_host must be greater than zero",
                 "download.allow_hosts: \"http://images\" is not the name of a host",
+                "download.per_host_rate must be 0, or between 0.01 and 1000000",
             ]
         );
     }

@@ -28,6 +28,10 @@ pub struct Transient {
     /// may be years: whoever waits sets the upper bound.
     pub retry_after: Option<Duration>,
 
+    /// When it is worth coming back as far as we know, where the server has said
+    /// nothing.
+    pub come_back: Option<Duration>,
+
     /// What it was to the picture.
     pub attempt: Attempt,
 }
@@ -207,7 +211,7 @@ impl Undownloadable {
 
 impl From<Cause> for Transient {
     fn from(cause: Cause) -> Self {
-        Self { cause, retry_after: None, attempt: Attempt::Asked }
+        Self { cause, retry_after: None, come_back: None, attempt: Attempt::Asked }
     }
 }
 

@@ -79,21 +79,20 @@ pub enum DownloaderError {
 impl Downloader {
     /// Sets up connections, resolver and TLS. The process must have installed a
     /// rustls [`CryptoProvider`] before. Turns at a host are shared by `lanes`,
-    /// and no host is left alone for longer than `longest_pause` because it asks
-    /// for it.
+    /// and who is put off comes back after one of `delays`, which ascend.
     pub fn new(
         config: DownloadConfig,
         lanes: LaneWeights,
-        longest_pause: Duration,
+        delays: Vec<Duration>,
     ) -> Result<Self, DownloaderError> {
-        Self::with_names(config, lanes, longest_pause, &Names::system())
+        Self::with_names(config, lanes, delays, &Names::system())
     }
 
     /// The same, but for who is asked for the addresses of names.
     pub(super) fn with_names(
         config: DownloadConfig,
         lanes: LaneWeights,
-        longest_pause: Duration,
+        delays: Vec<Duration>,
         names: &Names,
     ) -> Result<Self, DownloaderError> {
         let problems = config.problems();
@@ -109,8 +108,8 @@ impl Downloader {
             true => Some(self::client(&config, Resolver::new(AddressPolicy::trusting().into(), names))?),
             false => None,
         };
-        let per_host = config.per_host;
-        let hosts = Hosts::new(Politeness { per_host, lanes, longest_pause });
+        let DownloadConfig { per_host, per_host_rate, .. } = config;
+        let hosts = Hosts::new(Politeness { per_host, per_host_rate, lanes, delays });
         let memory = Memory::new(config.max_memory_bytes);
         Ok(Self { client, trusting, policy, hosts, memory, config: Arc::new(config) })
     }

@@ -12,15 +12,16 @@ pub const FAILURES: u32 = 20;
 /// How long it is then left alone.
 pub const PAUSE: Duration = Duration::from_secs(5);
 
+/// The longest that a host is left alone because it asked for it.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
 /// A host that has answered for nothing in so long, and only asked for
 /// patience, is taken for one that fails.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What is known of one host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Health {
-    /// The longest that it is left alone because it asked for it.
-    longest_pause: Duration,
     /// In a row, without an answer between them.
     failures: u32,
     /// When the first of them was.
@@ -31,19 +32,16 @@ pub struct Health {
 /// A host that is left alone.
 #[derive(Debug)]
 struct Away {
+    since: Instant,
     until: Instant,
     cause: Cause,
     /// Whether it wants that itself.
     asked_for: bool,
+    /// Whether it named the time.
+    named: bool,
 }
 
 impl Health {
-    /// A host that nobody has asked yet. Who comes back earlier than it wished,
-    /// because that was longer than `longest_pause`, is told again.
-    pub fn new(longest_pause: Duration) -> Self {
-        Self { longest_pause, failures: 0, failing_since: None, away: None }
-    }
-
     /// Whether the host may be asked.
     ///
     /// # Errors
@@ -54,6 +52,12 @@ impl Health {
             Some(away) if away.until > now => Err(self.sent_away(away, now)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether it is away, or was and has not answered since: then one question at
+    /// a time is enough to find out.
+    pub fn in_doubt(&self) -> bool {
+        self.away.is_some()
     }
 
     /// Whether anybody should wait until it may be asked: not for a host that
@@ -69,11 +73,20 @@ impl Health {
         }
     }
 
+    /// Lets the pause be over, as if so much time had passed.
+    #[cfg(test)]
+    pub fn end_pause(&mut self) {
+        let away = self.away.as_mut().expect("it is away");
+        away.until = Instant::now();
+    }
+
     fn sent_away(&self, away: &Away, now: Instant) -> Transient {
-        let patience = self.failing_since.is_some_and(|since| now - since <= LONGEST_PATIENCE);
-        let attempt = if away.asked_for && patience { Attempt::PutOff } else { Attempt::LeftAlone };
-        let retry_after = Some(away.until.saturating_duration_since(now));
-        Transient { cause: away.cause.clone(), retry_after, attempt }
+        // By when the pause began: one that is longer than our patience is kept as well.
+        let patient = self.failing_since.is_some_and(|first| away.since - first <= LONGEST_PATIENCE);
+        let attempt = if away.asked_for && patient { Attempt::PutOff } else { Attempt::LeftAlone };
+        let left = Some(away.until.saturating_duration_since(now));
+        let (retry_after, come_back) = if away.named { (left, None) } else { (None, left) };
+        Transient { cause: away.cause.clone(), retry_after, come_back, attempt }
     }
 
     /// Notes a failure of the host called `name`. The first one after a pause
@@ -92,7 +105,7 @@ impl Health {
         if pause.is_none() && self.failures < FAILURES {
             return;
         }
-        let until = now + pause.unwrap_or(PAUSE).min(self.longest_pause);
+        let until = now + pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
         let asked_for = pause.is_some() || matches!(failure.cause, Cause::Throttled(_));
         match &self.away {
             // What it asked for holds, whatever else fails meanwhile.
@@ -103,7 +116,8 @@ impl Health {
                 warn!(host = name, error = %failure.cause, "{name} fails again and again, leaving it alone")
             }
         }
-        self.away = Some(Away { until, cause: failure.cause.clone(), asked_for });
+        let (cause, named) = (failure.cause.clone(), pause.is_some());
+        self.away = Some(Away { since: now, until, cause, asked_for, named });
     }
 
     /// Notes an answer of the host called `name`.
@@ -122,10 +136,8 @@ mod tests {
     use super::*;
     use crate::download::Limit;
 
-    const LONGEST_PAUSE: Duration = Duration::from_secs(120);
-
     fn well() -> (Health, Instant) {
-        (Health::new(LONGEST_PAUSE), Instant::now())
+        (Health::default(), Instant::now())
     }
 
     fn fail(health: &mut Health, times: u32, now: Instant) {
@@ -135,7 +147,7 @@ mod tests {
 
     fn ask_for(health: &mut Health, cause: Cause, seconds: u64, now: Instant) -> Transient {
         let retry_after = Some(Duration::from_secs(seconds));
-        health.failed("cdn.example", &Transient { cause, retry_after, attempt: Attempt::Asked }, now);
+        health.failed("cdn.example", &Transient { retry_after, ..cause.into() }, now);
         health.here(now).unwrap_err()
     }
 
@@ -190,6 +202,13 @@ mod tests {
         assert_eq!(ask(Duration::ZERO), Attempt::PutOff);
         assert_eq!(ask(LONGEST_PATIENCE), Attempt::PutOff);
         assert_eq!(ask(LONGEST_PATIENCE + PAUSE), Attempt::LeftAlone);
+
+        // An hour is kept from its first second to its last, if it is the first.
+        let (mut health, start) = well();
+        ask_for(&mut health, Cause::Throttled(429), 3600, start);
+        let told = health.here(start + Duration::from_secs(3599)).unwrap_err();
+        assert_eq!((told.attempt, told.retry_after), (Attempt::PutOff, Some(Duration::from_secs(1))));
+        assert!(health.here(start + Duration::from_secs(3600)).is_ok());
 
         // As long as it answers now and then, its pictures get there one by one.
         health.answered("cdn.example", start + LONGEST_PATIENCE);

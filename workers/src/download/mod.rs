@@ -40,6 +40,7 @@
 //! better.
 
 mod address;
+mod aimd;
 mod clock;
 mod config;
 mod destination;
@@ -51,6 +52,8 @@ mod memory;
 mod pace;
 mod peer;
 mod ranges;
+mod rate;
+mod recall;
 mod resolver;
 mod sniff;
 mod status;

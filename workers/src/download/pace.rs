@@ -13,7 +13,7 @@ const FOR_EACH_PLACE: u32 = 2;
 /// The mean time of downloads from one host, failures included.
 #[derive(Debug)]
 pub struct Pace {
-    /// Downloads at the same time.
+    /// Downloads at the same time, at most.
     places: usize,
     /// Of the last window that was full; nothing is known before.
     mean: Option<Duration>,
@@ -30,7 +30,7 @@ struct Window {
 }
 
 impl Pace {
-    /// Of a host with so many places.
+    /// Of a host with so many places at most.
     pub fn new(places: usize) -> Self {
         Self { places, mean: None, window: None }
     }
@@ -53,12 +53,10 @@ impl Pace {
         }
     }
 
-    /// How many may wait, so that the last of them waits for about `longest`;
-    /// but one for each place always, or the host would be idle now and then.
-    pub fn longest_line(&self, longest: Duration) -> usize {
-        let Some(mean) = self.mean else { return usize::MAX };
-        let turns = longest.as_secs_f64() / mean.as_secs_f64();
-        ((turns * self.places as f64) as usize).max(self.places)
+    /// Downloads that one place takes per second; nothing is known before it was
+    /// asked for a while.
+    pub fn of_a_place(&self) -> Option<f64> {
+        self.mean.map(|mean| 1.0 / mean.as_secs_f64())
     }
 }
 
@@ -66,7 +64,10 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const LONGEST: Duration = Duration::from_secs(45);
+    /// Downloads that all places take in so many seconds.
+    fn in_seconds(pace: &Pace, seconds: f64) -> Option<u32> {
+        pace.of_a_place().map(|pace| (pace * 32.0 * seconds) as u32)
+    }
 
     /// `downloads` at a host with 32 places, which are all busy.
     fn serve(pace: &mut Pace, now: &mut Instant, downloads: u32, millis: u64) {
@@ -81,10 +82,10 @@ mod tests {
     fn nothing_is_known_of_a_host_before_it_was_asked_for_a_while() {
         let (mut pace, mut now) = (Pace::new(32), Instant::now());
         serve(&mut pace, &mut now, 63, 5000);
-        assert_eq!(pace.longest_line(LONGEST), usize::MAX);
+        assert_eq!(in_seconds(&pace, 45.0), None);
 
         serve(&mut pace, &mut now, 1, 5000);
-        assert_eq!(pace.longest_line(LONGEST), 45 / 5 * 32);
+        assert_eq!(in_seconds(&pace, 45.0), Some(45 / 5 * 32));
     }
 
     #[test]
@@ -93,10 +94,10 @@ mod tests {
         for _ in 0..3 {
             serve(&mut pace, &mut now, 32, 700);
             serve(&mut pace, &mut now, 4000, 50);
-            assert!(pace.longest_line(LONGEST) > 20_000, "{pace:?}");
+            assert!(in_seconds(&pace, 45.0) > Some(20_000), "{pace:?}");
             serve(&mut pace, &mut now, 32, 2000);
             serve(&mut pace, &mut now, 4000, 50);
-            assert!(pace.longest_line(LONGEST) > 20_000, "{pace:?}");
+            assert!(in_seconds(&pace, 45.0) > Some(20_000), "{pace:?}");
             now += 100 * WINDOW;
         }
     }
@@ -106,16 +107,9 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(32), Instant::now());
         serve(&mut pace, &mut now, 4000, 50);
         serve(&mut pace, &mut now, 200, 4500);
-        assert_eq!(pace.longest_line(LONGEST), 320);
+        assert_eq!(in_seconds(&pace, 45.0), Some(320));
 
         serve(&mut pace, &mut now, 8000, 50);
-        assert!(pace.longest_line(LONGEST) > 20_000);
-    }
-
-    #[test]
-    fn even_the_slowest_host_has_a_line() {
-        let (mut pace, mut now) = (Pace::new(32), Instant::now());
-        serve(&mut pace, &mut now, 64, 60_000);
-        assert_eq!(pace.longest_line(LONGEST), 32);
+        assert!(in_seconds(&pace, 45.0) > Some(20_000));
     }
 }

@@ -7,7 +7,7 @@ use jiff::fmt::{rfc2822, strtime};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
-use super::error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
+use super::error::{Cause, DownloadError, Limit, Transient, Undownloadable};
 
 /// How to go on after the headers of a response.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn later(cause: Cause, headers: &HeaderMap) -> DownloadError {
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| retry_after(value, Timestamp::now()));
-    Transient { cause, retry_after, attempt: Attempt::Asked }.into()
+    Transient { retry_after, ..cause.into() }.into()
 }
 
 /// Reads `Retry-After`: seconds, or a date in any of HTTP's three formats. A

@@ -32,7 +32,8 @@ use crate::sets::{SetAtWork, SetLoader};
 /// person is waiting.
 const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// The longest that a person waits because a server asked for it.
+/// The longest that a person waits because a server asked for it. It is not asked
+/// before that: who is to wait for longer goes without.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What to tag, and how.
@@ -126,15 +127,15 @@ async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
             Ok(outcome) => return outcome,
             Err(Unfinished::Later(transient)) => {
                 let ago = put_off.map(|since| since.elapsed());
-                let Some(again) = retries.after(attempt, ago, &transient) else {
+                let again = retries.after(attempt, ago, &transient);
+                let Some(again) = again.filter(|again| again.wait() <= LONGEST_WAIT) else {
                     return Outcome::given_up(&transient);
                 };
                 if again.attempt == attempt {
                     put_off.get_or_insert_with(Instant::now);
                 }
                 attempt = again.attempt;
-                let asked = transient.retry_after.unwrap_or_default().min(LONGEST_WAIT);
-                tokio::time::sleep(again.delay.max(asked)).await;
+                tokio::time::sleep(again.wait()).await;
             }
             // The models are sick. The fleet would wait for better ones; a person has to see it.
             Err(Unfinished::Outage(outage)) => {

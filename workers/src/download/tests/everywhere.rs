@@ -101,7 +101,8 @@ async fn every_way_to_every_forbidden_address() {
     let downloader = |allowed: &[&str]| {
         let allow_networks = allowed.iter().map(|net| net.parse().unwrap()).collect();
         let config = DownloadConfig { allow_networks, connect_timeout: Duration::from_secs(5), ..config() };
-        Downloader::with_names(config, LANES, Duration::from_secs(120), &names(forbidden.clone())).unwrap()
+        Downloader::with_names(config, LANES, vec![Duration::from_secs(120)], &names(forbidden.clone()))
+            .unwrap()
     };
     let (public, all) = (downloader(&[]), downloader(&["0.0.0.0/0", "::/0"]));
     let word = async |downloader: &Downloader, url: &str| match get(downloader, &url.parse().unwrap()).await {

@@ -176,7 +176,7 @@ async fn waiting_for_memory_is_not_part_of_any_limit() {
 async fn senseless_settings_are_refused_at_the_start() {
     let config = DownloadConfig { max_bytes: 0, idle_timeout: Duration::ZERO, ..config() };
 
-    let error = Downloader::new(config, LANES, LONG).unwrap_err().to_string();
+    let error = Downloader::new(config, LANES, vec![LONG]).unwrap_err().to_string();
 
     assert!(error.contains("idle_timeout") && error.contains("max_bytes"), "{error}");
 }

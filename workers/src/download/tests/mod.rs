@@ -4,6 +4,7 @@ mod addresses;
 mod answers;
 mod everywhere;
 mod limits;
+mod politeness;
 mod redirects;
 pub mod server;
 
@@ -29,6 +30,7 @@ fn config() -> DownloadConfig {
         max_memory_bytes: 10_000_000,
         max_redirects: 3,
         per_host: 8,
+        per_host_rate: 0.0,
         user_agent: "tagfleet/{version}".into(),
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         allow_hosts: Vec::new(),
@@ -38,7 +40,7 @@ fn config() -> DownloadConfig {
 fn downloader(config: DownloadConfig) -> Downloader {
     // Another test may have installed it before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Downloader::new(config, LANES, Duration::from_secs(120)).unwrap()
+    Downloader::new(config, LANES, vec![Duration::from_secs(120)]).unwrap()
 }
 
 async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError> {

@@ -1,0 +1,156 @@
+//! One host: what is known of it, and what that means for those who want something of it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tagfleet_shared::lane::Lane;
+
+use super::Politeness;
+use crate::download::aimd::Aimd;
+use crate::download::error::{Attempt, Cause, Limit, Transient};
+use crate::download::health::Health;
+use crate::download::pace::Pace;
+use crate::download::rate::Rate;
+use crate::download::recall::Recall;
+use crate::places::{Place, Places};
+
+/// A line is so long that the last one waits for about this time. Long: a slow
+/// host takes more of the prefetch. Short: more jobs go through the retry queues,
+/// and the host may be idle until they are back.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(45);
+
+/// A host that was asked lately.
+#[derive(Debug)]
+pub struct Host {
+    name: String,
+    places: Places,
+    state: Mutex<State>,
+}
+
+/// What is known of a host.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) health: Health,
+    pub(super) pace: Pace,
+    at_once: Aimd,
+    rate: Option<Rate>,
+    recall: Recall,
+}
+
+impl Host {
+    /// A host that nobody has asked yet.
+    pub fn new(name: String, politeness: &Politeness) -> Self {
+        let Politeness { per_host, per_host_rate, lanes, ref delays } = *politeness;
+        let state = State {
+            health: Health::default(),
+            pace: Pace::new(per_host),
+            at_once: Aimd::of_places(per_host),
+            rate: (per_host_rate > 0.0).then(|| Rate::new(per_host_rate)),
+            recall: Recall::new(delays),
+        };
+        Self { name, places: Places::new(per_host, lanes), state: Mutex::new(state) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until one more may ask.
+    ///
+    /// # Errors
+    ///
+    /// If it is away, or too many wait already.
+    pub async fn place(&self, lane: Lane) -> Result<Place, Transient> {
+        self.state().health.here(Instant::now())?;
+        let place = match self.places.take_free() {
+            Some(place) => place,
+            None => self.wait(lane).await?,
+        };
+        let until_next = self.state().rate.as_mut().map(|rate| rate.book(Instant::now()));
+        if let Some(wait) = until_next.filter(|wait| !wait.is_zero()) {
+            tokio::time::sleep(wait).await;
+        }
+        // It may have gone away while we waited.
+        self.state().health.here(Instant::now())?;
+        Ok(place)
+    }
+
+    /// Waits until one of those who are asking is done.
+    async fn wait(&self, lane: Lane) -> Result<Place, Transient> {
+        let longest = {
+            let state = self.state();
+            state.health.worth_waiting_for(Instant::now())?;
+            state.longest_line()
+        };
+        if self.places.line(lane) < longest
+            && let Some(place) = self.places.take(lane).await
+        {
+            return Ok(place);
+        }
+        let (mut state, now) = (self.state(), Instant::now());
+        state.health.here(now)?;
+        Err(state.put_off(now))
+    }
+
+    /// Notes how a download ended that began at `asked`, and what follows for
+    /// those who wait.
+    pub fn ended(&self, failure: Option<&Transient>, asked: Instant, took: Duration) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.pace.ended(took, now);
+        match failure {
+            Some(failure) => {
+                state.health.failed(&self.name, failure, now);
+                if has_enough(failure) {
+                    state.aimd().for_each(|aimd| aimd.refused(asked, now));
+                }
+            }
+            None => {
+                state.health.answered(&self.name, now);
+                state.aimd().for_each(|aimd| aimd.answered(asked));
+            }
+        }
+        let away = state.health.here(now).is_err();
+        let (places, longest) = (state.places(), state.longest_line());
+        drop(state);
+        self.places.resize(places);
+        self.places.cut(if away { 0 } else { longest });
+    }
+}
+
+/// Whether a failure says that the host is asked for too much.
+fn has_enough(failure: &Transient) -> bool {
+    matches!(failure.cause, Cause::Throttled(_) | Cause::ServerError(503) | Cause::Timeout(_))
+}
+
+impl State {
+    fn aimd(&mut self) -> impl Iterator<Item = &mut Aimd> {
+        [Some(&mut self.at_once), self.rate.as_mut().map(Rate::aimd)].into_iter().flatten()
+    }
+
+    /// Downloads at the same time: one while it is in doubt whether there is
+    /// anybody to answer.
+    fn places(&self) -> usize {
+        if self.health.in_doubt() { 1 } else { self.at_once.whole() }
+    }
+
+    /// Downloads that it serves, if anything is known of that.
+    fn per_second(&self) -> Option<f64> {
+        let places = self.pace.of_a_place().map(|pace| pace * self.at_once.now());
+        let rate = self.rate.as_ref().map(Rate::per_second);
+        places.into_iter().chain(rate).min_by(f64::total_cmp)
+    }
+
+    /// How many may wait, so that the last of them waits for about [`LONGEST_WAIT`];
+    /// but one for each place always, or the host would be idle now and then.
+    fn longest_line(&self) -> usize {
+        let served = |per_second: f64| (per_second * LONGEST_WAIT.as_secs_f64()) as usize;
+        self.per_second().map_or(usize::MAX, |pace| served(pace).max(self.at_once.whole()))
+    }
+
+    fn put_off(&mut self, now: Instant) -> Transient {
+        let come_back = Some(self.recall.next(self.per_second().unwrap_or(0.0), now));
+        let cause = Cause::Timeout(Limit::Turn);
+        Transient { cause, retry_after: None, come_back, attempt: Attempt::PutOff }
+    }
+}

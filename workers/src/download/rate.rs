@@ -1,0 +1,62 @@
+//! How often a host is asked, where that is limited.
+
+use std::time::{Duration, Instant};
+
+use super::aimd::Aimd;
+
+/// The questions to one host, evenly spread: as a host that limits its rate
+/// counts them, whatever its window is, and without a burst.
+#[derive(Debug)]
+pub struct Rate {
+    per_second: Aimd,
+    next: Option<Instant>,
+}
+
+impl Rate {
+    /// At most `ceiling` questions per second; less while the host has enough.
+    pub fn new(ceiling: f64) -> Self {
+        Self { per_second: Aimd::of_rate(ceiling), next: None }
+    }
+
+    /// Books the next question, and says how long to wait for it.
+    pub fn book(&mut self, now: Instant) -> Duration {
+        let at = self.next.map_or(now, |next| next.max(now));
+        self.next = Some(at + Duration::from_secs_f64(1.0 / self.per_second()));
+        at - now
+    }
+
+    /// Questions per second, now.
+    pub fn per_second(&self) -> f64 {
+        self.per_second.now()
+    }
+
+    /// How the host took them.
+    pub fn aimd(&mut self) -> &mut Aimd {
+        &mut self.per_second
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_evenly_spread() {
+        let (mut rate, start) = (Rate::new(10.0), Instant::now());
+        let waits: Vec<_> = (0..5).map(|_| rate.book(start).as_millis()).collect();
+        assert_eq!(waits, [0, 100, 200, 300, 400]);
+
+        // A quiet time is not made up for.
+        let later = start + Duration::from_secs(60);
+        assert_eq!([rate.book(later), rate.book(later)].map(|wait| wait.as_millis()), [0, 100]);
+    }
+
+    #[test]
+    fn a_host_that_has_enough_is_asked_half_as_often() {
+        let (mut rate, start) = (Rate::new(10.0), Instant::now());
+        rate.aimd().refused(start, start);
+
+        let waits: Vec<_> = (0..3).map(|_| rate.book(start).as_millis()).collect();
+        assert_eq!(waits, [0, 200, 400]);
+    }
+}
