@@ -17,7 +17,12 @@ use std::{
     time::Instant,
 };
 
-use axum::{Router, body::Body, http, http::Uri};
+use axum::{
+    Router,
+    body::Body,
+    http,
+    http::{HeaderMap, Uri},
+};
 use tokio::{runtime, sync::Notify};
 
 use crate::draw::Inventory;
@@ -64,7 +69,7 @@ impl Origin {
             .build()?;
         let app = Router::new().fallback({
             let host = Arc::clone(&host);
-            move |uri: Uri| host.answer(uri)
+            move |uri: Uri, headers: HeaderMap| host.answer(uri, headers)
         });
         let listener = {
             let _entered = runtime.enter();
@@ -187,7 +192,7 @@ impl Host {
         self.moments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, uri: Uri) -> http::Response<Body> {
+    async fn answer(self: Arc<Self>, uri: Uri, headers: HeaderMap) -> http::Response<Body> {
         let path = uri.path();
         let passage = Traffic::enter(&self.traffic);
         self.moments().entry(path.to_owned()).or_default().push(Instant::now());
@@ -196,7 +201,7 @@ impl Host {
             Some(put) => put,
             None => (self.found_at(path).await, 1),
         };
-        response.give(asked, passage).await
+        response.give(asked, &headers, passage).await
     }
 
     /// The response that was put at `path`, and the how-many-th time it is given.

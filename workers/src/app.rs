@@ -69,7 +69,7 @@ impl App {
         let id = patiently("the database", || register(&pool, &loaded.set)).await?;
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-worker")).await?;
 
-        let lookup = Lookup::new(pool.clone(), id, metrics.clone());
+        let lookup = Lookup::new(pool.clone(), id, loader.freshness(), metrics.clone());
         let set = loader.start(loaded, id, Some(lookup))?;
         let pipeline = Arc::new(build_pipeline(&config, set, metrics.clone())?);
         let reloader = Reloader::new(loader, pool.clone(), pipeline.sets.clone(), metrics.clone());

@@ -4,16 +4,20 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 
+use crate::download::Validators;
+use crate::freshness::{Freshness, Seen};
 use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered};
 use crate::metrics::{Metrics, Tier};
 use crate::outcome::{Known, Outcome, Stop};
 use crate::pipeline::Wanted;
+use crate::source::Source;
 
 /// How much is kept in memory.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +25,10 @@ use crate::pipeline::Wanted;
 pub struct CacheConfig {
     /// Bytes of the first tier, both indexes together.
     pub max_bytes: u64,
+    /// An image that was looked at so long ago is looked at again when a scrape
+    /// lists it; zero: never.
+    #[serde(with = "humantime_serde")]
+    pub revalidate_after: Duration,
 }
 
 /// The first tier, by one kind of key.
@@ -32,14 +40,27 @@ pub struct KnownImages {
     by_bytes: Tier1<BytesHash>,
     /// The second tier; none for `tagfleet-worker tag`.
     lookup: Option<Lookup>,
+    freshness: Option<Freshness>,
     metrics: Metrics,
+}
+
+/// What is known of an image.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing: it has to be looked at.
+    Nothing,
+    /// This, for granted.
+    Known(Arc<Known>),
+    /// This, but it is time to look at it again.
+    Due(Arc<Known>),
 }
 
 impl KnownImages {
     /// An empty first tier over `lookup`.
     pub fn new(config: &CacheConfig, lookup: Option<Lookup>, metrics: Metrics) -> Self {
         let half = config.max_bytes / 2;
-        Self { by_image: tier1(half), by_bytes: tier1(half), lookup, metrics }
+        let freshness = Freshness::after(config.revalidate_after);
+        Self { by_image: tier1(half), by_bytes: tier1(half), lookup, freshness, metrics }
     }
 
     /// Images in the first tier.
@@ -53,22 +74,22 @@ impl KnownImages {
     ///
     /// [`Stop::End`] where the scrape is superseded or the image failed a short
     /// while ago, [`Stop::Outage`] where the second tier is away.
-    pub async fn find(&self, image: &Wanted) -> Result<Option<Arc<Known>>, Stop> {
+    pub async fn find(&self, image: &Wanted) -> Result<Found, Stop> {
         if let Some(known) = self.by_image.get(&image.id).await {
             self.metrics.found(Tier::Memory);
-            return Ok(Some(known));
+            return Ok(Found::of(known));
         }
-        let Some(lookup) = &self.lookup else { return Ok(None) };
+        let Some(lookup) = &self.lookup else { return Ok(Found::Nothing) };
         match lookup.by_image(image.id, image.scrape).await? {
             Remembered::Nothing => {
                 self.metrics.found(Tier::Nowhere);
-                Ok(None)
+                Ok(Found::Nothing)
             }
             Remembered::Known(known) => {
                 self.metrics.found(Tier::Database);
                 let known = Arc::new(known);
                 self.by_image.insert(image.id, known.clone()).await;
-                Ok(Some(known))
+                Ok(Found::of(known))
             }
             Remembered::Failed(kind, reason) => Err(Stop::End(Outcome::remembered(kind, reason))),
             Remembered::Superseded => Err(Stop::End(Outcome::superseded())),
@@ -98,6 +119,32 @@ impl KnownImages {
         Ok(ours.unwrap_or(Outcome::Cached(known)))
     }
 
+    /// As [`Self::once`], for an image that is known and due.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stopped `work`.
+    pub async fn again(
+        &self,
+        image: ImageId,
+        work: impl Future<Output = Result<Outcome, Stop>>,
+    ) -> Result<Outcome, Stop> {
+        // Not if somebody else has looked meanwhile.
+        if let Some(known) = self.by_image.get(&image).await
+            && known.is_due()
+        {
+            self.by_image.invalidate(&image).await;
+        }
+        self.once(image, work).await
+    }
+
+    /// What is remembered of a picture that was just seen at `source`; nothing
+    /// where nobody will look again.
+    pub fn seen(&self, image: &Wanted, validators: Validators) -> Option<Seen> {
+        let freshness = self.freshness.filter(|_| matches!(image.source, Source::Url(_)))?;
+        Some(freshness.seen(image.id, validators, Duration::ZERO))
+    }
+
     /// Runs `look` unless these bytes are known under whatever key, or somebody
     /// else is looking at them: the outcome is `inferred`, or else `matched`.
     ///
@@ -124,6 +171,12 @@ impl KnownImages {
     }
 }
 
+impl Found {
+    fn of(known: Arc<Known>) -> Self {
+        if known.is_due() { Self::Due(known) } else { Self::Known(known) }
+    }
+}
+
 /// All who waited for the same work are stopped by the same.
 fn unshared(stop: Arc<Stop>) -> Stop {
     Arc::unwrap_or_clone(stop)
@@ -140,7 +193,8 @@ fn weight(known: &Arc<Known>) -> u32 {
     let tags = known.answer.tags.0.iter();
     let text: usize = tags.map(|(name, value)| 2 * name.len() + value.as_ref().map_or(0, String::len)).sum();
     let embedding = known.answer.embedding.as_ref().map_or(0, |embedding| embedding.bytes().len());
-    let bytes = text + embedding + 800;
+    let validators = known.seen.as_ref().map_or(0, |seen| seen.validators.weight());
+    let bytes = text + embedding + validators + 900;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
@@ -154,7 +208,7 @@ mod tests {
     fn an_embedding_counts_with_its_bytes() {
         let known = |embedding| {
             let answer = Answer { embedding, ..Answer::default() };
-            Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1 })
+            Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, seen: None })
         };
         let numbers = Embedding::of_f32(&[0.5; 1280]);
         assert!(numbers.is_some());

@@ -12,6 +12,7 @@ pub mod decoding;
 pub mod download;
 pub mod elsewhere;
 pub mod files;
+pub mod freshness;
 pub mod hashed;
 pub mod hold;
 pub mod inference;

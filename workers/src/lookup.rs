@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
@@ -13,6 +14,8 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::batch::Batcher;
+use crate::download::Validators;
+use crate::freshness::{Freshness, Seen};
 use crate::metrics::{Metrics, Stage};
 use crate::model::Answer;
 use crate::outcome::{Known, Stop};
@@ -46,14 +49,15 @@ pub struct Lookup {
 
 impl Lookup {
     /// Look-ups of what the set with the id `model_set` said.
-    pub fn new(pool: Pool, model_set: i32, metrics: Metrics) -> Self {
+    /// Where images have a `freshness`, what is known of them comes with what was seen.
+    pub fn new(pool: Pool, model_set: i32, freshness: Option<Freshness>, metrics: Metrics) -> Self {
         let by_image = {
             let (pool, metrics) = (pool.clone(), metrics.clone());
             move |questions: Vec<(ImageId, ScrapeKey)>| {
                 let (pool, metrics) = (pool.clone(), metrics.clone());
                 async move {
                     let timer = metrics.stage(Stage::Lookup, questions.len());
-                    let answers = select_by_image(&pool, model_set, &questions).await;
+                    let answers = select_by_image(&pool, model_set, freshness, &questions).await;
                     drop(timer);
                     each(answers, questions.len())
                 }
@@ -113,13 +117,18 @@ fn each<T: Clone>(answers: Result<Vec<T>, DbError>, questions: usize) -> Vec<Ans
 async fn select_by_image(
     pool: &Pool,
     model_set: i32,
+    freshness: Option<Freshness>,
     questions: &[(ImageId, ScrapeKey)],
 ) -> Result<Vec<Remembered>, DbError> {
-    const SQL: &str = "
+    const SELECT: &str = "
         SELECT q.scrape = ANY (ARRAY(SELECT key FROM scrapes
                                       WHERE key = ANY ($4::int8[]) AND superseded_by IS NOT NULL)),
                t.image_id IS NOT NULL, f.outcome, f.reason,
-               t.bytes_hash, t.tags, t.scores, t.width, t.height
+               t.bytes_hash, t.tags, t.scores, t.width, t.height";
+    const SEEN: &str = ",
+               extract(epoch FROM now() - coalesce(t.validated_at, t.tagged_at))::float8,
+               t.url_id, t.etag, t.last_modified";
+    const FROM: &str = "
           FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS q (image_id, scrape, n)
           LEFT JOIN LATERAL (SELECT * FROM image_tags
                               WHERE image_id = q.image_id AND model_set = $3 LIMIT 1) t ON true
@@ -132,10 +141,11 @@ async fn select_by_image(
     let distinct: BTreeSet<i64> = scrapes.iter().copied().flatten().collect();
     let distinct = Vec::from_iter(distinct);
     let client = pool.get().await?;
-    let statement = client.prepare_cached(SQL).await?;
+    let sql = [SELECT, if freshness.is_some() { SEEN } else { "" }, FROM].concat();
+    let statement = client.prepare_cached(&sql).await?;
     let rows = client.query(&statement, &[&images, &scrapes, &model_set, &distinct]).await?;
     let answer = |(row, image): (&Row, &Uuid)| {
-        remembered(row).unwrap_or_else(|error| {
+        remembered(row, ImageId(*image), freshness).unwrap_or_else(|error| {
             unreadable(&error, image);
             Remembered::Nothing
         })
@@ -149,18 +159,38 @@ fn unreadable(error: &tokio_postgres::Error, key: &Uuid) {
     error!(%error, key = %key, "a row of image_tags cannot be read, working without it");
 }
 
-fn remembered(row: &Row) -> Result<Remembered, tokio_postgres::Error> {
+fn remembered(
+    row: &Row,
+    image: ImageId,
+    freshness: Option<Freshness>,
+) -> Result<Remembered, tokio_postgres::Error> {
     if row.try_get::<_, Option<bool>>(0)? == Some(true) {
         return Ok(Remembered::Superseded);
     }
     if row.try_get(1)? {
-        return Ok(Remembered::Known(known(row, 4)?));
+        let known = known(row, 4)?;
+        let seen = freshness.map(|freshness| seen(row, 9, image, freshness)).transpose()?;
+        return Ok(Remembered::Known(Known { seen, ..known }));
     }
     Ok(match row.try_get::<_, Option<&str>>(2)? {
         Some("defaulted") => Remembered::Failed(OutcomeKind::Defaulted, row.try_get(3)?),
         Some(_) => Remembered::Failed(OutcomeKind::Skipped, row.try_get(3)?),
         None => Remembered::Nothing,
     })
+}
+
+/// Reads the age in seconds, `url_id, etag, last_modified` from column `first` on.
+fn seen(
+    row: &Row,
+    first: usize,
+    image: ImageId,
+    freshness: Freshness,
+) -> Result<Seen, tokio_postgres::Error> {
+    let ago = Duration::try_from_secs_f64(row.try_get(first)?).unwrap_or_default();
+    let url: Option<Uuid> = row.try_get(first + 1)?;
+    let (etag, last_modified) = (row.try_get(first + 2)?, row.try_get(first + 3)?);
+    let validators = Validators { url: url.unwrap_or_default(), etag, last_modified };
+    Ok(freshness.seen(image, validators, ago))
 }
 
 /// Any one of the images that have the same bytes: they all have the same tags,
@@ -198,5 +228,6 @@ fn known(row: &Row, first: usize) -> Result<Known, tokio_postgres::Error> {
         answer: Answer { tags, scores, embedding: None },
         width: row.try_get::<_, i32>(first + 3)?.unsigned_abs(),
         height: row.try_get::<_, i32>(first + 4)?.unsigned_abs(),
+        seen: None,
     })
 }

@@ -58,6 +58,19 @@ pub enum Tier {
     Nowhere,
 }
 
+/// What came of looking at a known image again; the label `result`.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// Its server said that nothing has changed.
+    Unchanged,
+    /// It was sent again, with the same bytes.
+    SameBytes,
+    /// It is another picture now.
+    Changed,
+    /// It could not be had or read: what is known of it stays.
+    Failed,
+}
+
 /// See the help texts below. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -75,6 +88,7 @@ pub struct Metrics {
     stage_batch_images: HistogramVec,
     cache_total: IntCounterVec,
     cache_images: IntGauge,
+    revalidated_total: IntCounterVec,
     downloaded_bytes_total: IntCounter,
     database_connections: IntGaugeVec,
     lane_receiving: IntGaugeVec,
@@ -144,6 +158,11 @@ impl Metrics {
                 &["tier"],
             )?,
             cache_images: add.gauge("cache_images", "Images in the first cache tier.")?,
+            revalidated_total: add.counters(
+                "revalidated_total",
+                "Known images that were due and looked at again, by what came of it: unchanged (304), same_bytes, changed, or failed.",
+                &["result"],
+            )?,
             downloaded_bytes_total: add.counter("downloaded_bytes_total", "Bytes of downloaded pictures.")?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
             lane_receiving: add.gauges(
@@ -173,6 +192,17 @@ impl Metrics {
             Tier::Nowhere => "nowhere",
         };
         self.cache_total.with_label_values(&[tier]).inc();
+    }
+
+    /// A known image was looked at again.
+    pub fn looked_again(&self, look: Look) {
+        let result = match look {
+            Look::Unchanged => "unchanged",
+            Look::SameBytes => "same_bytes",
+            Look::Changed => "changed",
+            Look::Failed => "failed",
+        };
+        self.revalidated_total.with_label_values(&[result]).inc();
     }
 
     /// A picture arrived.

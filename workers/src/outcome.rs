@@ -9,6 +9,7 @@ use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
 use crate::download::{Attempt, Cause, DownloadError, Transient};
+use crate::freshness::Seen;
 use crate::model::Answer;
 
 /// A stable word: a value in the database and a metric's label.
@@ -25,6 +26,20 @@ pub struct Known {
     pub width: u32,
     /// Of the picture as it was sent, in pixels.
     pub height: u32,
+    /// What was seen of it at its URL; none where nobody will look again.
+    pub seen: Option<Seen>,
+}
+
+impl Known {
+    /// Whether it is time to look at the picture again.
+    pub fn is_due(&self) -> bool {
+        self.seen.as_ref().is_some_and(Seen::is_due)
+    }
+
+    /// The same of a picture of which this was seen.
+    pub fn with(&self, seen: Option<Seen>) -> Arc<Self> {
+        Arc::new(Self { seen, ..self.clone() })
+    }
 }
 
 /// The one end of an image.
@@ -34,6 +49,9 @@ pub enum Outcome {
     Inferred(Arc<Known>),
     /// Its tags were known from before.
     Cached(Arc<Known>),
+    /// Its tags were known from before, and were found to hold still: `cached`
+    /// in the row, and renewed for the next scrapes.
+    Renewed(Arc<Known>),
     /// The same bytes were known under another key.
     Matched(Arc<Known>),
     /// It cannot be had.
@@ -67,7 +85,7 @@ impl Outcome {
     pub fn kind(&self) -> OutcomeKind {
         match self {
             Self::Inferred(_) => OutcomeKind::Inferred,
-            Self::Cached(_) => OutcomeKind::Cached,
+            Self::Cached(_) | Self::Renewed(_) => OutcomeKind::Cached,
             Self::Matched(_) => OutcomeKind::Matched,
             Self::Skipped(_) => OutcomeKind::Skipped,
             Self::Defaulted(_) => OutcomeKind::Defaulted,
@@ -85,8 +103,19 @@ impl Outcome {
     /// What the models said, where they did.
     pub fn known(&self) -> Option<&Arc<Known>> {
         match self {
-            Self::Inferred(known) | Self::Cached(known) | Self::Matched(known) => Some(known),
-            _ => None,
+            Self::Inferred(known) | Self::Cached(known) | Self::Renewed(known) | Self::Matched(known) => {
+                Some(known)
+            }
+            Self::Skipped(_) | Self::Defaulted(_) => None,
+        }
+    }
+
+    /// The same, and this was seen of the picture.
+    pub fn seen(self, seen: Option<Seen>) -> Self {
+        match self {
+            Self::Inferred(known) if seen.is_some() => Self::Inferred(known.with(seen)),
+            Self::Matched(known) if seen.is_some() => Self::Matched(known.with(seen)),
+            other => other,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The life of one image, top to bottom.
 //!
-//! known? → download → known by its bytes? → decode → infer. Every step
-//! awaits, and batching hides behind the await. The prefetch limits how many
+//! known? → (due? → changed?) → download → known by its bytes? → decode → infer.
+//! Every step awaits, and batching hides behind the await. The prefetch limits how many
 //! images are at it at once, `pictures` how many of them have bytes in memory, and
 //! `looks` of the set how many are decoded or looked at; the lanes share all of these.
 
@@ -15,10 +15,12 @@ use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use url::Url;
 
-use crate::download::{Downloaded, Downloader, Room};
+use crate::download::{DownloadError, Downloaded, Downloader, Undownloadable};
+use crate::freshness::Seen;
+use crate::known::Found;
 use crate::lookup::ScrapeKey;
-use crate::metrics::{Metrics, Stage};
-use crate::outcome::{Known, Outcome, Stop, Unfinished};
+use crate::metrics::{Look, Metrics, Stage};
+use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
 use crate::places::{Place, Places};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
@@ -65,51 +67,92 @@ impl Pipeline {
 
     /// The happy path, and nothing else: a stage that fails says so with `?`.
     async fn tag(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        let known = set.known.find(image).await?;
+        let found = set.known.find(image).await?;
         failpoint::here(Point::LookedUp);
-        if let Some(known) = known {
-            return Ok(Outcome::Cached(known));
+        match found {
+            Found::Known(known) => Ok(Outcome::Cached(known)),
+            // Boxed: nine jobs in ten are known, and need not be as large as this.
+            Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
+            Found::Nothing => {
+                let look = Box::pin(self.look(set, image, None));
+                Box::pin(set.known.once(image.id, look)).await
+            }
         }
-        // Boxed: nine jobs in ten are known, and need not be as large as this.
-        Box::pin(self.find_out(set, image)).await
     }
 
-    /// What nobody knows has to be looked at.
-    async fn find_out(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        let work = async {
-            // Sick models are not brought one picture after another.
-            set.models.check().await?;
-            let (bytes, held) = self.download(image).await?;
-            let hash = BytesHash::of(&bytes);
-            let look = async {
-                failpoint::here(Point::Unmatched);
-                let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
-                let pixels = set.decoder.decode(bytes).await?;
-                drop(held);
-                failpoint::here(Point::Decoded);
-                let (width, height) = (pixels.width(), pixels.height());
-                let answer = set.models.infer(pixels).await?;
-                failpoint::here(Point::Inferred);
-                Ok(Known { answer, bytes: hash, width, height })
-            };
-            set.known.same_bytes(hash, Box::pin(look)).await
+    /// What is known is due: it is renewed, or told anew where there is another
+    /// picture now; and it stays where that cannot be found out.
+    async fn look_again(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
+        let look = async {
+            match self.look(set, image, Some(&known)).await {
+                Err(Stop::Outage(Outage::Database(away))) => Err(away.into()),
+                Ok(outcome) if outcome.known().is_some() => Ok(outcome),
+                _ => {
+                    self.metrics.looked_again(Look::Failed);
+                    Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
+                }
+            }
         };
-        set.known.once(image.id, Box::pin(work)).await
+        set.known.again(image.id, Box::pin(look)).await
+    }
+
+    /// Looks at a picture, unless it is the `known` one still.
+    async fn look(
+        &self,
+        set: &SetAtWork,
+        image: &Wanted,
+        known: Option<&Arc<Known>>,
+    ) -> Result<Outcome, Stop> {
+        // Sick models are not brought one picture after another.
+        set.models.check().await?;
+        let (Downloaded { bytes, validators, room }, place) = self.download(image, known).await?;
+        let seen = set.known.seen(image, validators);
+        let hash = bytes.as_deref().map(BytesHash::of);
+        if let Some(known) = known.filter(|known| hash.is_none_or(|hash| hash == known.bytes)) {
+            self.metrics.looked_again(if hash.is_none() { Look::Unchanged } else { Look::SameBytes });
+            return Ok(Outcome::Renewed(known.with(seen)));
+        }
+        let (Some(bytes), Some(hash)) = (bytes, hash) else {
+            // Nobody has asked it whether there is another one.
+            return Err(DownloadError::from(Undownloadable::BadStatus(304)).into());
+        };
+        let look = async {
+            failpoint::here(Point::Unmatched);
+            let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
+            let pixels = set.decoder.decode(bytes).await?;
+            drop((place, room));
+            failpoint::here(Point::Decoded);
+            let (width, height) = (pixels.width(), pixels.height());
+            let answer = set.models.infer(pixels).await?;
+            failpoint::here(Point::Inferred);
+            Ok(Known { answer, bytes: hash, width, height, seen: None })
+        };
+        let outcome = set.known.same_bytes(hash, Box::pin(look)).await?;
+        let replaces = known.map(|known| known.bytes);
+        if replaces.is_some() {
+            self.metrics.looked_again(Look::Changed);
+        }
+        Ok(outcome.seen(seen.map(|seen| Seen { replaces, ..seen })))
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
     ///
     /// First the turn and then the place: the pictures of a slow host wait for
     /// each other, and take no place from those of other hosts.
-    async fn download(&self, image: &Wanted) -> Result<(Bytes, (Place, Room)), Stop> {
+    async fn download(
+        &self,
+        image: &Wanted,
+        known: Option<&Arc<Known>>,
+    ) -> Result<(Downloaded, Place), Stop> {
         let turn = image.source.turn(&self.downloader, image.lane).await?;
         failpoint::here(Point::TurnTaken);
         let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let Downloaded { bytes, room } = image.source.fetch(&self.downloader, turn).await?;
+        let validators = known.and_then(|known| known.seen.as_ref()).map(|seen| &seen.validators);
+        let downloaded = image.source.fetch(&self.downloader, turn, validators).await?;
         failpoint::here(Point::Downloaded);
-        self.metrics.downloaded(bytes.len());
-        Ok((bytes, (place, room)))
+        self.metrics.downloaded(downloaded.bytes.as_ref().map_or(0, Bytes::len));
+        Ok((downloaded, place))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Writing outcomes back: one transaction per batch.
 
 mod rows;
+mod validated;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
+use deadpool_postgres::{GenericClient, Pool};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::TagImage;
@@ -101,7 +102,25 @@ impl Table {
     /// A fix may commit while this runs. `e.fix` is what this statement's
     /// snapshot knew; `s.fix` is read from the row as it is when it is locked,
     /// and wins. See `apply_fixes` in the migrations for the other half.
+    ///
+    /// Where pictures were looked at again, or will be, that is noted in the same
+    /// transaction.
     async fn write(&self, batch: &[Ended]) -> Result<(), DbError> {
+        let rows = Rows::of(batch);
+        let mut client = self.pool.get().await?;
+        if rows.validated.is_empty() {
+            self.store(&client, &rows).await?;
+        } else {
+            let transaction = client.transaction().await?;
+            self.store(&transaction, &rows).await?;
+            rows.validated.write(&transaction).await?;
+            transaction.commit().await?;
+        }
+        failpoint::here(Point::Recorded);
+        Ok(())
+    }
+
+    async fn store(&self, client: &impl GenericClient, rows: &Rows<'_>) -> Result<(), DbError> {
         const SQL: &str = "
             WITH ended AS MATERIALIZED (
                 SELECT e.*, (SELECT jsonb_object_agg(f.attribute, f.value ORDER BY f.advertiser_id) FROM fixes f
@@ -139,9 +158,7 @@ impl Table {
             )
             INSERT INTO scrape_progress (scrape, outcome, images)
             SELECT scrape, outcome, count(*)::int FROM written GROUP BY scrape, outcome";
-        let rows = Rows::of(batch);
         let seconds = self.remember_failures.as_secs_f64();
-        let client = self.pool.get().await?;
         let statement = client.prepare_cached(SQL).await?;
         failpoint::here(Point::Recording);
         client
@@ -173,7 +190,6 @@ impl Table {
                 ],
             )
             .await?;
-        failpoint::here(Point::Recorded);
         Ok(())
     }
 }

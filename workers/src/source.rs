@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tagfleet_shared::lane::Lane;
 use url::Url;
 
-use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, is_text};
+use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text};
 
 /// A place to get bytes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ impl Source {
         }
     }
 
-    /// Brings the bytes, in a turn that [`Self::turn`] has given.
+    /// Brings the bytes, in a turn that [`Self::turn`] has given; none where the
+    /// picture is the `known` one still.
     ///
     /// # Errors
     ///
@@ -41,15 +42,16 @@ impl Source {
         &self,
         downloader: &Downloader,
         turn: Option<Turn>,
+        known: Option<&Validators>,
     ) -> Result<Downloaded, DownloadError> {
         match (self, turn) {
-            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn).await,
+            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn, known).await,
             (Self::File(path), _) => {
                 let mut room = downloader.room().await;
                 let size = size(path, downloader.max_bytes()).await.map_err(DownloadError::Final)?;
                 room.fit(size).await;
-                let bytes = read(path).await.map_err(DownloadError::Final)?;
-                Ok(Downloaded { bytes, room })
+                let bytes = Some(read(path).await.map_err(DownloadError::Final)?);
+                Ok(Downloaded { bytes, validators: Validators::default(), room })
             }
             _ => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
         }

@@ -111,13 +111,13 @@ impl Worker {
             let detail = format!("came back {} times: its workers died or were stopped", received.returns);
             return self.park(received, job, in_flight, "killed_worker", &detail).await;
         }
-        if let Some(early) = received.early {
-            let again = self.retries.on_the_way(received.attempt, early);
-            return self.elsewhere.retry(received, again, "not_yet").await;
-        }
         let suspected = received.returns >= self.returns.alone_after;
         let _alone = if suspected { Some(self.alone.lock().await) } else { None };
-        match unpanicked(self.finish(lane, job, &received, in_flight)).await {
+        let ending = match received.early {
+            Some(early) => Ending::Later(self.retries.on_the_way(received.attempt, early), "not_yet"),
+            None => unpanicked(self.finish(lane, job, &received, in_flight)).await,
+        };
+        match ending {
             Ending::Recorded => {
                 failpoint::here(Point::Acknowledging);
                 received.ack();

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future, time::Duration};
 
 use axum::{
     body::Body,
-    http::{self, HeaderName, HeaderValue, header},
+    http::{self, HeaderMap, HeaderName, HeaderValue, header},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
@@ -54,6 +54,15 @@ pub enum Response {
         /// What is there to be sent. Nothing beyond the claimed length goes over the wire.
         body: Bytes,
     },
+    /// A JPEG that is sent only to those who do not have it: 304 to the others.
+    Validated {
+        /// Its version; none is said where it is empty.
+        etag: &'static str,
+        /// When it was changed; nothing is said where it is empty.
+        last_modified: &'static str,
+        /// The whole body.
+        body: Bytes,
+    },
     /// Another response, later.
     After(Duration, Box<Self>),
 }
@@ -70,8 +79,13 @@ impl Response {
         Self::Bytes { content_type: JPEG, body: body.into() }
     }
 
-    /// Answers the request, for the `asked`-th time.
-    pub(super) async fn give(self, asked: u64, passage: Passage) -> http::Response<Body> {
+    /// Answers a request with these `headers`, for the `asked`-th time.
+    pub(super) async fn give(
+        self,
+        asked: u64,
+        headers: &HeaderMap,
+        passage: Passage,
+    ) -> http::Response<Body> {
         let mut response = self;
         while let Self::After(delay, then) = response {
             tokio::time::sleep(delay).await;
@@ -91,6 +105,16 @@ impl Response {
                 response
             }
             Self::StatusThenBytes { body, .. } => whole(JPEG, body, passage),
+            Self::Validated { etag, last_modified, body } => {
+                let mut response =
+                    if has(headers, etag, last_modified) { bare(304) } else { whole(JPEG, body, passage) };
+                for (name, value) in [(header::ETAG, etag), (header::LAST_MODIFIED, last_modified)] {
+                    if !value.is_empty() {
+                        response.headers_mut().insert(name, HeaderValue::from_static(value));
+                    }
+                }
+                response
+            }
             Self::SlowBody { body, bytes_per_second } => {
                 let length = body.len() as u64;
                 let piece = (bytes_per_second / SLOW_PIECES).max(1);
@@ -119,6 +143,14 @@ impl Response {
                 with_length(JPEG, claimed, Body::from_stream(pieces))
             }
         }
+    }
+}
+
+/// Whether who asks has this version; its name counts more than its date.
+fn has(headers: &HeaderMap, etag: &str, last_modified: &str) -> bool {
+    match headers.get(header::IF_NONE_MATCH) {
+        Some(theirs) => theirs == etag,
+        None => headers.get(header::IF_MODIFIED_SINCE).is_some_and(|since| since == last_modified),
     }
 }
 

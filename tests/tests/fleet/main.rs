@@ -18,6 +18,7 @@ mod pika;
 mod precedence;
 mod preprocessing;
 mod refused;
+mod revalidation;
 mod rooms;
 mod secrets;
 mod start_up;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::crypto::CryptoProvider;
 use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::Url;
@@ -21,6 +21,7 @@ use super::memory::{Memory, Room};
 use super::peer::CheckPeer;
 use super::resolver::{Names, Resolver};
 use super::status::{self, Next};
+use super::validators::Validators;
 use super::{sniff, transport};
 
 /// JPEG first, as it is decoded fastest. Formats that cost more (WebP) or that
@@ -54,8 +55,10 @@ pub struct Downloader {
 /// A picture's bytes, and what they take of the memory for all of them.
 #[derive(Debug)]
 pub struct Downloaded {
-    /// The whole file.
-    pub bytes: Bytes,
+    /// The whole file; none where it is the one that is known already (304).
+    pub bytes: Option<Bytes>,
+    /// What the server says of it, for the next time.
+    pub validators: Validators,
     /// Given back when it is dropped: keep it for as long as the bytes.
     pub room: Room,
 }
@@ -135,16 +138,29 @@ impl Downloader {
 
     /// Downloads the image at `url`, whose host has given a turn. Waiting for
     /// memory is not part of any limit either: that is not the server's fault.
-    pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
+    /// A picture that is `known` is sent only where it is another one now.
+    pub async fn fetch(
+        &self,
+        url: &Url,
+        turn: Turn,
+        known: Option<&Validators>,
+    ) -> Result<Downloaded, DownloadError> {
         let mut room = self.room().await;
         let mut clock = Clock::start(self.config.total_timeout);
-        let end = self.follow(url.clone(), &mut room, &mut clock).await;
+        let end = self.follow(url.clone(), known, &mut room, &mut clock).await;
         turn.ended(&end, clock.elapsed());
-        Ok(Downloaded { bytes: end?, room })
+        let (bytes, validators) = end?;
+        Ok(Downloaded { bytes, validators, room })
     }
 
     /// Asks for `url`, and for what it redirects to, until there is a body.
-    async fn follow(&self, mut url: Url, room: &mut Room, clock: &mut Clock) -> Result<Bytes, DownloadError> {
+    async fn follow(
+        &self,
+        mut url: Url,
+        known: Option<&Validators>,
+        room: &mut Room,
+        clock: &mut Clock,
+    ) -> Result<(Option<Bytes>, Validators), DownloadError> {
         let limit = self.config.max_redirects;
         let mut asked = HashSet::new();
         loop {
@@ -156,26 +172,35 @@ impl Downloader {
             if asked.len() > limit + 1 {
                 return Err(Undownloadable::TooManyRedirects { limit }.into());
             }
-            let response = self.ask(&url, clock).await?;
+            let conditions = known.map(|known| known.conditions(&url)).unwrap_or_default();
+            let conditional = !conditions.is_empty();
+            let response = self.ask(&url, conditions, clock).await?;
+            if let (StatusCode::NOT_MODIFIED, true, Some(known)) = (response.status(), conditional, known) {
+                return Ok((None, Validators::of(&url, response.headers()).or(known)));
+            }
             match status::judge(response.status(), response.headers())? {
-                Next::Body => return self.collect(response, room, clock).await,
+                Next::Body => {
+                    let validators = Validators::of(&url, response.headers());
+                    return Ok((Some(self.collect(response, room, clock).await?), validators));
+                }
                 Next::Redirect(location) => url = redirected(&url, location)?,
             }
         }
     }
 
     /// Sends one request and waits for the headers of the answer.
-    async fn ask(&self, url: &Url, clock: &Clock) -> Result<Response, DownloadError> {
-        let answer = async { self.send(url).await.map_err(transport::failed_to_ask) };
+    async fn ask(&self, url: &Url, conditions: HeaderMap, clock: &Clock) -> Result<Response, DownloadError> {
+        let answer = async { self.send(url, conditions).await.map_err(transport::failed_to_ask) };
         clock.within(self.config.header_timeout, Limit::Headers, answer).await
     }
 
     /// A server may close a kept connection just when it is used again. That is
     /// nobody's failure, and no reason to wait: the request goes out once more.
-    async fn send(&self, url: &Url) -> reqwest::Result<Response> {
+    async fn send(&self, url: &Url, conditions: HeaderMap) -> reqwest::Result<Response> {
         let client = self.trusting.as_ref().filter(|_| self.policy.trusts(url)).unwrap_or(&self.client);
-        match client.get(url.clone()).send().await {
-            Err(error) if transport::broke_off(&error) => client.get(url.clone()).send().await,
+        let request = || client.get(url.clone()).headers(conditions.clone());
+        match request().send().await {
+            Err(error) if transport::broke_off(&error) => request().send().await,
             outcome => outcome,
         }
     }

@@ -58,6 +58,7 @@ mod resolver;
 mod sniff;
 mod status;
 mod transport;
+mod validators;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -70,3 +71,4 @@ pub use fetch::{Downloaded, Downloader, DownloaderError};
 pub use hosts::Turn;
 pub use memory::Room;
 pub use sniff::is_text;
+pub use validators::Validators;

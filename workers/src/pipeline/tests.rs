@@ -1,5 +1,7 @@
 //! The pipeline with models that never answer.
 
+use std::time::Duration;
+
 use prometheus::Registry;
 use tagfleet_shared::tags::Tags;
 
@@ -31,7 +33,11 @@ fn sick(config: &WorkerConfig, metrics: &Metrics) -> SetAtWork {
         provider: nothing(),
         id: 0,
         defaults: Tags::default(),
-        known: KnownImages::new(&CacheConfig { max_bytes: 1000 }, None, metrics.clone()),
+        known: KnownImages::new(
+            &CacheConfig { max_bytes: 1000, revalidate_after: Duration::ZERO },
+            None,
+            metrics.clone(),
+        ),
         looks: Places::new(1, config.lanes),
         decoder: DecodeThreads::start(1, &[], &limits, metrics).unwrap(),
         models: Inference::start(Vec::<OnnxModel>::new(), &[], 1, metrics).unwrap(),

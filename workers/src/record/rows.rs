@@ -8,6 +8,7 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::Ended;
+use super::validated::ValidatedRows;
 use crate::outcome::{Known, Outcome};
 
 /// What one statement takes.
@@ -24,6 +25,7 @@ pub(super) struct Rows<'a> {
     pub known: KnownRows<'a>,
     pub embedded: EmbeddedRows<'a>,
     pub failed: FailedRows<'a>,
+    pub validated: ValidatedRows<'a>,
 }
 
 #[derive(Default)]
@@ -69,18 +71,17 @@ impl<'a> Rows<'a> {
             rows.image.push(job.image.0);
             rows.outcome.push(outcome.kind().as_str());
             rows.reason.push(outcome.failure().map(|failure| &*failure.reason));
-            rows.tags.push(Json(match outcome {
-                Outcome::Inferred(known) | Outcome::Cached(known) | Outcome::Matched(known) => {
-                    &known.answer.tags
-                }
-                Outcome::Skipped(_) => &NO_TAGS,
-                Outcome::Defaulted(_) => &set.defaults,
+            rows.tags.push(Json(match (outcome.known(), outcome) {
+                (Some(known), _) => &known.answer.tags,
+                (None, Outcome::Defaulted(_)) => &set.defaults,
+                (None, _) => &NO_TAGS,
             }));
             rows.model_set.push(set.id);
         }
         // By image, for the same reason; the same image may be listed by two
         // scrapes of one batch, and an upsert takes each row once.
         batch.sort_unstable_by_key(|ended| (ended.job.image, ended.set.id));
+        rows.validated = ValidatedRows::of(&batch);
         for Ended { job, outcome, set } in batch {
             let image = job.image.0;
             if let Some(known) = new(outcome).filter(|_| rows.known.last() != Some((image, set.id))) {

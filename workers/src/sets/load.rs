@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use super::SetAtWork;
 use crate::config::WorkerConfig;
 use crate::decoding::DecodeThreads;
+use crate::freshness::Freshness;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::lookup::Lookup;
@@ -49,6 +50,11 @@ impl SetLoader {
     /// Everything that is wrong with the set, at once.
     pub fn load(&self) -> Result<Loaded, ManifestError> {
         self.loader.load(&self.config.models.dir)
+    }
+
+    /// How long what the set said is taken for granted.
+    pub fn freshness(&self) -> Option<Freshness> {
+        Freshness::after(self.config.cache.revalidate_after)
     }
 
     /// Gives `loaded` its threads and empty caches. Without `lookup`, and with

@@ -55,7 +55,7 @@ impl Reloader {
         let loader = self.loader.clone();
         let loaded = spawn_blocking(move || loader.load()).await.context("loading panicked")??;
         let id = register(&self.pool, &loaded.set).await.context("the database")?;
-        let lookup = Lookup::new(self.pool.clone(), id, self.metrics.clone());
+        let lookup = Lookup::new(self.pool.clone(), id, self.loader.freshness(), self.metrics.clone());
         let set = self.loader.start(loaded, id, Some(lookup))?;
         let new = format!("the model set {} ({}) answers from now on", set.name, set.digest);
         self.sets.switch(set);

@@ -34,9 +34,10 @@ impl Line {
     /// What came of `source`.
     pub fn of(source: String, outcome: &Outcome, defaults: &Tags) -> Self {
         let (tags, scores) = match outcome {
-            Outcome::Inferred(known) | Outcome::Cached(known) | Outcome::Matched(known) => {
-                (known.answer.tags.clone(), known.answer.scores.clone())
-            }
+            Outcome::Inferred(known)
+            | Outcome::Cached(known)
+            | Outcome::Renewed(known)
+            | Outcome::Matched(known) => (known.answer.tags.clone(), known.answer.scores.clone()),
             Outcome::Defaulted(_) => (defaults.clone(), Scores::default()),
             Outcome::Skipped(_) => Default::default(),
         };

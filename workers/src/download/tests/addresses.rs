@@ -163,7 +163,7 @@ async fn a_url_is_refused_however_it_is_spelt() {
         let source = source_of(&url);
         let downloader = downloader(allowing(&[]));
         let outcome = match source.turn(&downloader, Lane::Standard).await {
-            Ok(turn) => source.fetch(&downloader, turn).await.map(drop),
+            Ok(turn) => source.fetch(&downloader, turn, None).await.map(drop),
             Err(error) => Err(error),
         };
         assert_eq!(outcome.unwrap_err().reason(), word, "{url:?}");

@@ -49,7 +49,8 @@ async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError
 
 async fn get(downloader: &Downloader, url: &Url) -> Result<Bytes, DownloadError> {
     let turn = downloader.turn(url, Lane::Standard).await?;
-    Ok(downloader.fetch(url, turn).await?.bytes)
+    let downloaded = downloader.fetch(url, turn, None).await?;
+    Ok(downloaded.bytes.expect("nothing is known of it"))
 }
 
 /// The word for a download that must fail.

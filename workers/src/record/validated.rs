@@ -1,0 +1,110 @@
+//! What was looked at, as the second tier remembers it for the next look.
+
+use deadpool_postgres::GenericClient;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::tags::{Scores, Tags};
+use tokio_postgres::types::Json;
+use uuid::Uuid;
+
+use super::Ended;
+use crate::freshness::Seen;
+use crate::outcome::{Known, Outcome};
+
+/// Pictures that were looked at, and for how long that holds: none where
+/// `cache.revalidate_after` is off.
+#[derive(Default)]
+pub(super) struct ValidatedRows<'a> {
+    image: Vec<Uuid>,
+    model_set: Vec<i32>,
+    bytes: Vec<Uuid>,
+    replaces: Vec<Option<Uuid>>,
+    tags: Vec<Json<&'a Tags>>,
+    scores: Vec<Json<&'a Scores>>,
+    width: Vec<i32>,
+    height: Vec<i32>,
+    url: Vec<Uuid>,
+    etag: Vec<Option<&'a str>>,
+    last_modified: Vec<Option<&'a str>>,
+}
+
+impl<'a> ValidatedRows<'a> {
+    /// Those of a batch in the order of images, each once.
+    pub(super) fn of(batch: &[&'a Ended]) -> Self {
+        let mut rows = Self::default();
+        for ended in batch {
+            let (image, set) = (ended.job.image.0, ended.set.id);
+            if let Some((known, seen)) = looked_at(&ended.outcome)
+                && (rows.image.last(), rows.model_set.last()) != (Some(&image), Some(&set))
+            {
+                rows.push(image, set, known, seen);
+            }
+        }
+        rows
+    }
+
+    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known, seen: &'a Seen) {
+        self.image.push(image);
+        self.model_set.push(model_set);
+        self.bytes.push(known.bytes.0);
+        self.replaces.push(seen.replaces.map(|bytes| bytes.0));
+        self.tags.push(Json(&known.answer.tags));
+        self.scores.push(Json(&known.answer.scores));
+        self.width.push(i32::try_from(known.width).unwrap_or(i32::MAX));
+        self.height.push(i32::try_from(known.height).unwrap_or(i32::MAX));
+        self.url.push(seen.validators.url);
+        self.etag.push(seen.validators.etag.as_deref());
+        self.last_modified.push(seen.validators.last_modified.as_deref());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.image.is_empty()
+    }
+
+    /// Renews what is known of them. Where the bytes are the same their tags stay
+    /// as they are; where they are others than those that were looked for, the
+    /// row gets what the models say now. A row that somebody else has changed
+    /// meanwhile is left to them.
+    pub(super) async fn write(&self, client: &impl GenericClient) -> Result<(), DbError> {
+        const SQL: &str = "
+            UPDATE image_tags t
+               SET validated_at = now(), url_id = v.url_id, etag = v.etag, last_modified = v.last_modified,
+                   bytes_hash = v.bytes_hash, width = v.width, height = v.height,
+                   tags      = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tags ELSE v.tags END,
+                   scores    = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.scores ELSE v.scores END,
+                   tagged_at = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tagged_at ELSE now() END
+              FROM unnest($1::uuid[], $2::int4[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $7::int4[],
+                          $8::int4[], $9::uuid[], $10::text[], $11::text[])
+                   AS v (image_id, model_set, bytes_hash, replaces, tags, scores, width, height,
+                         url_id, etag, last_modified)
+             WHERE t.image_id = v.image_id AND t.model_set = v.model_set
+               AND t.bytes_hash IN (v.bytes_hash, v.replaces)";
+        let statement = client.prepare_cached(SQL).await?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &self.image,
+                    &self.model_set,
+                    &self.bytes,
+                    &self.replaces,
+                    &self.tags,
+                    &self.scores,
+                    &self.width,
+                    &self.height,
+                    &self.url,
+                    &self.etag,
+                    &self.last_modified,
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// What was seen of a picture for this very outcome, not for an earlier one.
+fn looked_at(outcome: &Outcome) -> Option<(&Known, &Seen)> {
+    let (Outcome::Inferred(known) | Outcome::Matched(known) | Outcome::Renewed(known)) = outcome else {
+        return None;
+    };
+    Some((known, known.seen.as_ref()?))
+}
