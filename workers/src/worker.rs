@@ -226,9 +226,11 @@ enum Ending {
 
 /// A job on which the worker panics is parked: a delivery that is neither
 /// acknowledged nor given back keeps its place in the prefetch window for ever.
-async fn unpanicked(finish: impl Future<Output = Ending>) -> Ending {
+///
+/// Not an `async fn`: that would keep what it is given twice.
+fn unpanicked(finish: impl Future<Output = Ending>) -> impl Future<Output = Ending> {
     let panicked = |_| Ending::Parked("panicked", "the worker panicked on this job".into());
-    AssertUnwindSafe(finish).catch_unwind().await.unwrap_or_else(panicked)
+    AssertUnwindSafe(finish).catch_unwind().map(move |end| end.unwrap_or_else(panicked))
 }
 
 #[cfg(test)]
