@@ -12,6 +12,7 @@ mod fan_out;
 mod fleet;
 mod growth;
 mod hostile;
+mod hosts;
 mod limits;
 mod locks;
 mod manifests;
@@ -84,6 +85,8 @@ enum Scenario {
     Memory,
     /// A small scrape behind a large one.
     Express,
+    /// Good hosts beside one that is slow, and beside one that is down.
+    Hosts,
     /// Three models on one picture.
     Stages,
     /// With millions of known images.
@@ -108,6 +111,7 @@ impl Scenario {
             Self::FanOut => fan_out::measure(bench).await,
             Self::Memory => memory::measure(bench).await,
             Self::Express => express::measure(bench).await,
+            Self::Hosts => hosts::measure(bench).await,
             Self::Stages => stages::measure(bench).await,
             Self::Growth => growth::measure(bench).await,
             Self::Workers => workers::measure(bench).await,

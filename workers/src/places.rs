@@ -63,6 +63,11 @@ impl Places {
         self.lines.free_place(&mut self.lines.state())
     }
 
+    /// So many are given away.
+    pub fn taken(&self) -> usize {
+        self.lines.state().taken
+    }
+
     /// So many of `lane` wait for a place.
     pub fn line(&self, lane: Lane) -> usize {
         let mut state = self.lines.state();

@@ -10,6 +10,11 @@ use crate::download::{Attempt, Transient};
 /// host keeps a picture, and its scrape, waiting for ever.
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(6 * 3600);
 
+/// Who is put off because a host is slow comes back after this at first, and then
+/// after as long again as it has been away at most: a host that was slow for a
+/// moment only keeps nobody for long.
+const FIRST_HINT: Duration = Duration::from_secs(30);
+
 /// When jobs come back.
 #[derive(Clone, Debug)]
 pub struct Retries {
@@ -59,7 +64,8 @@ impl Retries {
         let attempt = attempt + u32::from(!patient);
         let Some(asked) = transient.retry_after else {
             let hint = transient.come_back.filter(|_| patient).unwrap_or_default();
-            return Some(Again { delay: self.queue(least.max(hint)), attempt, not_before: None });
+            let delay = self.queue(least.max(hint.min(ago.max(FIRST_HINT))));
+            return Some(Again { delay, attempt, not_before: None });
         };
         if ago.saturating_add(asked) > LONGEST_PUT_OFF {
             return None;
@@ -149,14 +155,23 @@ mod tests {
     /// There may be room earlier: it is worth a look.
     #[test]
     fn who_waits_for_room_comes_back_no_later_than_there_may_be_some() {
-        let after = |seconds: u64| {
+        let after_being_away = |away: Option<u64>, seconds: u64| {
             let come_back = Some(Duration::from_secs(seconds));
             let cause = Cause::Timeout(Limit::Turn);
-            retries().after(0, None, &Transient { come_back, attempt: Attempt::PutOff, ..cause.into() })
+            retries().after(
+                0,
+                away.map(Duration::from_secs),
+                &Transient { come_back, attempt: Attempt::PutOff, ..cause.into() },
+            )
         };
 
+        let after = |seconds| after_being_away(Some(3600), seconds);
         assert_eq!([after(1), after(30), after(479)], [again(5, 0), again(30, 0), again(120, 0)]);
         assert_eq!([after(480), after(100_000)], [again(480, 0), again(1920, 0)]);
+        // And no later than as long again as it has been away.
+        let after = |away| after_being_away(away, 100_000);
+        assert_eq!([after(None), after(Some(119))], [again(30, 0), again(30, 0)]);
+        assert_eq!([after(Some(120)), after(Some(480))], [again(120, 0), again(480, 0)]);
     }
 
     #[test]

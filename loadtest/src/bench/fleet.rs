@@ -60,6 +60,13 @@ pub struct Scrape {
     since: Timestamp,
 }
 
+impl Scrape {
+    /// When its event was published, by the clock of the database.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+}
+
 impl Fleet {
     /// Makes the tables, and starts a scheduler. Every worker will have `worker_settings`.
     pub async fn start(

@@ -1,6 +1,6 @@
 //! One host: what is known of it, and what that means for those who want something of it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tagfleet_shared::lane::Lane;
@@ -19,6 +19,9 @@ use crate::places::{Place, Places};
 /// and the host may be idle until they are back.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(45);
 
+/// How often it is looked how a host gets on of which nothing is known.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
 /// A host that was asked lately.
 #[derive(Debug)]
 pub struct Host {
@@ -35,6 +38,12 @@ pub(super) struct State {
     at_once: Aimd,
     rate: Option<Rate>,
     recall: Recall,
+    /// Downloads that have ended.
+    ended: u64,
+    /// Whether somebody looks how a host gets on of which nothing is known.
+    watched: bool,
+    /// What one place takes per second at most, by what has not ended yet.
+    no_faster_than: Option<f64>,
 }
 
 impl Host {
@@ -47,6 +56,9 @@ impl Host {
             at_once: Aimd::of_places(per_host),
             rate: (per_host_rate > 0.0).then(|| Rate::new(per_host_rate)),
             recall: Recall::new(delays),
+            ended: 0,
+            watched: false,
+            no_faster_than: None,
         };
         Self { name, places: Places::new(per_host, lanes), state: Mutex::new(state) }
     }
@@ -60,7 +72,7 @@ impl Host {
     /// # Errors
     ///
     /// If it is away, or too many wait already.
-    pub async fn place(&self, lane: Lane) -> Result<Place, Transient> {
+    pub async fn place(self: &Arc<Self>, lane: Lane) -> Result<Place, Transient> {
         self.state().health.here(Instant::now())?;
         let place = match self.places.take_free() {
             Some(place) => place,
@@ -76,10 +88,13 @@ impl Host {
     }
 
     /// Waits until one of those who are asking is done.
-    async fn wait(&self, lane: Lane) -> Result<Place, Transient> {
+    async fn wait(self: &Arc<Self>, lane: Lane) -> Result<Place, Transient> {
         let longest = {
-            let state = self.state();
+            let mut state = self.state();
             state.health.worth_waiting_for(Instant::now())?;
+            if state.pace.of_a_place().is_none() && !std::mem::replace(&mut state.watched, true) {
+                tokio::spawn(self.clone().watch());
+            }
             state.longest_line()
         };
         if self.places.line(lane) < longest
@@ -92,12 +107,36 @@ impl Host {
         Err(state.put_off(now))
     }
 
+    /// Until the pace of the host is known: cuts the line by what has not ended
+    /// yet, so that a slow one does not take the whole prefetch while it is found
+    /// out how slow it is.
+    async fn watch(self: Arc<Self>) {
+        let (since, before) = (Instant::now(), self.state().ended);
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let at_work = self.places.taken();
+            let longest = {
+                let mut state = self.state();
+                let known = state.pace.of_a_place().is_some();
+                if known || at_work == 0 || Lane::ALL.iter().all(|&lane| self.places.line(lane) == 0) {
+                    (state.watched, state.no_faster_than) = (false, None);
+                    return;
+                }
+                let ended = (state.ended - before) as f64 / at_work as f64;
+                state.no_faster_than = Some((ended + 1.0) / since.elapsed().as_secs_f64());
+                state.longest_line()
+            };
+            self.places.cut(longest);
+        }
+    }
+
     /// Notes how a download ended that began at `asked`, and what follows for
     /// those who wait.
     pub fn ended(&self, failure: Option<&Transient>, asked: Instant, took: Duration) {
         let mut state = self.state();
         let now = Instant::now();
         state.pace.ended(took, now);
+        state.ended += 1;
         match failure {
             Some(failure) => {
                 state.health.failed(&self.name, failure, now);
@@ -136,7 +175,8 @@ impl State {
 
     /// Downloads that it serves, if anything is known of that.
     fn per_second(&self) -> Option<f64> {
-        let places = self.pace.of_a_place().map(|pace| pace * self.at_once.now());
+        let of_a_place = self.pace.of_a_place().or(self.no_faster_than);
+        let places = of_a_place.map(|pace| pace * self.at_once.now());
         let rate = self.rate.as_ref().map(Rate::per_second);
         places.into_iter().chain(rate).min_by(f64::total_cmp)
     }

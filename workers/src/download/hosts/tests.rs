@@ -199,6 +199,24 @@ async fn a_slow_host_has_a_line_no_longer_than_what_it_serves_in_the_longest_wai
     assert_eq!(stay(Duration::from_secs(5)).await, (45 / 5 * 32, 0));
 }
 
+/// While nothing has ended, and before its pace is known.
+#[tokio::test]
+async fn a_host_that_does_not_answer_for_a_while_has_a_shorter_and_shorter_line() {
+    let (hosts, url) = (hosts(32), url());
+    let mut turns = Vec::new();
+    for _ in 0..32 {
+        turns.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
+    }
+    let mut line: Vec<_> = (0..4096).map(|_| Box::pin(hosts.turn(&url, Lane::Bulk))).collect();
+    assert_eq!(put_off_of(&mut line), 0);
+
+    let put_off = line.pop().unwrap().await.err().unwrap();
+
+    assert_eq!(put_off.attempt, Attempt::PutOff);
+    let stay = 4095 - put_off_of(&mut line);
+    assert!((100..=45 * 32).contains(&stay), "{stay}");
+}
+
 #[tokio::test]
 async fn a_fast_host_puts_nobody_off() {
     assert_eq!(stay(Duration::from_millis(160)).await, (4096, 4096));
