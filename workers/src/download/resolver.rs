@@ -15,6 +15,10 @@ use super::address::{AddressPolicy, ForbiddenAddress};
 /// not say how long it is valid.
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 
+/// How long nobody asks again after there was no answer: a scrape of a host whose
+/// name is gone asks for each of its pictures.
+const TIME_WITHOUT: Duration = Duration::from_secs(5);
+
 /// Names held at once. Images of one advertiser come from few hosts.
 const MAX_NAMES: u64 = 4_096;
 
@@ -28,6 +32,7 @@ pub struct Resolver {
     policy: Arc<AddressPolicy>,
     names: Names,
     answers: Cache<String, Answer>,
+    failures: Cache<String, Arc<io::Error>>,
 }
 
 /// All addresses of a name.
@@ -60,7 +65,8 @@ impl Resolver {
     /// A resolver that hands out what `policy` lets pass of what `names` know.
     pub fn new(policy: Arc<AddressPolicy>, names: &Names) -> Self {
         let answers = Cache::builder().max_capacity(MAX_NAMES).time_to_live(names.time_to_live).build();
-        Self { policy, names: names.clone(), answers }
+        let failures = Cache::builder().max_capacity(MAX_NAMES).time_to_live(TIME_WITHOUT).build();
+        Self { policy, names: names.clone(), answers, failures }
     }
 
     /// What decides which addresses are handed out.
@@ -87,8 +93,18 @@ impl Resolver {
         name: String,
         question: impl Future<Output = io::Result<Answer>> + Send + 'static,
     ) -> Result<Answer, LookupError> {
-        let answers = self.answers.clone();
-        match tokio::spawn(async move { answers.try_get_with(name, question).await }).await {
+        if let Some(failure) = self.failures.get(&name).await {
+            return Err(LookupError::System(failure));
+        }
+        let Self { answers, failures, .. } = self.clone();
+        let question = async move {
+            let answer = answers.try_get_with_by_ref(&name, question).await;
+            if let Err(failure) = &answer {
+                failures.insert(name, failure.clone()).await;
+            }
+            answer
+        };
+        match tokio::spawn(question).await {
             Ok(answer) => answer.map_err(LookupError::System),
             Err(stopped) => Err(LookupError::System(Arc::new(stopped.into()))),
         }
@@ -140,6 +156,9 @@ fn permitted(policy: &AddressPolicy, addresses: &[IpAddr]) -> Result<Vec<IpAddr>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -217,14 +236,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_not_cached() {
+    async fn a_failure_is_remembered_for_a_moment_only() {
         let resolver = Resolver::new(Arc::new(AddressPolicy::default()), &Names::system());
         let name = || "images.test".to_owned();
-
         let failure = async { Err(io::Error::other("no name server answers")) };
         resolver.ask(name(), failure).await.unwrap_err();
 
+        resolver.ask(name(), async { panic!("asked twice") }).await.unwrap_err();
+
+        // When the moment is over.
+        resolver.failures.invalidate(&name()).await;
         let answer = resolver.ask(name(), async { Ok([ip("8.8.8.8")].into()) }).await;
         assert_eq!(*answer.unwrap(), [ip("8.8.8.8")]);
+    }
+
+    /// At the same time and one after another; each is checked by the policy.
+    #[tokio::test]
+    async fn a_thousand_pictures_of_one_host_ask_for_its_name_once() {
+        let resolver = Resolver::new(Arc::new(AddressPolicy::default()), &Names::system());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let ask = || {
+            let asked = asked.clone();
+            resolver.ask("images.test".into(), async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Ok([ip("8.8.8.8")].into())
+            })
+        };
+
+        let together = join_all((0..500).map(|_| ask())).await;
+        for answer in together.into_iter().chain(join_all((0..500).map(|_| ask())).await) {
+            assert_eq!(*answer.unwrap(), [ip("8.8.8.8")]);
+        }
+        resolver.clone().lookup("images.test".into()).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
 }
