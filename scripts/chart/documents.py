@@ -113,8 +113,8 @@ def setting(value, comment):
         return said | STRINGS
     if isinstance(value, str) and value[:1].isdigit() and value[-1:] in "smhd":
         return said | {"type": "string", "pattern": DURATION}
-    kinds = {bool: "boolean", int: "integer", str: "string"}
-    bounds = {"minimum": 0} if type(value) is int else {}
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    bounds = {"minimum": 0} if type(value) in (int, float) else {}
     return said | {"type": kinds[type(value)]} | bounds
 
 
