@@ -10,15 +10,15 @@ use futures::future::try_join_all;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ack::AckTracker;
-use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF};
+use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
 use super::topology::short;
-use super::{BrokerError, Link, close, within};
+use super::{BrokerError, Link, TIMEOUT, close, within};
 use crate::backoff::Backoff;
 
 /// The longest that a stopped consumer waits for messages to be settled: longer
@@ -39,9 +39,11 @@ pub struct Received {
     pub routing_key: String,
     /// The queue that it came from.
     pub queue: Arc<str>,
-    /// How often it was delivered before and came back: its receiver died or
-    /// was stopped.
+    /// How often it was delivered before and came back: its receiver died, or lost
+    /// its connection. What a receiver gives back when it is stopped does not count.
     pub returns: u32,
+    /// How often a person has sent it back from the dead-letter queue.
+    pub redriven: u32,
     /// Attempts that it has behind it in the retry queues.
     pub attempt: u32,
     /// How long ago it was first published, of a job.
@@ -54,7 +56,7 @@ pub struct Received {
     /// The same as a time, in milliseconds since 1970.
     pub(super) put_off_at: Option<i64>,
     /// Its text headers.
-    headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
     tag: u64,
     settled: mpsc::UnboundedSender<u64>,
 }
@@ -75,6 +77,7 @@ impl Received {
             routing_key,
             queue: "".into(),
             returns: 0,
+            redriven: 0,
             attempt: 0,
             waited: None,
             published: None,
@@ -100,6 +103,7 @@ pub struct Consumer {
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    left: oneshot::Receiver<Vec<Received>>,
 }
 
 /// What has arrived and nobody has taken: as much as the prefetch at most,
@@ -123,14 +127,27 @@ impl Inbox {
 
 /// The end of a consumer: waits for the last acknowledgements.
 #[must_use]
-pub struct Closing(JoinHandle<()>);
+pub struct Closing {
+    task: JoinHandle<()>,
+    left: Option<oneshot::Receiver<Vec<Received>>>,
+}
 
 impl Closing {
+    /// What has arrived and nobody has taken. Its receiver may settle it as long as
+    /// the consumer is not finished. Nothing where the broker is away.
+    pub async fn left(&mut self) -> Vec<Received> {
+        match self.left.take() {
+            Some(left) => left.await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
     /// Returns when every [`Received`] of the consumer was settled or dropped,
     /// the broker was told, and the channel is closed. What was dropped goes
     /// back to the queue.
-    pub async fn finished(self) {
-        let _ = self.0.await;
+    pub async fn finished(mut self) {
+        drop(self.left.take());
+        let _ = self.task.await;
     }
 }
 
@@ -139,6 +156,7 @@ impl Consumer {
         let inbox = Arc::<Inbox>::default();
         let receiving = Arc::new(AtomicBool::new(false));
         let stop = CancellationToken::new();
+        let (leave, left) = oneshot::channel();
         let supervisor = Supervisor {
             link,
             queue: queue.into(),
@@ -147,7 +165,7 @@ impl Consumer {
             receiving: receiving.clone(),
             stop: stop.clone(),
         };
-        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run()) }
+        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run(leave)), left }
     }
 
     /// The next message; waits through outages. Cancel-safe.
@@ -170,10 +188,11 @@ impl Consumer {
         self.receiving.clone()
     }
 
-    /// Stops taking messages. Those not yet taken out go back to the queue.
+    /// Stops taking messages. Those not yet taken out are [left](Closing::left), or
+    /// go back to the queue.
     pub fn close(self) -> Closing {
         self.stop.cancel();
-        Closing(self.task)
+        Closing { task: self.task, left: Some(self.left) }
     }
 }
 
@@ -188,10 +207,10 @@ struct Supervisor {
 
 impl Supervisor {
     /// Consumes until it is stopped; opens everything again after a loss.
-    async fn run(self) {
-        let mut backoff = Backoff::for_outage();
+    async fn run(self, leave: oneshot::Sender<Vec<Received>>) {
+        let (mut backoff, mut leave) = (Backoff::for_outage(), Some(leave));
         while !self.stop.is_cancelled() {
-            match self.consume().await {
+            match self.consume(&mut leave).await {
                 Ok(()) => break,
                 Err(error) => {
                     if self.receiving.swap(false, Ordering::Relaxed) {
@@ -211,7 +230,7 @@ impl Supervisor {
     }
 
     /// One life of the consumer. `Ok` when it was stopped.
-    async fn consume(&self) -> Result<(), BrokerError> {
+    async fn consume(&self, leave: &mut Option<oneshot::Sender<Vec<Received>>>) -> Result<(), BrokerError> {
         let channel = tokio::select! {
             channel = self.link.channel() => channel?,
             () = self.stop.cancelled() => return Ok(()),
@@ -226,15 +245,28 @@ impl Supervisor {
 
         let (settled, settlements) = mpsc::unbounded_channel();
         let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
-        let passed_on = self.pass_on(&mut consumer, &settled).await;
-        // Back to the queue with what nobody has taken.
-        self.inbox.messages().clear();
-        if let Err(lost) = passed_on {
+        if let Err(lost) = self.pass_on(&mut consumer, &settled).await {
+            // The broker delivers again what nobody has taken.
+            self.inbox.messages().clear();
             settler.abort();
             return Err(lost);
         }
         self.receiving.store(false, Ordering::Relaxed);
-        let _ = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        let cancelled = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        if cancelled.is_ok() {
+            // What was on its way. Nothing comes after it.
+            let last = async {
+                while let Some(Ok(delivery)) = consumer.next().await {
+                    self.inbox.put(self.receive(delivery, &settled));
+                }
+            };
+            let _ = tokio::time::timeout(TIMEOUT, last).await;
+        }
+        let left: Vec<_> = std::mem::take(&mut *self.inbox.messages()).into();
+        if let Some(leave) = leave.take() {
+            // Err: nobody wants it. Then it goes back to the queue here.
+            let _ = leave.send(left);
+        }
         drop((settled, consumer));
         // Jobs that are still held by then are delivered again.
         let _ = tokio::time::timeout(SETTLING, settler).await;
@@ -262,7 +294,8 @@ impl Supervisor {
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
-            returns: count(&delivery.properties, "x-delivery-count"),
+            returns: count(&delivery.properties, RETURNS) + count(&delivery.properties, "x-delivery-count"),
+            redriven: count(&delivery.properties, REDRIVEN),
             attempt: count(&delivery.properties, ATTEMPT),
             waited: published.map(since),
             published,

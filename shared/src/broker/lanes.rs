@@ -59,9 +59,12 @@ impl Lanes {
         self.sources.iter().map(|source| (source.lane, source.consumer.is_receiving())).collect()
     }
 
-    /// Stops taking jobs; see [`Consumer::close`].
-    pub fn close(self) -> Vec<Closing> {
-        self.sources.into_iter().map(|source| source.consumer.close()).collect()
+    /// Stops taking jobs; see [`Consumer::close`]. Those that were next in their lane
+    /// come with it.
+    pub fn close(self) -> (Vec<Closing>, Vec<Received>) {
+        let end = |source: Source<Consumer>| (source.consumer.close(), source.head);
+        let (closing, heads): (Vec<_>, Vec<_>) = self.sources.into_iter().map(end).unzip();
+        (closing, heads.into_iter().flatten().collect())
     }
 }
 

@@ -15,6 +15,7 @@ mod kills;
 mod model_sets;
 mod parity;
 mod pika;
+mod poison;
 mod precedence;
 mod preprocessing;
 mod refused;

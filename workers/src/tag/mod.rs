@@ -136,6 +136,8 @@ async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
                 let asked = transient.retry_after.unwrap_or_default().min(LONGEST_WAIT);
                 tokio::time::sleep(again.delay.max(asked)).await;
             }
+            Err(Unfinished::Poison(poison)) => return Outcome::parked(poison.reason()),
+            Err(Unfinished::Suspected) => return Outcome::parked("killed_worker"),
             // The models are sick. The fleet would wait for better ones; a person has to see it.
             Err(Unfinished::Outage(outage)) => {
                 tracing::error!("{outage}");
