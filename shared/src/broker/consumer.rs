@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::ack::AckTracker;
 use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
+use super::returned::{InHand, Returned};
 use super::topology::short;
 use super::{BrokerError, Link, TIMEOUT, close, within};
 use crate::backoff::Backoff;
@@ -57,8 +58,19 @@ pub struct Received {
     pub(super) put_off_at: Option<i64>,
     /// Its text headers.
     pub(super) headers: BTreeMap<String, String>,
+    /// Whether it came back.
+    in_hand: Option<InHand>,
     tag: u64,
-    settled: mpsc::UnboundedSender<u64>,
+    settled: mpsc::UnboundedSender<Settled>,
+}
+
+/// A delivery of which the broker is to be told, soon.
+#[derive(Debug)]
+struct Settled {
+    tag: u64,
+    /// Of which the broker is to be told now: if this process dies, it must not
+    /// come back a second time.
+    in_hand: Option<InHand>,
 }
 
 impl Received {
@@ -84,6 +96,7 @@ impl Received {
             put_off: None,
             put_off_at: None,
             headers,
+            in_hand: None,
             tag: 1,
             settled,
         }
@@ -93,7 +106,7 @@ impl Received {
     /// broker may forget it. Sent with others, soon.
     pub fn ack(self) {
         // A closed channel takes no acks and delivers again: nothing to do.
-        let _ = self.settled.send(self.tag);
+        let _ = self.settled.send(Settled { tag: self.tag, in_hand: self.in_hand });
     }
 }
 
@@ -152,7 +165,7 @@ impl Closing {
 }
 
 impl Consumer {
-    pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16) -> Self {
+    pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16, returned: Returned) -> Self {
         let inbox = Arc::<Inbox>::default();
         let receiving = Arc::new(AtomicBool::new(false));
         let stop = CancellationToken::new();
@@ -164,6 +177,7 @@ impl Consumer {
             inbox: inbox.clone(),
             receiving: receiving.clone(),
             stop: stop.clone(),
+            returned,
         };
         Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run(leave)), left }
     }
@@ -203,6 +217,7 @@ struct Supervisor {
     inbox: Arc<Inbox>,
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
+    returned: Returned,
 }
 
 impl Supervisor {
@@ -278,7 +293,7 @@ impl Supervisor {
     async fn pass_on(
         &self,
         consumer: &mut lapin::Consumer,
-        settled: &mpsc::UnboundedSender<u64>,
+        settled: &mpsc::UnboundedSender<Settled>,
     ) -> Result<(), BrokerError> {
         while let Some(next) = self.stop.run_until_cancelled(consumer.next()).await {
             // None: the queue was deleted, or the channel closed.
@@ -288,13 +303,19 @@ impl Supervisor {
         Ok(())
     }
 
-    fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
+    fn receive(
+        &self,
+        delivery: lapin::message::Delivery,
+        settled: &mpsc::UnboundedSender<Settled>,
+    ) -> Received {
         let published = number(&delivery.properties, PUBLISHED);
         let put_off_at = number(&delivery.properties, PUT_OFF);
+        let returns = count(&delivery.properties, RETURNS) + count(&delivery.properties, "x-delivery-count");
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
-            returns: count(&delivery.properties, RETURNS) + count(&delivery.properties, "x-delivery-count"),
+            returns,
+            in_hand: self.returned.take(returns),
             redriven: count(&delivery.properties, REDRIVEN),
             attempt: count(&delivery.properties, ATTEMPT),
             waited: published.map(since),
@@ -311,16 +332,22 @@ impl Supervisor {
 
 /// Tells the broker what is settled: whatever has gathered while the last
 /// acknowledgement was written.
-async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<u64>, keep: usize) {
+async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<Settled>, keep: usize) {
     let mut tracker = AckTracker::new(keep);
-    let mut tags = Vec::new();
+    let mut settled = Vec::new();
     // A channel that is gone delivers again what was not acknowledged.
-    while settlements.recv_many(&mut tags, 4096).await > 0 {
-        let acks = tracker.settle(std::mem::take(&mut tags));
+    while settlements.recv_many(&mut settled, 4096).await > 0 {
+        let (tags, in_hand): (Vec<_>, Vec<_>) =
+            settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
+        let mut acks = tracker.settle(tags);
+        if in_hand.iter().any(Option::is_some) {
+            acks.single.extend(tracker.tell());
+        }
         let multiple = acks.up_to.map(|tag| (tag, true));
         if send(&channel, acks.single.into_iter().map(|tag| (tag, false)).chain(multiple)).await.is_err() {
             return;
         }
+        drop(in_hand);
     }
     let _ = send(&channel, tracker.finish().into_iter().map(|tag| (tag, false))).await;
 }
@@ -332,7 +359,7 @@ async fn send(channel: &Channel, acks: impl Iterator<Item = (u64, bool)>) -> lap
         .map(drop)
 }
 
-fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
+pub(super) fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
     let headers = properties.headers().iter().flat_map(|headers| headers.inner());
     let text = |(name, value): (&ShortString, &AMQPValue)| match value {
         AMQPValue::LongString(text) => Some((name.to_string(), text.to_string())),
@@ -348,11 +375,11 @@ fn since(published: i64) -> Duration {
 }
 
 /// A header that counts; 0 where there is none.
-fn count(properties: &BasicProperties, header: &str) -> u32 {
+pub(super) fn count(properties: &BasicProperties, header: &str) -> u32 {
     number(properties, header).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
-fn number(properties: &BasicProperties, header: &str) -> Option<i64> {
+pub(super) fn number(properties: &BasicProperties, header: &str) -> Option<i64> {
     match properties.headers().as_ref()?.inner().get(header)? {
         AMQPValue::LongLongInt(n) => Some(*n),
         AMQPValue::LongInt(n) => Some(i64::from(*n)),

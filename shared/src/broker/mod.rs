@@ -6,8 +6,10 @@
 
 mod ack;
 mod consumer;
+mod dead;
 mod lanes;
 mod publisher;
+mod returned;
 mod topology;
 
 use std::sync::Arc;
@@ -23,8 +25,10 @@ use tokio::sync::Mutex;
 use tracing::info;
 
 pub use consumer::{Closing, Consumer, Received};
+pub use dead::{DeadLetter, DeadLetters, Kind};
 pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
+pub use returned::Returned;
 pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
 
 /// The longest that any request to the broker may take.
@@ -146,7 +150,12 @@ impl Broker {
 
     /// Starts to consume `queue`, with at most `prefetch` unsettled messages.
     pub fn consume(&self, queue: String, prefetch: u16) -> Consumer {
-        Consumer::start(self.consuming.clone(), queue, prefetch)
+        self.consume_noting(queue, prefetch, Returned::new())
+    }
+
+    /// The same, and notes in `returned` which messages came back.
+    fn consume_noting(&self, queue: String, prefetch: u16, returned: Returned) -> Consumer {
+        Consumer::start(self.consuming.clone(), queue, prefetch, returned)
     }
 
     /// Listens to the events with this routing key, as any neighbour of the

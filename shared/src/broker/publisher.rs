@@ -9,6 +9,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 
 use super::consumer::Received;
+use super::dead::{DeadLetter, Kind};
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
 use crate::lane::Lane;
@@ -113,6 +114,21 @@ impl Outgoing {
             new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(received.redriven));
         }
         new
+    }
+
+    /// A dead letter on its way back to where it came from, as new but for the
+    /// count of its ways back. An event goes to the schedulers' queue and not to
+    /// its exchange: others that listen there have seen it. None for what is not
+    /// from this fleet.
+    pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
+        let body = letter.body.clone();
+        let mut new = match letter.kind {
+            Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
+            Kind::Job(lane) => Self::job(topology, lane, body),
+            Kind::Unknown => return None,
+        };
+        new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
+        Some(new)
     }
 
     fn new(exchange: String, routing_key: String, body: Vec<u8>) -> Self {

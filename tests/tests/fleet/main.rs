@@ -4,6 +4,7 @@
 
 mod admin;
 mod chains;
+mod dead;
 mod embeddings;
 mod events;
 mod failures;

@@ -206,20 +206,20 @@ async fn a_clean_stop_raises_no_suspicion() {
         vec![("TAGFLEET__WORK__GRACE", "200ms".to_owned()), ("TAGFLEET__WORK__PREFETCH", "50".to_owned())];
     let mut fleet = Fleet::with(Options { settings, ..Options::default() }).await;
     fleet.origin.put("/slow.jpg", Response::Stall);
-    let mut urls: Vec<_> = (0..40).map(|n| fleet.origin.url(&format!("/slow.jpg?{n}"))).collect();
+    let mut urls: Vec<_> = (0..40).map(|n| fleet.origin.url(&format!("/slow-{n}.jpg"))).collect();
     for n in 0..40 {
-        fleet.origin.put(&format!("/slow.jpg?{n}"), Response::Stall);
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::Stall);
     }
     urls.extend(fleet.pictures(160));
     let event = scrape("dealer", urls.into_iter().map(listed).collect());
     fleet.publish(&event).await;
-    fleet.requested("/slow.jpg?0", 1).await;
+    fleet.requested("/slow-0.jpg", 1).await;
     for _ in 0..4 {
         fleet.workers.remove(0).stop().await;
         fleet.start_worker().await;
     }
     for n in 0..40 {
-        fleet.origin.put(&format!("/slow.jpg?{n}"), Response::jpeg(jpeg()));
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::jpeg(jpeg()));
     }
 
     assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 200);

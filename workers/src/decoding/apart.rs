@@ -41,7 +41,7 @@ impl ApartArgs {
         let space = Some(self.max_address_space);
         setrlimit(Resource::As, Rlimit { current: space, maximum: space }).context("the address space")?;
         // Whoever hangs in a picture does not hear that the worker is gone.
-        set_parent_process_death_signal(Some(Signal::KILL)).context("the worker's death")?;
+        set_parent_process_death_signal(Some(Signal::Kill)).context("the worker's death")?;
         // A machine or a container that is short of memory rather loses this process than the worker.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         // What is written there is what the worker reads when this process has died.

@@ -11,9 +11,10 @@
 //!   what takes longer than `work.give_back_after`, and so no outage of the database is long enough to
 //!   be counted. Where the broker is away too, the job just comes back.
 //! - A job that comes back all the same is *suspected*. What is known of its image is used; what is
-//!   not known is found out in a queue of its own, from which each worker holds one job at a time.
-//!   Whatever kills this worker now has one suspect in its hands and no other job that came back: the
-//!   others wait in the queue, where nothing counts. A neighbour of a poison comes back once.
+//!   not known is found out in a queue of its own, from which each worker holds one job at a time, and
+//!   tries it when no other job that came back is left in its hands. Whoever dies of it then takes jobs
+//!   with it that never came back before: the others wait in the queue, where nothing counts. So a
+//!   neighbour of a poison comes back once.
 //! - Only what happens to it there is held against a job. After `work.returns.give_up_after` attempts,
 //!   the first one among others included, it is parked. For a good job to be parked, its workers have to
 //!   die or lose the broker for other reasons again and again in just the moment that they work on it.
@@ -28,7 +29,7 @@ mod job;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received};
+use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
@@ -50,6 +51,10 @@ use crate::retries::Retries;
 
 /// How long jobs may take to be given back when the grace period is over.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+
+/// Before a suspect is tried, no other job that came back was in this worker's hands for so long. Longer
+/// than the broker needs to deliver all of those, and to hear where they went.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What is needed to bring jobs to their end.
 pub struct Worker {
@@ -96,7 +101,7 @@ impl Worker {
         let running = TaskTracker::new();
         let (abandon, cut) = (CancellationToken::new(), CancellationToken::new());
         let tokens = (stop.clone(), abandon.clone(), cut.clone());
-        running.spawn(self.clone().try_suspects(suspects, tokens));
+        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), tokens));
         let places = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
         loop {
             let next = async {
@@ -149,11 +154,17 @@ impl Worker {
     async fn try_suspects(
         self: Arc<Self>,
         mut suspects: Consumer,
+        others: Returned,
         (stop, abandon, cut): (CancellationToken, CancellationToken, CancellationToken),
     ) {
         while let Some(received) = stop.run_until_cancelled(suspects.next()).await {
             let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == received.routing_key);
             let lane = lane.unwrap_or(Lane::Bulk);
+            // Those that came back with it may still be on their way to the suspects.
+            if stop.run_until_cancelled(others.none_for(QUIET)).await.is_none() {
+                cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
+                break;
+            }
             let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone()));
             cut.run_until_cancelled(work).await;
         }
