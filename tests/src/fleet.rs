@@ -166,6 +166,11 @@ impl Fleet {
         self.workers.push(Running { admin, stop, task });
     }
 
+    /// Changes a setting of whoever is started from now on.
+    pub fn change(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// One more worker, as a process.
     pub fn spawn_worker(&self) -> Process {
         Process::run("tagfleet-worker", &known(worker::DEFAULTS, &self.settings))

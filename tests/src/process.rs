@@ -14,10 +14,15 @@ pub struct Process {
 impl Process {
     /// Starts `binary run` with these settings on top of its defaults.
     pub fn run(binary: &str, settings: &[(String, String)]) -> Self {
+        Self::start(binary, &["run"], settings)
+    }
+
+    /// Starts `binary` with these arguments, and these settings on top of its defaults.
+    pub fn start(binary: &str, arguments: &[&str], settings: &[(String, String)]) -> Self {
         let log = logs().join(format!("{binary}-{}.log", uuid::Uuid::new_v4().simple()));
         let file = std::fs::File::create(&log).unwrap();
         let child = Command::new(path_of(binary))
-            .arg("run")
+            .args(arguments)
             .envs(settings.iter().cloned())
             .current_dir(super::repository())
             .stdin(Stdio::null())

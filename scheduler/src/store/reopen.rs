@@ -65,7 +65,8 @@ async fn try_reopen(client: &mut Client, jobs: &[TagImage]) -> Result<u64, DbErr
     let claimed = transaction.query(CLAIM, &[&keys]).await?;
     let claimed: Vec<i64> = claimed.iter().map(|row| row.get(0)).collect();
     let opened = transaction.query(OPEN, &[&days, &keys, &seqs, &claimed, &&PARKED[..]]).await?;
-    let (scrapes, images): (Vec<i64>, Vec<i32>) = opened.iter().map(|row| (row.get(0), row.get(1))).unzip();
+    let (scrapes, images): (Vec<i64>, Vec<i32>) =
+        opened.iter().map(|row| (row.get::<_, i64>(0), row.get::<_, i32>(1))).unzip();
     transaction.execute(COUNT, &[&scrapes, &images]).await?;
     transaction.execute(BEGIN_AGAIN, &[&scrapes]).await?;
     transaction.commit().await?;
