@@ -10,6 +10,7 @@ mod events;
 mod failures;
 mod faults;
 mod feed;
+mod finality;
 mod hostile;
 mod hosts;
 mod kills;
