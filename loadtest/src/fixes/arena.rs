@@ -76,7 +76,10 @@ impl<'a> Arena<'a> {
         let workers =
             futures::future::try_join_all(self.shared.workers.iter().map(|worker| self.work(worker, &jobs)));
         let (people, workers, list, evict) = tokio::join!(people, workers, self.list(listed), self.evict());
-        (people?, workers?, list?, evict?);
+        people?;
+        workers?;
+        list?;
+        evict?;
         if self.shared.race.plant {
             self.plant().await?;
         }

@@ -92,10 +92,7 @@ impl Worker {
     fn look(&self, job: &TagImage) -> Known {
         let says =
             |attribute: &&'static str| (*attribute, Some(format!("{} of {}", attribute, self.set.name)));
-        let answer = Answer {
-            tags: ATTRIBUTES.iter().map(|attribute| says(attribute)).collect(),
-            ..Answer::default()
-        };
+        let answer = Answer { tags: ATTRIBUTES.iter().map(says).collect(), ..Answer::default() };
         Known { answer, bytes: BytesHash(job.image.0), width: 1, height: 1 }
     }
 

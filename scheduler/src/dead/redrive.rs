@@ -65,7 +65,7 @@ async fn send_back(
             None => redriven.foreign += 1,
         }
     }
-    let jobs: Vec<_> = own.iter().filter_map(|letter| job(letter)).collect();
+    let jobs: Vec<_> = own.iter().filter_map(job).collect();
     if !jobs.is_empty() {
         redriven.reopened += store::reopen(&mut *pool.get().await?, &jobs).await?;
     }

@@ -6,8 +6,9 @@ use tagfleet_shared::outcome::PARKED;
 
 use super::Client;
 
-/// Takes the outcome away from the images of `jobs` that have it because their job was parked, so that
-/// the job can be worked on again. Returns how many those are; for all others nothing changes, and a job
+/// Takes the outcome away from the images of `jobs` that have it because their job was parked.
+///
+/// So the job can be worked on again. Returns how many those are; for all others nothing changes, and a job
 /// that is worked on again changes nothing either.
 ///
 /// The counts stay true: an image that is open again counts against the outcomes of its scrape. A scrape

@@ -154,3 +154,17 @@ fn decoder(
         Box::new(move |bytes| Ok(decoder.decode(bytes)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tagfleet_shared::outcome::PARKED;
+
+    /// The scheduler takes the outcome of a parked job away by its reason.
+    #[test]
+    fn the_jobs_of_poison_are_parked() {
+        let said = String::new;
+        let all = [Poison::Killed(said()), Poison::TimedOut(Duration::ZERO), Poison::OutOfMemory(said())];
+        assert!(all.iter().all(|poison| PARKED.contains(&poison.reason())));
+    }
+}

@@ -142,7 +142,7 @@ impl Running {
     }
 
     fn ask(&mut self, plan: &Plan, bytes: &[u8]) -> Answer {
-        let mut until = Until { socket: &self.socket, deadline: Instant::now() + plan.timeout };
+        let mut until = Until::new(&self.socket, plan.timeout);
         let answer = send_picture(&mut until, bytes).and_then(|()| receive_reply(&mut until, &plan.sizes));
         match answer {
             Ok(end) => Answer::Decoded(end),
@@ -178,12 +178,23 @@ fn ended(status: ExitStatus) -> String {
 /// A socket that answers before a deadline, or says that it did not: `TimedOut`.
 struct Until<'a> {
     socket: &'a UnixStream,
+    timeout: Duration,
     deadline: Instant,
 }
 
-impl Until<'_> {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        match self.deadline.checked_duration_since(Instant::now()) {
+impl<'a> Until<'a> {
+    fn new(socket: &'a UnixStream, timeout: Duration) -> Self {
+        Self { socket, timeout, deadline: Instant::now() + timeout }
+    }
+
+    fn left(&mut self, now: Instant) -> io::Result<Option<Duration>> {
+        /// Whoever waits for a deadline wakes up sooner behind it.
+        const OVERSLEPT: Duration = Duration::from_secs(1);
+        if now > self.deadline + OVERSLEPT {
+            // This process was stopped itself, and perhaps the other one with it: the picture is not to blame.
+            self.deadline = now + self.timeout;
+        }
+        match self.deadline.checked_duration_since(now) {
             Some(left) if !left.is_zero() => Ok(Some(left)),
             _ => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -192,15 +203,25 @@ impl Until<'_> {
 
 impl Read for Until<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(self.left()?)?;
-        self.socket.read(buffer).map_err(late)
+        loop {
+            self.socket.set_read_timeout(self.left(Instant::now())?)?;
+            match self.socket.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
     }
 }
 
 impl Write for Until<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(buffer).map_err(late)
+        loop {
+            self.socket.set_write_timeout(self.left(Instant::now())?)?;
+            match self.socket.write(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return written,
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -208,9 +229,21 @@ impl Write for Until<'_> {
     }
 }
 
-fn late(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-        _ => error,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker that was stopped for a while does not blame the picture that it had in its hands.
+    #[test]
+    fn a_deadline_that_was_overslept_begins_anew() {
+        const TIMEOUT: Duration = Duration::from_secs(30);
+        let (socket, _other) = UnixStream::pair().unwrap();
+        let mut until = Until::new(&socket, TIMEOUT);
+        let (deadline, second) = (until.deadline, Duration::from_secs(1));
+
+        assert_eq!(until.left(deadline - second).unwrap(), Some(second));
+        assert!(until.left(deadline + second / 2).is_err(), "it was waited for");
+        assert_eq!(until.left(deadline + 40 * second).unwrap(), Some(TIMEOUT));
+        assert!(until.left(deadline + 70 * second).is_err());
     }
 }

@@ -34,7 +34,7 @@ use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::shutdown;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, info, info_span};
@@ -113,12 +113,10 @@ impl Worker {
                 () = stop.cancelled() => break,
                 next = next => match next {
                     Some(((lane, received), place)) => {
-                        let work = self.clone().work(lane, received, Trial::AmongOthers, abandon.clone());
+                        let trial = Trial::AmongOthers;
                         // In one place from the start: whoever wraps or spawns it moves a pointer.
-                        let work = Box::pin(async move {
-                            work.await;
-                            drop(place);
-                        });
+                        let work =
+                            Box::pin(self.clone().work(lane, received, trial, abandon.clone(), Some(place)));
                         running.spawn(cut.clone().run_until_cancelled_owned(work));
                     }
                     None => break,
@@ -165,7 +163,7 @@ impl Worker {
                 cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
                 break;
             }
-            let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone()));
+            let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
             cut.run_until_cancelled(work).await;
         }
         let mut closing = suspects.close();
@@ -176,7 +174,14 @@ impl Worker {
     }
 
     /// Takes one delivery to its settlement, whatever happens.
-    async fn work(self: Arc<Self>, lane: Lane, received: Received, trial: Trial, abandon: CancellationToken) {
+    async fn work(
+        self: Arc<Self>,
+        lane: Lane,
+        received: Received,
+        trial: Trial,
+        abandon: CancellationToken,
+        _place: Option<OwnedSemaphorePermit>,
+    ) {
         failpoint::here(Point::JobReceived);
         let in_flight = self.metrics.job_received(lane, &received);
         let job = match serde_json::from_slice::<Job>(&received.body) {
