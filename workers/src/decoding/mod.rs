@@ -62,7 +62,7 @@ pub enum Poison {
     #[error("it was not decoded within {0:?}")]
     TimedOut(Duration),
     /// It ran out of memory, though the header of the picture promised that it would not.
-    #[error("decoding it took more memory than a process has: {0}")]
+    #[error("decoding it took more memory than a process has, twice: {0}")]
     OutOfMemory(String),
 }
 

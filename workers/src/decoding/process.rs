@@ -14,8 +14,8 @@ use crate::decode::wire::{receive_reply, send_picture};
 use crate::decode::{DecodeLimits, InputSize, Pixels, Undecodable};
 use crate::metrics::Metrics;
 
-/// Processes that one picture may kill. The first may have died of something else: of a machine that is
-/// short of memory, or a while ago, unnoticed.
+/// Processes that one picture may kill. The first may have died of something else: of what it did before, of
+/// a machine that is short of memory, or a while ago, unnoticed.
 const TRIES: u32 = 2;
 
 /// What Rust says last when it is given no memory.
@@ -102,13 +102,10 @@ impl DecodeProcess {
                 }
                 Answer::Gone => last_words = running.last_words(),
             }
-            if last_words.contains(NO_MEMORY) {
-                return Err(self.lost(Poison::OutOfMemory(last_words)).into());
-            }
             debug!(last_words, "a process that decodes has died");
-            self.metrics.decoder_lost("killed_decoder");
+            self.metrics.decoder_lost(died_of(last_words.clone()).reason());
         }
-        let poison = Poison::Killed(last_words);
+        let poison = died_of(last_words);
         warn!(reason = poison.reason(), "{poison}");
         Err(poison.into())
     }
@@ -118,6 +115,10 @@ impl DecodeProcess {
         self.metrics.decoder_lost(poison.reason());
         poison
     }
+}
+
+fn died_of(last_words: String) -> Poison {
+    if last_words.contains(NO_MEMORY) { Poison::OutOfMemory(last_words) } else { Poison::Killed(last_words) }
 }
 
 /// A process, until it is dropped.

@@ -125,9 +125,11 @@ impl Worker {
         }
         info!(jobs = running.len() - 1, "taking no more jobs");
         let (mut closing, mut left) = lanes.close();
-        for consumer in &mut closing {
-            left.extend(consumer.left().await);
-        }
+        // A broker that does not answer has nothing to be given back to.
+        let not_begun = futures::future::join_all(closing.iter_mut().map(Closing::left));
+        left.extend(
+            tokio::time::timeout(GIVING_BACK, not_begun).await.unwrap_or_default().into_iter().flatten(),
+        );
         // What was not begun is for others to begin, now.
         for received in left {
             let worker = self.clone();
