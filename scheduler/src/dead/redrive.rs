@@ -38,17 +38,17 @@ pub async fn redrive(broker: &Broker, pool: &Pool, mut filter: Filter) -> anyhow
             page.push(letter);
         }
         if page.len() == PAGE {
-            send_back(std::mem::take(&mut page), &letters, &publisher, pool, &mut redriven).await?;
+            send_back(std::mem::take(&mut page), &mut letters, &publisher, pool, &mut redriven).await?;
         }
     }
-    send_back(page, &letters, &publisher, pool, &mut redriven).await?;
+    send_back(page, &mut letters, &publisher, pool, &mut redriven).await?;
     letters.close().await;
     Ok(redriven)
 }
 
 async fn send_back(
     page: Vec<DeadLetter>,
-    letters: &DeadLetters,
+    letters: &mut DeadLetters,
     publisher: &Publisher,
     pool: &Pool,
     redriven: &mut Redriven,

@@ -19,7 +19,7 @@ use super::ack::AckTracker;
 use super::publisher::{ATTEMPT, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
 use super::returned::{InHand, Returned};
 use super::topology::short;
-use super::{BrokerError, Link, TIMEOUT, close, within};
+use super::{BrokerError, Link, TIMEOUT, close_settled, within};
 use crate::backoff::Backoff;
 
 /// The longest that a stopped consumer waits for messages to be settled: longer
@@ -285,7 +285,7 @@ impl Supervisor {
         drop((settled, consumer));
         // Jobs that are still held by then are delivered again.
         let _ = tokio::time::timeout(SETTLING, settler).await;
-        close(&channel).await;
+        close_settled(&channel).await;
         Ok(())
     }
 

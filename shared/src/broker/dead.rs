@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures::StreamExt;
 use jiff::Timestamp;
-use lapin::options::{BasicAckOptions, BasicGetOptions};
-use lapin::types::AMQPValue;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 
 use super::consumer::{count, number, texts};
 use super::publisher::{DEAD_AT, ERROR, QUEUE, REASON, REDRIVEN};
 use super::topology::short;
-use super::{Broker, BrokerError, Topology, close, within};
+use super::{Broker, BrokerError, TIMEOUT, Topology, within};
 use crate::lane::Lane;
 
 /// What kind of message died.
@@ -62,8 +63,13 @@ pub struct DeadLetter {
 /// way: nothing is lost by a process that dies.
 pub struct DeadLetters {
     channel: Channel,
+    /// One consumer for all of them: what it did not acknowledge goes back in order.
+    consumer: lapin::Consumer,
     topology: Topology,
     left: u32,
+    /// The last that was seen, and how many of those up to it are still in the queue.
+    last: u64,
+    kept: u64,
 }
 
 impl Broker {
@@ -76,7 +82,10 @@ impl Broker {
         // What is sent back and dies again must not be looked at again, for ever.
         let (left, _) = self.depth(&self.topology.dead()).await?;
         let channel = self.consuming.channel().await?;
-        Ok(DeadLetters { channel, topology: self.topology.clone(), left })
+        let queue = short(&self.topology.dead());
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = within(channel.basic_consume(queue, "".into(), options, arguments)).await?;
+        Ok(DeadLetters { channel, consumer, topology: self.topology.clone(), left, last: 0, kept: 0 })
     }
 }
 
@@ -90,10 +99,13 @@ impl DeadLetters {
         if self.left == 0 {
             return Ok(None);
         }
-        let queue = self.topology.dead();
-        let got = within(self.channel.basic_get(short(&queue), BasicGetOptions::default())).await?;
+        let next = tokio::time::timeout(TIMEOUT, self.consumer.next()).await;
+        let gone = || BrokerError::Refused("the consumer of dead letters".into());
+        let delivery = next.map_err(|_| BrokerError::Silent)?.ok_or_else(gone)??;
         self.left -= 1;
-        Ok(got.map(|message| read(&self.topology, message.delivery)))
+        self.last = delivery.delivery_tag;
+        self.kept += 1;
+        Ok(Some(read(&self.topology, delivery)))
     }
 
     /// Takes these out of the queue, for good.
@@ -101,16 +113,21 @@ impl DeadLetters {
     /// # Errors
     ///
     /// If the broker is away: they are still there, all of them or some.
-    pub async fn forget(&self, letters: &[DeadLetter]) -> Result<(), BrokerError> {
-        for letter in letters {
-            within(self.channel.basic_ack(letter.tag, BasicAckOptions::default())).await?;
+    pub async fn forget(&mut self, letters: &[DeadLetter]) -> Result<(), BrokerError> {
+        let count = letters.len() as u64;
+        let all = count == self.kept && letters.last().is_some_and(|last| last.tag == self.last);
+        // One for all, where there is nothing between them that stays.
+        let told = if all { &letters[letters.len() - 1..] } else { letters };
+        for letter in told {
+            within(self.channel.basic_ack(letter.tag, BasicAckOptions { multiple: all })).await?;
         }
+        self.kept -= count;
         Ok(())
     }
 
     /// Ends it: whatever was not forgotten goes back to its place.
     pub async fn close(self) {
-        close(&self.channel).await;
+        super::close_settled(&self.channel).await;
     }
 }
 

@@ -34,6 +34,9 @@ pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
 /// The longest that any request to the broker may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longer than acknowledgements wait inside the broker.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// How to reach the broker, and what its queues are like.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -282,4 +285,13 @@ async fn within<T>(request: impl Future<Output = lapin::Result<T>>) -> Result<T,
 /// Closes a channel as far as the broker still listens: it is gone either way.
 async fn close(channel: &Channel) {
     let _ = within(channel.close(200, "done".into())).await;
+}
+
+/// Closes a channel over which messages were acknowledged.
+///
+/// The broker passes acknowledgements on to a quorum queue a few at a time, and forgets those that are
+/// still waiting when the channel closes: their messages would be delivered again.
+async fn close_settled(channel: &Channel) {
+    tokio::time::sleep(SETTLED).await;
+    close(channel).await;
 }
