@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, demo, draw, origin, soak};
+use crate::{bench, chaos, demo, draw, fixes, origin, soak};
 
 /// Draws inventories, serves them, and puts load on a tagging fleet.
 #[derive(Debug, Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Chaos(chaos::ChaosArgs),
     Soak(soak::SoakArgs),
+    Fixes(fixes::FixesArgs),
     Stop(demo::StopArgs),
 }
 
@@ -33,6 +34,7 @@ impl Cli {
             Command::Bench(args) => args.run().await,
             Command::Chaos(args) => args.run().await,
             Command::Soak(args) => args.run().await,
+            Command::Fixes(args) => args.run().await,
             Command::Stop(args) => args.run(),
         }
     }

@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod cli;
 pub mod demo;
 pub mod draw;
+pub mod fixes;
 pub mod origin;
 pub mod private;
 pub mod soak;

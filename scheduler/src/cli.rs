@@ -10,6 +10,7 @@ use tagfleet_shared::{db, shutdown, telemetry};
 
 use crate::app::App;
 use crate::config::SchedulerConfig;
+use crate::dead::DeadCommand;
 use crate::{publish, schemas};
 
 /// Turns finished scrapes into tagging jobs and announces tagged scrapes.
@@ -37,6 +38,12 @@ pub enum Command {
     Publish {
         /// The event as JSON, or `-` for stdin.
         file: PathBuf,
+    },
+    /// Look at the dead-letter queue, and send back or drop what is in it.
+    Dead {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: DeadCommand,
     },
     /// Write the JSON Schemas of both events.
     #[command(hide = true)]
@@ -79,6 +86,13 @@ impl Cli {
                 require(&[broker])?;
                 let scrape_id = publish::publish(&config.broker, &file).await?;
                 Ok(writeln!(std::io::stdout(), "{scrape_id}")?)
+            }
+            Command::Dead { command } => {
+                require(&[broker])?;
+                if command.needs_database() {
+                    require(&[database])?;
+                }
+                command.run(&config).await
             }
             Command::Schemas { .. } => Ok(()),
         }

@@ -8,6 +8,7 @@ pub mod announce;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod dead;
 pub mod fan_out;
 pub mod halt;
 pub mod hold;

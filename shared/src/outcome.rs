@@ -41,3 +41,8 @@ impl fmt::Display for OutcomeKind {
 
 /// The reason of an image whose scrape was overtaken by a newer one.
 pub const SUPERSEDED: &str = "superseded";
+
+/// The reasons of a defaulted image whose job was parked: it lies in the dead-letter
+/// queue, and may be sent back from there.
+pub const PARKED: [&str; 6] =
+    ["killed_worker", "killed_decoder", "decode_timeout", "decode_memory", "panicked", "unrecordable"];

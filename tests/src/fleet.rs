@@ -20,6 +20,7 @@ use tokio_postgres::types::Json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::process::path_of;
 use crate::{Process, Services, TestDatabase, eventually, jpeg};
 
 /// How a fleet differs from the usual one.
@@ -165,6 +166,11 @@ impl Fleet {
         self.workers.push(Running { admin, stop, task });
     }
 
+    /// Changes a setting of whoever is started from now on.
+    pub fn change(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// One more worker, as a process.
     pub fn spawn_worker(&self) -> Process {
         Process::run("tagfleet-worker", &known(worker::DEFAULTS, &self.settings))
@@ -287,6 +293,11 @@ impl Fleet {
         .await;
     }
 
+    /// Dead letters that wait for a person.
+    pub async fn dead_letters(&self) -> u32 {
+        self.broker.depth(&self.broker.topology().dead()).await.unwrap().0
+    }
+
     /// Takes one dead letter: its headers `reason` and `error`, and its body.
     pub async fn dead_letter(&self) -> (String, String, Vec<u8>) {
         let mut consumer = self.broker.consume(self.broker.topology().dead(), 1);
@@ -354,6 +365,7 @@ fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, S
         ("WORK__GRACE", "20s"),
         ("SHUTDOWN__GRACE", "20s"),
         ("DOWNLOAD__ALLOW_NETWORKS", "127.0.0.1/32"),
+        ("DECODERS__PROGRAM", &path_of("tagfleet-worker").display().to_string()),
         ("MODELS__DIR", &models.display().to_string()),
         ("MODELS__SESSIONS", "1"),
         ("RUNTIME__LIBRARY", &services.onnxruntime.display().to_string()),

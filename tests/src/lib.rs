@@ -24,6 +24,6 @@ pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
 pub use models::ModelFolder;
-pub use process::Process;
+pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};
 pub use wait::{PATIENCE, eventually, skip, tell};

@@ -1,5 +1,6 @@
 //! The real binaries, to be killed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -13,10 +14,15 @@ pub struct Process {
 impl Process {
     /// Starts `binary run` with these settings on top of its defaults.
     pub fn run(binary: &str, settings: &[(String, String)]) -> Self {
+        Self::start(binary, &["run"], settings)
+    }
+
+    /// Starts `binary` with these arguments, and these settings on top of its defaults.
+    pub fn start(binary: &str, arguments: &[&str], settings: &[(String, String)]) -> Self {
         let log = logs().join(format!("{binary}-{}.log", uuid::Uuid::new_v4().simple()));
         let file = std::fs::File::create(&log).unwrap();
         let child = Command::new(path_of(binary))
-            .arg("run")
+            .args(arguments)
             .envs(settings.iter().cloned())
             .current_dir(super::repository())
             .stdin(Stdio::null())
@@ -46,6 +52,28 @@ impl Process {
         line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
     }
 
+    /// Where its admin port is, once it is open.
+    pub async fn admin(&self) -> SocketAddr {
+        crate::eventually("the admin port is open", || {
+            let log = self.logged();
+            let address = log.split("admin port open on ").nth(1);
+            std::future::ready(address.and_then(|rest| rest.split('"').next()?.parse().ok()))
+        })
+        .await
+    }
+
+    /// The processes that it has started and that are there now.
+    pub fn children(&self) -> Vec<u32> {
+        let own = self.child.id();
+        let stats = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            Some((pid, std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+        });
+        // After the name: the state and the parent.
+        let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+        stats.filter(|(_, stat)| parent(stat) == Some(own)).map(|(pid, _)| pid).collect()
+    }
+
     /// SIGKILL: it can do nothing about it.
     pub fn kill(mut self) {
         let _ = self.child.kill();
@@ -54,8 +82,7 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args([name, &pid]).status().unwrap();
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end: its exit code.
@@ -75,6 +102,11 @@ impl Process {
     }
 }
 
+/// Sends a signal to the process `pid`, one that a test has started.
+pub fn signal(pid: u32, name: &str) {
+    Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -89,6 +121,11 @@ pub(crate) fn path_of(binary: &str) -> PathBuf {
     directory
         .map(|dir| dir.join(binary))
         .unwrap_or_else(|| panic!("{binary} is not built: cargo build --bins"))
+}
+
+/// The program of a worker, for one that is not a process of its own.
+pub fn program() -> PathBuf {
+    path_of("tagfleet-worker")
 }
 
 fn logs() -> PathBuf {

@@ -13,7 +13,6 @@ use tagfleet_shared::broker::{Broker, Lanes, Topology, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -28,7 +27,7 @@ use crate::places::Places;
 use crate::record::Recorder;
 use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
-use crate::worker::Worker;
+use crate::worker::{Sources, Worker};
 
 /// How often what can only be sampled is sampled for `/metrics`.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -84,8 +83,7 @@ impl App {
                 holder: holder.clone(),
                 metrics: metrics.clone(),
             },
-            returns: config.work.returns,
-            alone: Mutex::default(),
+            config: config.work.clone(),
             holder,
             metrics,
         };
@@ -111,7 +109,9 @@ impl App {
     /// If the admin port cannot be opened.
     pub async fn open(mut self) -> anyhow::Result<Open> {
         let lanes = Lanes::consume(&self.broker, self.config.lanes, self.config.work.prefetch);
-        let receiving = lanes.receiving();
+        let suspects = self.broker.consume(self.broker.topology().suspects(), 1);
+        let sources = Sources { lanes, suspects };
+        let receiving = sources.lanes.receiving();
         let checks = vec![
             Check::new("models", {
                 let pipeline = self.worker.pipeline.clone();
@@ -155,15 +155,14 @@ impl App {
                 worker.metrics.sample(pool.status(), worker.pipeline.sets.now().known.images(), &lanes);
             }
         });
-        Ok(Open { worker: self.worker, config: self.config, lanes, helpers: [sampler, hangups], admin })
+        Ok(Open { worker: self.worker, sources, helpers: [sampler, hangups], admin })
     }
 }
 
 /// A worker that consumes.
 pub struct Open {
     worker: Arc<Worker>,
-    config: WorkerConfig,
-    lanes: Lanes,
+    sources: Sources,
     helpers: [tokio::task::JoinHandle<()>; 2],
     /// Where the admin port is.
     pub admin: SocketAddr,
@@ -172,8 +171,7 @@ pub struct Open {
 impl Open {
     /// Works until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) {
-        let work = &self.config.work;
-        self.worker.run(self.lanes, work.prefetch, work.grace, stop).await;
+        self.worker.run(self.sources, stop).await;
         self.helpers.iter().for_each(tokio::task::JoinHandle::abort);
         info!("stopped");
     }

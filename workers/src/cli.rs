@@ -10,6 +10,7 @@ use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
 use crate::config::WorkerConfig;
+use crate::decoding::ApartArgs;
 use crate::preprocess::PreprocessArgs;
 use crate::tag::TagArgs;
 
@@ -36,6 +37,9 @@ pub enum Command {
     Tag(TagArgs),
     /// Write the pixels that the models are shown, for training: files, folders, or `-` for paths from stdin.
     Preprocess(PreprocessArgs),
+    /// Decode what a worker sends.
+    #[command(hide = true)]
+    DecodeApart(ApartArgs),
 }
 
 impl Cli {
@@ -62,6 +66,7 @@ impl Cli {
                 Ok(std::io::stdout().write_all(shown.as_bytes())?)
             }
             Command::Tag(args) => args.run(self.config).await,
+            Command::DecodeApart(args) => tokio::task::block_in_place(|| args.run()),
             Command::Preprocess(args) => tokio::task::block_in_place(|| args.run(self.config)),
         }
     }

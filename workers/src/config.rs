@@ -11,6 +11,7 @@ use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::lane::LaneWeights;
 
 use crate::decode::DecodeLimits;
+use crate::decoding::DecodersConfig;
 use crate::download::DownloadConfig;
 use crate::known::CacheConfig;
 use crate::model::RuntimeConfig;
@@ -40,6 +41,8 @@ pub struct WorkerConfig {
     pub download: DownloadConfig,
     /// Limits of a picture.
     pub decode: DecodeLimits,
+    /// The processes that decode.
+    pub decoders: DecodersConfig,
     /// The model set, and how it is run.
     pub models: ModelsConfig,
     /// ONNX Runtime.
@@ -61,18 +64,21 @@ pub struct WorkConfig {
     pub remember_failures: Duration,
     /// When a job that came back is suspected.
     pub returns: ReturnLimits,
+    /// How long a job may be at work or held before it is given back.
+    #[serde(with = "humantime_serde")]
+    pub give_back_after: Duration,
     /// How long jobs in flight may take after a stop was asked for.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
 }
 
-/// How often a job may come back because its worker died or was stopped.
+/// How often a job may come back because its worker died or lost the broker.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReturnLimits {
-    /// From then on it is worked on alone, one such job at a time.
+    /// After so many returns it is tried alone.
     pub alone_after: u32,
-    /// From then on it is not worked on any more.
+    /// After so many attempts, the first one among others and the rest alone, it is not tried any more.
     pub give_up_after: u32,
 }
 
@@ -113,6 +119,15 @@ impl Check for WorkerConfig {
             problems.push("lanes: all weights are 0, the worker would take no jobs".into());
         }
         let (give_up, limit) = (self.work.returns.give_up_after, self.broker.delivery_limit);
+        if self.work.returns.alone_after == 0 || give_up < 2 {
+            problems.push(
+                "work.returns: alone_after must be at least 1 and give_up_after at least 2, or no job is tried among others"
+                    .into(),
+            );
+        }
+        if self.work.give_back_after.is_zero() {
+            problems.push("work.give_back_after must be longer than nothing".into());
+        }
         if give_up > limit {
             problems.push(format!(
                 "work.returns.give_up_after ({give_up}) must not exceed broker.delivery_limit ({limit}), or the broker parks the job without an outcome"
@@ -151,6 +166,7 @@ impl Check for TaggingConfig {
 
 fn check_tagging(config: &WorkerConfig, problems: &mut Vec<String>) {
     problems.extend(config.download.problems());
+    config.decoders.check(problems);
     if config.models.max_batch == 0 {
         problems.push("models.max_batch must be at least 1".into());
     }

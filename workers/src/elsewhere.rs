@@ -9,7 +9,7 @@ use crate::hold::Holder;
 use crate::metrics::Metrics;
 use crate::retries::Again;
 
-/// The retry and dead-letter queues.
+/// The queues that a job may go to.
 pub struct Elsewhere {
     /// The way there.
     pub publisher: Publisher,
@@ -32,6 +32,21 @@ impl Elsewhere {
             Some(wait) => copy.not_before(wait),
             None => copy,
         };
+        self.move_away(received, copy).await;
+    }
+
+    /// Sends the job to where it is tried alone.
+    pub async fn suspect(&self, received: Received) {
+        self.metrics.job_suspected();
+        let copy = Outgoing::suspect(self.publisher.topology(), &received);
+        self.move_away(received, copy).await;
+    }
+
+    /// Sends the job back to where it came from, as if nobody had taken it. The
+    /// broker's own ways to do that all count as a return.
+    pub async fn give_back(&self, received: Received) {
+        self.metrics.job_given_back();
+        let copy = Outgoing::given_back(self.publisher.topology(), &received);
         self.move_away(received, copy).await;
     }
 

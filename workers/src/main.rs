@@ -2,14 +2,17 @@
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use tagfleet_worker::cli::Cli;
+use tagfleet_worker::cli::{Cli, Command};
 
 /// Jobs are many small allocations that are freed on other threads than they
 /// were made on: what the system's allocator is slowest at.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Cli::parse().run().await
+fn main() -> anyhow::Result<()> {
+    match Cli::parse() {
+        // One thread, and little memory: no runtime.
+        Cli { command: Command::DecodeApart(args), .. } => args.run(),
+        cli => tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(cli.run()),
+    }
 }

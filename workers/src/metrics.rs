@@ -82,7 +82,10 @@ pub struct Metrics {
     jobs_put_off_total: IntCounterVec,
     jobs_dead_lettered_total: IntCounterVec,
     jobs_received_total: IntCounterVec,
-    jobs_returned_total: IntCounter,
+    jobs_returned_total: IntCounterVec,
+    jobs_suspected_total: IntCounter,
+    jobs_given_back_total: IntCounter,
+    decoders_lost_total: IntCounterVec,
     outages_total: IntCounterVec,
     stage_seconds: HistogramVec,
     stage_batch_images: HistogramVec,
@@ -136,9 +139,23 @@ impl Metrics {
                 &["reason"],
             )?,
             jobs_received_total: add.counters("jobs_received_total", "Jobs taken, by lane.", &["lane"])?,
-            jobs_returned_total: add.counter(
+            jobs_returned_total: add.counters(
                 "jobs_returned_total",
-                "Jobs taken that had been delivered before: their worker died or was stopped.",
+                "Jobs taken that had been delivered before, by how often (`1`, `2`, `more`): their worker died or lost the broker.",
+                &["times"],
+            )?,
+            jobs_suspected_total: add.counter(
+                "jobs_suspected_total",
+                "Jobs that came back and of whose image nothing is known: sent to where each is tried alone.",
+            )?,
+            jobs_given_back_total: add.counter(
+                "jobs_given_back_total",
+                "Jobs given back to their lane: not done when the worker was stopped, or within work.give_back_after.",
+            )?,
+            decoders_lost_total: add.counters(
+                "decoders_lost_total",
+                "Processes that decode and died, were ended because they took too long, or ran out of memory. More than the dead letters of these reasons: something else ends them, such as the kernel.",
+                &["reason"],
             )?,
             outages_total: add.counters(
                 "outages_total",
@@ -214,7 +231,14 @@ impl Metrics {
     pub fn job_received(&self, lane: Lane, received: &Received) -> InFlight {
         self.jobs_received_total.with_label_values(&[lane.as_str()]).inc();
         if received.returns > 0 {
-            self.jobs_returned_total.inc();
+            let times = if received.returns == 1 {
+                "1"
+            } else if received.returns == 2 {
+                "2"
+            } else {
+                "more"
+            };
+            self.jobs_returned_total.with_label_values(&[times]).inc();
         }
         // A job that comes back from a retry queue was not waiting for a worker.
         if let Some(waited) = received.waited.filter(|_| received.attempt == 0 && received.put_off.is_none())
@@ -242,9 +266,24 @@ impl Metrics {
         self.jobs_put_off_total.with_label_values(&[reason]).inc();
     }
 
+    /// A job went to where it is tried alone.
+    pub fn job_suspected(&self) {
+        self.jobs_suspected_total.inc();
+    }
+
+    /// A job went back to where it came from.
+    pub fn job_given_back(&self) {
+        self.jobs_given_back_total.inc();
+    }
+
     /// A job went to the dead-letter queue.
     pub fn job_dead_lettered(&self, reason: &str) {
         self.jobs_dead_lettered_total.with_label_values(&[reason]).inc();
+    }
+
+    /// A process that decodes is gone, and a fresh one takes its place.
+    pub fn decoder_lost(&self, reason: &str) {
+        self.decoders_lost_total.with_label_values(&[reason]).inc();
     }
 
     /// A job is held because `server` is away.

@@ -8,6 +8,7 @@ use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
+use crate::decoding::{NotDecoded, Poison};
 use crate::download::{Attempt, Cause, DownloadError, Transient};
 use crate::freshness::Seen;
 use crate::model::Answer;
@@ -158,6 +159,10 @@ pub enum Stop {
     End(Outcome),
     /// It may go better later.
     Later(Transient),
+    /// It did to a decoder what no picture should be able to do: a person looks at its job.
+    Poison(Poison),
+    /// Nothing is known of it, and a suspected job may not find out among others.
+    Suspected,
     /// The fleet itself is unwell: the job is held until it is well again.
     Outage(Outage),
 }
@@ -171,6 +176,9 @@ pub enum Outage {
     /// The models answer no picture at all.
     #[error("the models are sick: {0}")]
     Models(String),
+    /// This machine: it starts no process that decodes.
+    #[error("no process that decodes can be started: {0}")]
+    Decoders(String),
 }
 
 impl Outage {
@@ -179,6 +187,7 @@ impl Outage {
         match self {
             Self::Database(_) => "database",
             Self::Models(_) => "models",
+            Self::Decoders(_) => "decoders",
         }
     }
 }
@@ -195,6 +204,16 @@ impl From<DownloadError> for Stop {
 impl From<Undecodable> for Stop {
     fn from(error: Undecodable) -> Self {
         Self::End(Outcome::Defaulted(Failure::lasting(error.reason())))
+    }
+}
+
+impl From<NotDecoded> for Stop {
+    fn from(error: NotDecoded) -> Self {
+        match error {
+            NotDecoded::Undecodable(error) => error.into(),
+            NotDecoded::Poison(poison) => Self::Poison(poison),
+            NotDecoded::NoDecoder(error) => Self::Outage(Outage::Decoders(error)),
+        }
     }
 }
 
@@ -229,6 +248,10 @@ impl From<Arc<DbError>> for Stop {
 pub enum Unfinished {
     /// Try again after a delay.
     Later(Transient),
+    /// Never try again: a person looks at its job.
+    Poison(Poison),
+    /// Try again where nothing else is at work.
+    Suspected,
     /// Hold it and try again in place.
     Outage(Outage),
 }

@@ -36,6 +36,9 @@ pub struct Wanted {
     pub lane: Lane,
     /// The scrape that asks, so that its being superseded is noticed.
     pub scrape: ScrapeKey,
+    /// Whether its worker may have died of it: then it may only be looked up among others, and
+    /// everything else is done where it is alone.
+    pub suspected: bool,
 }
 
 /// The stages of the work on an image.
@@ -61,6 +64,8 @@ impl Pipeline {
         match self.tag(set, image).await {
             Ok(outcome) | Err(Stop::End(outcome)) => Ok(outcome),
             Err(Stop::Later(transient)) => Err(Unfinished::Later(transient)),
+            Err(Stop::Poison(poison)) => Err(Unfinished::Poison(poison)),
+            Err(Stop::Suspected) => Err(Unfinished::Suspected),
             Err(Stop::Outage(outage)) => Err(Unfinished::Outage(outage)),
         }
     }
@@ -71,6 +76,8 @@ impl Pipeline {
         failpoint::here(Point::LookedUp);
         match found {
             Found::Known(known) => Ok(Outcome::Cached(known)),
+            Found::Due(known) if image.suspected => Ok(Outcome::Cached(known)),
+            Found::Nothing if image.suspected => Err(Stop::Suspected),
             // Boxed: nine jobs in ten are known, and need not be as large as this.
             Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
             Found::Nothing => {

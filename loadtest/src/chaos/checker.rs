@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use tagfleet_shared::outcome::PARKED;
 
 use super::ledger::{Entry, Kind, Listed, What};
 
@@ -196,8 +197,8 @@ fn has_answer(outcome: &Outcome<'_>) -> bool {
 /// Whether an image of this kind may come to this outcome. The fleet must never have given up on it
 /// for a reason of its own; the host of the pictures may have been unwell.
 fn is_right(kind: Kind, outcome: &Outcome<'_>, faults: &[Fault]) -> bool {
-    const OUR_OWN: [&str; 5] = ["killed_worker", "panicked", "unrecordable", "inference", "superseded"];
-    if outcome.reason.is_some_and(|reason| OUR_OWN.contains(&reason)) {
+    const OUR_OWN: [&str; 2] = ["inference", "superseded"];
+    if outcome.reason.is_some_and(|reason| OUR_OWN.contains(&reason) || PARKED.contains(&reason)) {
         return false;
     }
     let spoiled = || {

@@ -83,7 +83,8 @@ impl AckTracker {
         self.tell()
     }
 
-    fn tell(&mut self) -> Vec<u64> {
+    /// Everything that is kept back.
+    pub fn tell(&mut self) -> Vec<u64> {
         let single: Vec<u64> = std::mem::take(&mut self.kept).into_iter().collect();
         single.iter().for_each(|&tag| self.told.insert(tag));
         single

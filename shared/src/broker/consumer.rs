@@ -10,15 +10,16 @@ use futures::future::try_join_all;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ack::AckTracker;
-use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF};
+use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
+use super::returned::{InHand, Returned};
 use super::topology::short;
-use super::{BrokerError, Link, close, within};
+use super::{BrokerError, Link, TIMEOUT, close_settled, within};
 use crate::backoff::Backoff;
 
 /// The longest that a stopped consumer waits for messages to be settled: longer
@@ -39,9 +40,11 @@ pub struct Received {
     pub routing_key: String,
     /// The queue that it came from.
     pub queue: Arc<str>,
-    /// How often it was delivered before and came back: its receiver died or
-    /// was stopped.
+    /// How often it was delivered before and came back: its receiver died, or lost
+    /// its connection. What a receiver gives back when it is stopped does not count.
     pub returns: u32,
+    /// How often a person has sent it back from the dead-letter queue.
+    pub redriven: u32,
     /// Attempts that it has behind it in the retry queues.
     pub attempt: u32,
     /// How long ago it was first published, of a job.
@@ -58,9 +61,20 @@ pub struct Received {
     /// When it may be worked on, in milliseconds since 1970.
     pub(super) not_before: Option<i64>,
     /// Its text headers.
-    headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
+    /// Whether it came back.
+    in_hand: Option<InHand>,
     tag: u64,
-    settled: mpsc::UnboundedSender<u64>,
+    settled: mpsc::UnboundedSender<Settled>,
+}
+
+/// A delivery of which the broker is to be told, soon.
+#[derive(Debug)]
+struct Settled {
+    tag: u64,
+    /// Of which the broker is to be told now: if this process dies, it must not
+    /// come back a second time.
+    in_hand: Option<InHand>,
 }
 
 impl Received {
@@ -79,6 +93,7 @@ impl Received {
             routing_key,
             queue: "".into(),
             returns: 0,
+            redriven: 0,
             attempt: 0,
             waited: None,
             published: None,
@@ -87,6 +102,7 @@ impl Received {
             early: None,
             not_before: None,
             headers,
+            in_hand: None,
             tag: 1,
             settled,
         }
@@ -96,7 +112,7 @@ impl Received {
     /// broker may forget it. Sent with others, soon.
     pub fn ack(self) {
         // A closed channel takes no acks and delivers again: nothing to do.
-        let _ = self.settled.send(self.tag);
+        let _ = self.settled.send(Settled { tag: self.tag, in_hand: self.in_hand });
     }
 }
 
@@ -106,6 +122,7 @@ pub struct Consumer {
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    left: oneshot::Receiver<Vec<Received>>,
 }
 
 /// What has arrived and nobody has taken: as much as the prefetch at most,
@@ -129,22 +146,36 @@ impl Inbox {
 
 /// The end of a consumer: waits for the last acknowledgements.
 #[must_use]
-pub struct Closing(JoinHandle<()>);
+pub struct Closing {
+    task: JoinHandle<()>,
+    left: Option<oneshot::Receiver<Vec<Received>>>,
+}
 
 impl Closing {
+    /// What has arrived and nobody has taken. Its receiver may settle it as long as
+    /// the consumer is not finished. Nothing where the broker is away.
+    pub async fn left(&mut self) -> Vec<Received> {
+        match self.left.take() {
+            Some(left) => left.await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
     /// Returns when every [`Received`] of the consumer was settled or dropped,
     /// the broker was told, and the channel is closed. What was dropped goes
     /// back to the queue.
-    pub async fn finished(self) {
-        let _ = self.0.await;
+    pub async fn finished(mut self) {
+        drop(self.left.take());
+        let _ = self.task.await;
     }
 }
 
 impl Consumer {
-    pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16) -> Self {
+    pub(super) fn start(link: Arc<Link>, queue: String, prefetch: u16, returned: Returned) -> Self {
         let inbox = Arc::<Inbox>::default();
         let receiving = Arc::new(AtomicBool::new(false));
         let stop = CancellationToken::new();
+        let (leave, left) = oneshot::channel();
         let supervisor = Supervisor {
             link,
             queue: queue.into(),
@@ -152,8 +183,9 @@ impl Consumer {
             inbox: inbox.clone(),
             receiving: receiving.clone(),
             stop: stop.clone(),
+            returned,
         };
-        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run()) }
+        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run(leave)), left }
     }
 
     /// The next message; waits through outages. Cancel-safe.
@@ -176,10 +208,11 @@ impl Consumer {
         self.receiving.clone()
     }
 
-    /// Stops taking messages. Those not yet taken out go back to the queue.
+    /// Stops taking messages. Those not yet taken out are [left](Closing::left), or
+    /// go back to the queue.
     pub fn close(self) -> Closing {
         self.stop.cancel();
-        Closing(self.task)
+        Closing { task: self.task, left: Some(self.left) }
     }
 }
 
@@ -190,14 +223,15 @@ struct Supervisor {
     inbox: Arc<Inbox>,
     receiving: Arc<AtomicBool>,
     stop: CancellationToken,
+    returned: Returned,
 }
 
 impl Supervisor {
     /// Consumes until it is stopped; opens everything again after a loss.
-    async fn run(self) {
-        let mut backoff = Backoff::for_outage();
+    async fn run(self, leave: oneshot::Sender<Vec<Received>>) {
+        let (mut backoff, mut leave) = (Backoff::for_outage(), Some(leave));
         while !self.stop.is_cancelled() {
-            match self.consume().await {
+            match self.consume(&mut leave).await {
                 Ok(()) => break,
                 Err(error) => {
                     if self.receiving.swap(false, Ordering::Relaxed) {
@@ -217,7 +251,7 @@ impl Supervisor {
     }
 
     /// One life of the consumer. `Ok` when it was stopped.
-    async fn consume(&self) -> Result<(), BrokerError> {
+    async fn consume(&self, leave: &mut Option<oneshot::Sender<Vec<Received>>>) -> Result<(), BrokerError> {
         let channel = tokio::select! {
             channel = self.link.channel() => channel?,
             () = self.stop.cancelled() => return Ok(()),
@@ -232,19 +266,32 @@ impl Supervisor {
 
         let (settled, settlements) = mpsc::unbounded_channel();
         let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
-        let passed_on = self.pass_on(&mut consumer, &settled).await;
-        // Back to the queue with what nobody has taken.
-        self.inbox.messages().clear();
-        if let Err(lost) = passed_on {
+        if let Err(lost) = self.pass_on(&mut consumer, &settled).await {
+            // The broker delivers again what nobody has taken.
+            self.inbox.messages().clear();
             settler.abort();
             return Err(lost);
         }
         self.receiving.store(false, Ordering::Relaxed);
-        let _ = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        let cancelled = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        if cancelled.is_ok() {
+            // What was on its way. Nothing comes after it.
+            let last = async {
+                while let Some(Ok(delivery)) = consumer.next().await {
+                    self.inbox.put(self.receive(delivery, &settled));
+                }
+            };
+            let _ = tokio::time::timeout(TIMEOUT, last).await;
+        }
+        let left: Vec<_> = std::mem::take(&mut *self.inbox.messages()).into();
+        if let Some(leave) = leave.take() {
+            // Err: nobody wants it. Then it goes back to the queue here.
+            let _ = leave.send(left);
+        }
         drop((settled, consumer));
         // Jobs that are still held by then are delivered again.
         let _ = tokio::time::timeout(SETTLING, settler).await;
-        close(&channel).await;
+        close_settled(&channel).await;
         Ok(())
     }
 
@@ -252,7 +299,7 @@ impl Supervisor {
     async fn pass_on(
         &self,
         consumer: &mut lapin::Consumer,
-        settled: &mpsc::UnboundedSender<u64>,
+        settled: &mpsc::UnboundedSender<Settled>,
     ) -> Result<(), BrokerError> {
         while let Some(next) = self.stop.run_until_cancelled(consumer.next()).await {
             // None: the queue was deleted, or the channel closed.
@@ -262,14 +309,21 @@ impl Supervisor {
         Ok(())
     }
 
-    fn receive(&self, delivery: lapin::message::Delivery, settled: &mpsc::UnboundedSender<u64>) -> Received {
+    fn receive(
+        &self,
+        delivery: lapin::message::Delivery,
+        settled: &mpsc::UnboundedSender<Settled>,
+    ) -> Received {
         let published = number(&delivery.properties, PUBLISHED);
         let put_off_at = number(&delivery.properties, PUT_OFF);
         let not_before = number(&delivery.properties, NOT_BEFORE);
+        let returns = count(&delivery.properties, RETURNS) + count(&delivery.properties, "x-delivery-count");
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
-            returns: count(&delivery.properties, "x-delivery-count"),
+            returns,
+            in_hand: self.returned.take(returns),
+            redriven: count(&delivery.properties, REDRIVEN),
             attempt: count(&delivery.properties, ATTEMPT),
             waited: published.map(since),
             published,
@@ -287,16 +341,22 @@ impl Supervisor {
 
 /// Tells the broker what is settled: whatever has gathered while the last
 /// acknowledgement was written.
-async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<u64>, keep: usize) {
+async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<Settled>, keep: usize) {
     let mut tracker = AckTracker::new(keep);
-    let mut tags = Vec::new();
+    let mut settled = Vec::new();
     // A channel that is gone delivers again what was not acknowledged.
-    while settlements.recv_many(&mut tags, 4096).await > 0 {
-        let acks = tracker.settle(std::mem::take(&mut tags));
+    while settlements.recv_many(&mut settled, 4096).await > 0 {
+        let (tags, in_hand): (Vec<_>, Vec<_>) =
+            settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
+        let mut acks = tracker.settle(tags);
+        if in_hand.iter().any(Option::is_some) {
+            acks.single.extend(tracker.tell());
+        }
         let multiple = acks.up_to.map(|tag| (tag, true));
         if send(&channel, acks.single.into_iter().map(|tag| (tag, false)).chain(multiple)).await.is_err() {
             return;
         }
+        drop(in_hand);
     }
     let _ = send(&channel, tracker.finish().into_iter().map(|tag| (tag, false))).await;
 }
@@ -308,7 +368,7 @@ async fn send(channel: &Channel, acks: impl Iterator<Item = (u64, bool)>) -> lap
         .map(drop)
 }
 
-fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
+pub(super) fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
     let headers = properties.headers().iter().flat_map(|headers| headers.inner());
     let text = |(name, value): (&ShortString, &AMQPValue)| match value {
         AMQPValue::LongString(text) => Some((name.to_string(), text.to_string())),
@@ -330,11 +390,11 @@ fn until(then: i64) -> Option<Duration> {
 }
 
 /// A header that counts; 0 where there is none.
-fn count(properties: &BasicProperties, header: &str) -> u32 {
+pub(super) fn count(properties: &BasicProperties, header: &str) -> u32 {
     number(properties, header).and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
-fn number(properties: &BasicProperties, header: &str) -> Option<i64> {
+pub(super) fn number(properties: &BasicProperties, header: &str) -> Option<i64> {
     match properties.headers().as_ref()?.inner().get(header)? {
         AMQPValue::LongLongInt(n) => Some(*n),
         AMQPValue::LongInt(n) => Some(i64::from(*n)),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Broker;
 use super::consumer::{Closing, Consumer, Received};
+use super::returned::Returned;
 use crate::lane::{Lane, LaneWeights, Shares};
 use futures::future::select_all;
 
@@ -14,6 +15,7 @@ use futures::future::select_all;
 pub struct Lanes {
     sources: Vec<Source<Consumer>>,
     shares: Shares,
+    returned: Returned,
 }
 
 struct Source<C> {
@@ -26,12 +28,18 @@ impl Lanes {
     /// Consumes every lane whose weight is not 0, each with up to `prefetch`
     /// unsettled jobs.
     pub fn consume(broker: &Broker, weights: LaneWeights, prefetch: u16) -> Self {
+        let returned = Returned::new();
         let sources = Lane::ALL.into_iter().filter(|&lane| weights.of(lane) > 0).map(|lane| Source {
             lane,
             head: None,
-            consumer: broker.consume(broker.topology().lane_queue(lane), prefetch),
+            consumer: broker.consume_noting(broker.topology().lane_queue(lane), prefetch, returned.clone()),
         });
-        Self { sources: sources.collect(), shares: Shares::new(weights) }
+        Self { sources: sources.collect(), shares: Shares::new(weights), returned }
+    }
+
+    /// The jobs of these lanes that came back and are held here.
+    pub fn returned(&self) -> Returned {
+        self.returned.clone()
     }
 
     /// The next job. Cancel-safe: a job is taken out only when it is returned.
@@ -59,9 +67,12 @@ impl Lanes {
         self.sources.iter().map(|source| (source.lane, source.consumer.is_receiving())).collect()
     }
 
-    /// Stops taking jobs; see [`Consumer::close`].
-    pub fn close(self) -> Vec<Closing> {
-        self.sources.into_iter().map(|source| source.consumer.close()).collect()
+    /// Stops taking jobs; see [`Consumer::close`]. Those that were next in their lane
+    /// come with it.
+    pub fn close(self) -> (Vec<Closing>, Vec<Received>) {
+        let end = |source: Source<Consumer>| (source.consumer.close(), source.head);
+        let (closing, heads): (Vec<_>, Vec<_>) = self.sources.into_iter().map(end).unzip();
+        (closing, heads.into_iter().flatten().collect())
     }
 }
 

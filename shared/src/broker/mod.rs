@@ -6,8 +6,10 @@
 
 mod ack;
 mod consumer;
+mod dead;
 mod lanes;
 mod publisher;
+mod returned;
 mod topology;
 
 use std::sync::Arc;
@@ -23,12 +25,17 @@ use tokio::sync::Mutex;
 use tracing::info;
 
 pub use consumer::{Closing, Consumer, Received};
+pub use dead::{DeadLetter, DeadLetters, Kind};
 pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
+pub use returned::Returned;
 pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
 
 /// The longest that any request to the broker may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longer than acknowledgements wait inside the broker.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// How to reach the broker, and what its queues are like.
 #[derive(Clone, Debug, Deserialize)]
@@ -145,7 +152,12 @@ impl Broker {
 
     /// Starts to consume `queue`, with at most `prefetch` unsettled messages.
     pub fn consume(&self, queue: String, prefetch: u16) -> Consumer {
-        Consumer::start(self.consuming.clone(), queue, prefetch)
+        self.consume_noting(queue, prefetch, Returned::new())
+    }
+
+    /// The same, and notes in `returned` which messages came back.
+    fn consume_noting(&self, queue: String, prefetch: u16, returned: Returned) -> Consumer {
+        Consumer::start(self.consuming.clone(), queue, prefetch, returned)
     }
 
     /// Listens to the events with this routing key, as any neighbour of the
@@ -273,4 +285,13 @@ async fn within<T>(request: impl Future<Output = lapin::Result<T>>) -> Result<T,
 /// Closes a channel as far as the broker still listens: it is gone either way.
 async fn close(channel: &Channel) {
     let _ = within(channel.close(200, "done".into())).await;
+}
+
+/// Closes a channel over which messages were acknowledged.
+///
+/// The broker passes acknowledgements on to a quorum queue a few at a time, and forgets those that are
+/// still waiting when the channel closes: their messages would be delivered again.
+async fn close_settled(channel: &Channel) {
+    tokio::time::sleep(SETTLED).await;
+    close(channel).await;
 }

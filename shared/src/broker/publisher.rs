@@ -9,6 +9,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 
 use super::consumer::Received;
+use super::dead::{DeadLetter, Kind};
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
 use crate::lane::Lane;
@@ -23,6 +24,12 @@ pub(super) const NOT_BEFORE: &str = "x-tagfleet-not-before";
 /// Header of a job: when it was first published, in milliseconds since 1970.
 /// (AMQP's own timestamp has whole seconds.)
 pub(super) const PUBLISHED: &str = "x-tagfleet-published";
+/// Header of a job that was given back: how often it had come back before.
+pub(super) const RETURNS: &str = "x-tagfleet-returns";
+/// Header of a message that a person has sent back from the dead-letter queue: how often.
+pub(super) const REDRIVEN: &str = "x-tagfleet-redriven";
+/// Header of a dead letter: when it was one, in milliseconds since 1970.
+pub(super) const DEAD_AT: &str = "x-tagfleet-dead-at";
 /// Header of a dead letter: a stable word for why.
 pub(super) const REASON: &str = "x-tagfleet-reason";
 /// Header of a dead letter: what is wrong, in words, with the field's name.
@@ -52,8 +59,7 @@ impl Outgoing {
     /// A job for a lane.
     pub fn job(topology: &Topology, lane: Lane, body: Vec<u8>) -> Self {
         let mut new = Self::new(topology.jobs_exchange(), lane.as_str().into(), body);
-        let now = AMQPValue::LongLongInt(jiff::Timestamp::now().as_millisecond());
-        new.headers.insert(PUBLISHED.into(), now);
+        new.headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(now()));
         new
     }
 
@@ -61,16 +67,45 @@ impl Outgoing {
     /// it. As many as before: it was put off, and that time is noted. The time
     /// before which it is not to be worked on stays.
     pub fn retry(topology: &Topology, received: &Received, delay: Duration, attempt: u32) -> Self {
-        let mut new = Self::new(topology.retry(delay), received.routing_key.clone(), received.body.clone());
+        let mut new = Self::copy(topology.retry(delay), received);
         new.headers.insert(ATTEMPT.into(), AMQPValue::LongUInt(attempt));
-        let now = (attempt == received.attempt).then(|| jiff::Timestamp::now().as_millisecond());
+        if attempt == received.attempt && received.put_off_at.is_none() {
+            new.headers.insert(PUT_OFF.into(), AMQPValue::LongLongInt(now()));
+        }
+        new
+    }
+
+    /// The same job where it is tried alone. How often it came back counts from
+    /// here: what happened to it among others need not be its fault.
+    pub fn suspect(topology: &Topology, received: &Received) -> Self {
+        Self::copy(topology.suspects(), received)
+    }
+
+    /// The same job at the end of the queue that it came from, with all that is
+    /// known of it: it was not begun, or it has to wait.
+    pub fn given_back(topology: &Topology, received: &Received) -> Self {
+        let suspected = *received.queue == *topology.suspects();
+        let exchange = if suspected { topology.suspects() } else { topology.jobs_exchange() };
+        let mut new = Self::copy(exchange, received);
+        new.headers.insert(RETURNS.into(), AMQPValue::LongUInt(received.returns));
+        new
+    }
+
+    /// A copy of a job, with what goes with it wherever it goes.
+    fn copy(exchange: String, received: &Received) -> Self {
+        let mut new = Self::new(exchange, received.routing_key.clone(), received.body.clone());
         let times = [
             (PUBLISHED, received.published),
-            (PUT_OFF, received.put_off_at.or(now)),
+            (PUT_OFF, received.put_off_at),
             (NOT_BEFORE, received.not_before.filter(|_| received.early.is_some())),
         ];
         for (header, time) in times.into_iter().filter_map(|(header, time)| Some((header, time?))) {
             new.headers.insert(header.into(), AMQPValue::LongLongInt(time));
+        }
+        for (header, count) in [(ATTEMPT, received.attempt), (REDRIVEN, received.redriven)] {
+            if count > 0 {
+                new.headers.insert(header.into(), AMQPValue::LongUInt(count));
+            }
         }
         new
     }
@@ -91,7 +126,26 @@ impl Outgoing {
         for (header, value) in [(REASON, reason), (ERROR, error), (QUEUE, &*received.queue)] {
             new.headers.insert(header.into(), AMQPValue::LongString(cut(value).into()));
         }
+        new.headers.insert(DEAD_AT.into(), AMQPValue::LongLongInt(now()));
+        if received.redriven > 0 {
+            new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(received.redriven));
+        }
         new
+    }
+
+    /// A dead letter on its way back to where it came from, as new but for the
+    /// count of its ways back. An event goes to the schedulers' queue and not to
+    /// its exchange: others that listen there have seen it. None for what is not
+    /// from this fleet.
+    pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
+        let body = letter.body.clone();
+        let mut new = match letter.kind {
+            Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
+            Kind::Job(lane) => Self::job(topology, lane, body),
+            Kind::Unknown => return None,
+        };
+        new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
+        Some(new)
     }
 
     fn new(exchange: String, routing_key: String, body: Vec<u8>) -> Self {
@@ -109,6 +163,10 @@ impl Outgoing {
             None => properties,
         }
     }
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 /// An error may quote its input, but a header has to fit into one frame.
@@ -236,6 +294,25 @@ mod tests {
         assert_eq!(header(&in_time), None);
         let next = in_time.not_before(Duration::from_secs(60));
         assert!(matches!(header(&next), Some(AMQPValue::LongLongInt(at)) if at > 60_000));
+    }
+
+    /// A stop is not a crash, and does not undo one.
+    #[test]
+    fn a_job_that_is_given_back_keeps_what_is_known_of_it() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        (received.returns, received.attempt, received.published) = (2, 3, Some(7));
+        for (queue, exchange) in [("test.jobs.bulk", "test.jobs"), ("test.suspects", "test.suspects")] {
+            received.queue = queue.into();
+            let back = Outgoing::given_back(&topology, &received);
+            assert_eq!(back.exchange, exchange);
+            let header = |name: &str| back.headers.inner().get(name).cloned();
+            assert_eq!(header(RETURNS), Some(AMQPValue::LongUInt(2)));
+            assert_eq!(header(ATTEMPT), Some(AMQPValue::LongUInt(3)));
+            assert_eq!(header(PUBLISHED), Some(AMQPValue::LongLongInt(7)));
+        }
+        let suspect = Outgoing::suspect(&topology, &received);
+        assert_eq!(suspect.headers.inner().get(RETURNS), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!                    (events) ◀─scrape.tagged── scheduler
 //! scheduler ─▶ (jobs) ─lane─▶ [jobs.express] [jobs.standard] [jobs.bulk] ─▶ workers
 //! worker ─▶ (retry.30s) ─▶ [retry.30s] ─after 30 s─▶ (jobs) ─lane─▶ …
+//! worker ─▶ (suspects) ─▶ [suspects] ─one at a time─▶ workers
 //! any ─▶ (dead) ─▶ [dead] ─▶ a person
 //! ```
 //!
@@ -74,6 +75,12 @@ impl Topology {
         format!("{}.dead", self.prefix)
     }
 
+    /// Fanout exchange, and queue, of jobs whose worker may have died of them: each
+    /// is tried alone.
+    pub fn suspects(&self) -> String {
+        format!("{}.suspects", self.prefix)
+    }
+
     /// Fanout exchange, and queue, of jobs that wait for `delay`.
     pub fn retry(&self, delay: Duration) -> String {
         format!("{}.retry.{}", self.prefix, humantime_serde::re::humantime::format_duration(delay))
@@ -85,13 +92,13 @@ impl Topology {
         let mut queues = vec![self.finished_queue()];
         queues.extend(Lane::ALL.iter().map(|&lane| self.lane_queue(lane)));
         queues.extend(self.delays.iter().map(|&delay| self.retry(delay)));
-        queues.push(self.dead());
+        queues.extend([self.suspects(), self.dead()]);
         queues
     }
 
     /// Every exchange.
     pub fn exchanges(&self) -> Vec<String> {
-        let mut exchanges = vec![self.events_exchange(), self.jobs_exchange(), self.dead()];
+        let mut exchanges = vec![self.events_exchange(), self.jobs_exchange(), self.suspects(), self.dead()];
         exchanges.extend(self.delays.iter().map(|&delay| self.retry(delay)));
         exchanges
     }
@@ -122,6 +129,10 @@ impl Topology {
             queue(channel, &self.lane_queue(lane), &to_dead).await?;
             bind(channel, &self.lane_queue(lane), &jobs, lane.as_str()).await?;
         }
+        let suspects = self.suspects();
+        exchange(channel, &suspects, ExchangeKind::Fanout).await?;
+        queue(channel, &suspects, &to_dead).await?;
+        bind(channel, &suspects, &suspects, "").await?;
         for &delay in &self.delays {
             let retry = self.retry(delay);
             let ttl = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);

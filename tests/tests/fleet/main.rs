@@ -4,17 +4,20 @@
 
 mod admin;
 mod chains;
+mod dead;
 mod embeddings;
 mod events;
 mod failures;
 mod faults;
 mod feed;
+mod finality;
 mod hostile;
 mod hosts;
 mod kills;
 mod model_sets;
 mod parity;
 mod pika;
+mod poison;
 mod precedence;
 mod preprocessing;
 mod refused;

@@ -1,7 +1,11 @@
 //! Why a picture cannot be decoded.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 /// The bytes arrived but they give no picture. Final: they never will.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Undecodable {
     /// No bytes at all.
     #[error("no bytes")]
@@ -11,7 +15,7 @@ pub enum Undecodable {
     NotAnImage,
     /// An image in a format that the fleet does not read.
     #[error("{0} is not a supported format")]
-    UnsupportedFormat(&'static str),
+    UnsupportedFormat(Cow<'static, str>),
     /// The header claims more pixels than allowed.
     #[error("{width}x{height} is more than {limit} pixels")]
     TooManyPixels {

@@ -29,10 +29,18 @@ impl Format {
             Ok(ImageFormat::Bmp) => Ok(Self::Bmp),
             Ok(ImageFormat::Tiff) => Ok(Self::Tiff),
             Ok(other) => {
-                Err(Undecodable::UnsupportedFormat(other.extensions_str().first().unwrap_or(&"other")))
+                let name = *other.extensions_str().first().unwrap_or(&"other");
+                Err(Undecodable::UnsupportedFormat(name.into()))
             }
             Err(_) => Err(foreign(bytes)),
         }
+    }
+
+    /// The word of [`Self::name`] that `word` is.
+    pub(super) fn word(word: &str) -> Option<&'static str> {
+        const ALL: [Format; 6] =
+            [Format::Jpeg, Format::Png, Format::Gif, Format::WebP, Format::Bmp, Format::Tiff];
+        ALL.map(Self::name).into_iter().find(|name| *name == word)
     }
 
     /// Short, stable word: a metric label, so never rename one.
@@ -68,14 +76,14 @@ fn foreign(bytes: &[u8]) -> Undecodable {
         (b"msf1", "heif"),
     ];
     if let Some((_, name)) = SIGNATURES.iter().find(|(signature, _)| bytes.starts_with(signature)) {
-        return Undecodable::UnsupportedFormat(name);
+        return Undecodable::UnsupportedFormat((*name).into());
     }
     if bytes.get(4..8) == Some(b"ftyp")
         && let Some((_, name)) = BRANDS.iter().find(|(brand, _)| bytes.get(8..12) == Some(brand))
     {
-        return Undecodable::UnsupportedFormat(name);
+        return Undecodable::UnsupportedFormat((*name).into());
     }
-    if is_svg(bytes) { Undecodable::UnsupportedFormat("svg") } else { Undecodable::NotAnImage }
+    if is_svg(bytes) { Undecodable::UnsupportedFormat("svg".into()) } else { Undecodable::NotAnImage }
 }
 
 /// An XML document whose root is `<svg`: nothing but a prologue comes before it.

@@ -20,6 +20,7 @@ mod resize;
 mod scans;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -39,7 +39,7 @@ fn sick(config: &WorkerConfig, metrics: &Metrics) -> SetAtWork {
             metrics.clone(),
         ),
         looks: Places::new(1, config.lanes),
-        decoder: DecodeThreads::start(1, &[], &limits, metrics).unwrap(),
+        decoder: DecodeThreads::start(1, &[], &limits, &config.decoders, metrics).unwrap(),
         models: Inference::start(Vec::<OnnxModel>::new(), &[], 1, metrics).unwrap(),
     }
 }
@@ -51,6 +51,7 @@ async fn while_the_models_are_sick_nothing_is_downloaded() {
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let settings = [
         ("TAGFLEET__DOWNLOAD__ALLOW_NETWORKS", "127.0.0.1/32"),
+        ("TAGFLEET__DECODERS__ISOLATED", "false"),
         ("TAGFLEET__BROKER__URL", "amqp://x"),
         ("TAGFLEET__DATABASE__URL", "postgres://x"),
     ];
@@ -63,7 +64,13 @@ async fn while_the_models_are_sick_nothing_is_downloaded() {
 
     for path in ["/1.bmp", "/2.bmp", "/3.bmp", "/1.bmp"] {
         let source = Source::Url(server.url(path));
-        let image = Wanted { id: ImageId::of(None, path), source, lane: Lane::Standard, scrape: None };
+        let image = Wanted {
+            id: ImageId::of(None, path),
+            source,
+            lane: Lane::Standard,
+            scrape: None,
+            suspected: false,
+        };
         let end = pipeline.run(&set, &image).await;
         assert!(matches!(end, Err(Unfinished::Outage(Outage::Models(_)))), "{end:?}");
     }

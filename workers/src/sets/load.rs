@@ -78,7 +78,7 @@ impl SetLoader {
             defaults: set.defaults(),
             known: KnownImages::new(&config.cache, lookup, metrics.clone()),
             looks: Places::new(looks, config.lanes),
-            decoder: DecodeThreads::start(threads, &sizes, &config.decode, metrics)?,
+            decoder: DecodeThreads::start(threads, &sizes, &config.decode, &config.decoders, metrics)?,
             models: Inference::start(models, &sizes, loader.max_batch, metrics)?,
         })
     }

@@ -44,7 +44,10 @@ impl Input {
             _ => Source::File(PathBuf::from(&name)),
         };
         let id = ImageId::of(image_key, &name);
-        Self::Image { name, wanted: Wanted { id, source, lane: Lane::Express, scrape: None } }
+        Self::Image {
+            name,
+            wanted: Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false },
+        }
     }
 }
 

@@ -137,6 +137,8 @@ async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
                 attempt = again.attempt;
                 tokio::time::sleep(again.wait()).await;
             }
+            Err(Unfinished::Poison(poison)) => return Outcome::parked(poison.reason()),
+            Err(Unfinished::Suspected) => return Outcome::parked("killed_worker"),
             // The models are sick. The fleet would wait for better ones; a person has to see it.
             Err(Unfinished::Outage(outage)) => {
                 tracing::error!("{outage}");

@@ -1,0 +1,106 @@
+//! `tagfleet-scheduler dead`: what a person does with the dead-letter queue.
+//!
+//! - `list` groups the dead letters by reason, and takes none of them.
+//! - `show` prints some of them, with headers and body, and takes none of them.
+//! - `redrive` sends some of them back to where they came from, as new: an event to the schedulers, a job
+//!   to its lane, with attempts and returns forgotten, and the number of its ways back noted. First the
+//!   image of a parked job loses the defaults that it got for it (see `store/reopen.rs`), then the copy is
+//!   published and confirmed, and only then is the dead letter taken out of the queue: whoever is killed in
+//!   between loses nothing, and what is there twice then is harmless.
+//! - `drop` takes some of them out of the queue, for good. An image keeps the defaults that it got.
+//!
+//! All of them see what was in the queue when they began, in its order, and while they look nobody else
+//! sees it: of two at a time, the second finds the queue empty.
+
+mod filter;
+mod list;
+mod redrive;
+mod show;
+
+use std::io::Write;
+
+use clap::Subcommand;
+use tagfleet_shared::broker::{Broker, DeadLetters};
+
+use self::filter::Filter;
+use crate::config::SchedulerConfig;
+
+pub use self::redrive::{Redriven, redrive};
+
+/// What to do with the dead-letter queue.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// Count the dead letters by reason, kind and lane; the queue stays as it is.
+    List,
+    /// Print dead letters with headers and body; the queue stays as it is.
+    Show {
+        /// Which ones.
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Send dead letters back to where they came from, as if they were new.
+    Redrive {
+        /// Which ones: all, if nothing is said.
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Take dead letters out of the queue, for good.
+    Drop {
+        /// Which ones: all, if nothing is said.
+        #[command(flatten)]
+        filter: Filter,
+        /// Really.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl DeadCommand {
+    /// Whether it writes rows.
+    pub fn needs_database(&self) -> bool {
+        matches!(self, Self::Redrive { .. })
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// If a server is away, or stdout is closed. What was done until then stays done.
+    pub async fn run(self, config: &SchedulerConfig) -> anyhow::Result<()> {
+        let broker = Broker::lazy(&config.broker, "tagfleet-scheduler dead");
+        let mut out = std::io::stdout();
+        match self {
+            Self::List => list::list(&broker, &mut out).await,
+            Self::Show { filter } => show::show(&broker, filter, &mut out).await,
+            Self::Redrive { filter } => {
+                let pool = tagfleet_shared::db::pool(&config.database)?;
+                let Redriven { messages, reopened, foreign } = redrive(&broker, &pool, filter).await?;
+                if foreign > 0 {
+                    writeln!(out, "{foreign} are not from this fleet, and stay")?;
+                }
+                Ok(writeln!(out, "sent back {messages}; {reopened} images have no outcome again")?)
+            }
+            Self::Drop { yes: false, .. } => {
+                anyhow::bail!("this cannot be undone: look at them with `dead show`, then say --yes")
+            }
+            Self::Drop { filter, yes: true } => {
+                let dropped = drop_letters(broker.dead_letters().await?, filter).await?;
+                Ok(writeln!(out, "dropped {dropped}")?)
+            }
+        }
+    }
+}
+
+async fn drop_letters(mut letters: DeadLetters, mut filter: Filter) -> anyhow::Result<u64> {
+    let mut dropped = 0;
+    while !filter.is_satisfied()
+        && let Some(letter) = letters.next().await?
+    {
+        if filter.takes(&letter) {
+            letters.forget(&[letter]).await?;
+            dropped += 1;
+        }
+    }
+    letters.close().await;
+    Ok(dropped)
+}

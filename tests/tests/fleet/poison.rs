@@ -1,0 +1,247 @@
+//! Pictures that kill, hang or bloat whoever decodes them, and jobs that kill their worker.
+
+use std::path::Path;
+
+use prometheus::Registry;
+use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
+use tagfleet_tests::{
+    Fleet, Options, Process, eventually, every_format, get, jpeg, listed, metric, plain_png, program,
+    repository, scrape, signal,
+};
+use tagfleet_worker::config::{DEFAULTS, WorkerConfig};
+use tagfleet_worker::decode::{Decoder, InputSize};
+use tagfleet_worker::decoding::{DecodeProcess, NotDecoded, Plan, Poison};
+use tagfleet_worker::metrics::Metrics;
+
+const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
+const SIZES: [InputSize; 2] = [InputSize { height: 224, width: 224 }, InputSize { height: 96, width: 128 }];
+
+fn config(program: &Path) -> WorkerConfig {
+    let settings = [
+        ("TAGFLEET__BROKER__URL", "amqp://x"),
+        ("TAGFLEET__DATABASE__URL", "postgres://x"),
+        ("TAGFLEET__DECODERS__PROGRAM", program.to_str().unwrap()),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    tagfleet_shared::config::load(DEFAULTS, None, settings).unwrap().config
+}
+
+fn process(config: &WorkerConfig) -> DecodeProcess {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    DecodeProcess::new(Plan::new(&SIZES, &config.decode, &config.decoders), metrics)
+}
+
+/// The same pixels bit for bit, and the same words for what cannot be decoded.
+#[test]
+fn a_process_decodes_as_the_worker_would() {
+    let config = config(&program());
+    let (mut process, decoder) = (process(&config), Decoder::new(SIZES.to_vec(), config.decode.clone()));
+    let mut files = every_format(&jpeg());
+    files.push(("nothing".into(), Vec::new()));
+    files.push(("text".into(), b"<html>no picture</html>".to_vec()));
+    files.push(("cut.jpg".into(), jpeg()[..2000].to_vec()));
+    files.push(("avif".into(), b"\0\0\0\x20ftypavif".to_vec()));
+    let hostile = repository().join("../shared/hostile/generated");
+    for file in std::fs::read_dir(hostile).into_iter().flatten().filter_map(Result::ok) {
+        files.push((file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()));
+    }
+    for (name, bytes) in files {
+        let here = decoder.decode(&bytes).map_err(NotDecoded::from);
+        assert_eq!(process.decode(&bytes), here, "{name}");
+    }
+}
+
+/// A process that died in the meantime is replaced without a word.
+#[test]
+fn a_process_that_was_ended_from_outside_is_no_fault_of_the_next_picture() {
+    let mut process = process(&config(&program()));
+    let picture = jpeg();
+    let before = process.decode(&picture);
+    assert!(before.is_ok());
+    for _ in 0..2 {
+        signal(process.id().unwrap(), "-KILL");
+        assert_eq!(process.decode(&picture), before);
+    }
+}
+
+#[test]
+fn a_picture_whose_processes_all_die_is_poison_and_a_program_that_is_not_there_is_an_outage() {
+    let dies = process(&config(Path::new("/bin/false"))).decode(&jpeg());
+    assert!(matches!(dies, Err(NotDecoded::Poison(Poison::Killed(_)))), "{dies:?}");
+    let missing = process(&config(Path::new("/nowhere/tagfleet-worker"))).decode(&jpeg());
+    assert!(matches!(missing, Err(NotDecoded::NoDecoder(_))), "{missing:?}");
+}
+
+/// One scrape: `poison`, and 200 neighbours.
+async fn among_neighbours(fleet: &Fleet, poison: String) -> ScrapeFinished {
+    let mut urls = vec![poison];
+    urls.extend(fleet.pictures(200));
+    let event = scrape("dealer", urls.into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    event
+}
+
+fn add_up(tagged: &ScrapeTagged) {
+    assert_eq!((tagged.outcomes["inferred"], tagged.outcomes["defaulted"]), (200, 1));
+    assert_eq!((tagged.images, tagged.outcomes.values().sum::<u64>()), (201, 201));
+}
+
+/// Nothing that happens to a decoder touches any other job: not even once is one delivered again.
+async fn nothing_came_back(worker: &Process) {
+    let metrics = get(worker.admin().await, "/metrics").await.1;
+    assert!(!metrics.contains("tagfleet_worker_jobs_returned_total{"), "{metrics}");
+}
+
+/// The header promises little, and then it takes more memory than the process has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_eats_memory_is_parked_and_its_neighbours_never_hear_of_it() {
+    let settings = vec![("TAGFLEET__DECODERS__MAX_ADDRESS_SPACE", (160 << 20).to_string())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    fleet.origin.put("/large.png", Response::jpeg(plain_png(8000, 6000, [1, 2, 3])));
+    let worker = fleet.spawn_worker();
+    let event = among_neighbours(&fleet, fleet.origin.url("/large.png")).await;
+
+    add_up(&fleet.announced(&event.scrape_id).await);
+    assert_eq!(fleet.rows(&event.scrape_id).await[0].end(), ("defaulted", "decode_memory"));
+    assert_eq!(fleet.dead_letter().await.0, "decode_memory");
+    assert_eq!(fleet.dead_letters().await, 0, "there was one");
+    nothing_came_back(&worker).await;
+    assert!(worker.terminate().await);
+    fleet.end().await;
+}
+
+/// Whoever decodes it stands still for ever, as in an endless loop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_hangs_is_parked_and_its_neighbours_never_hear_of_it() {
+    let settings = vec![("TAGFLEET__DECODERS__TIMEOUT", "5s".to_owned())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let worker = fleet.spawn_worker();
+    fleet.tag(&scrape("before", vec![listed(fleet.picture("/before.jpg"))])).await;
+    let [decoder] = worker.children()[..] else { panic!("one process decodes") };
+    signal(decoder, "-STOP");
+    let event = among_neighbours(&fleet, fleet.picture("/any.jpg")).await;
+
+    add_up(&fleet.announced(&event.scrape_id).await);
+    let rows = fleet.rows(&event.scrape_id).await;
+    let ends: Vec<_> = rows.iter().filter(|row| row.end().0 == "defaulted").map(|row| row.end()).collect();
+    assert_eq!(ends, [("defaulted", "decode_timeout")]);
+    assert_eq!(fleet.dead_letter().await.0, "decode_timeout");
+    assert_eq!(fleet.dead_letters().await, 0, "there was one");
+    nothing_came_back(&worker).await;
+    assert!(worker.terminate().await);
+    fleet.end().await;
+}
+
+/// A process that decodes does not outlive its worker, whatever it is doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_processes_of_a_worker_that_is_killed_end_with_it() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let worker = fleet.spawn_worker();
+    fleet.tag(&scrape("before", vec![listed(fleet.picture("/before.jpg"))])).await;
+    let [decoder] = worker.children()[..] else { panic!("one process decodes") };
+    signal(decoder, "-STOP");
+    worker.kill();
+    eventually("its process is gone", || async {
+        let stat = std::fs::read_to_string(format!("/proc/{decoder}/stat")).unwrap_or_default();
+        // Whoever adopts it may be slow to bury it.
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    })
+    .await;
+    fleet.abandon().await;
+}
+
+/// A job that kills its worker in a way that no process of ours can contain: it is tried alone, and
+/// parked after three attempts; its neighbours come back once at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_its_worker_takes_its_neighbours_with_it_once() {
+    let settings = vec![("TAGFLEET__WORK__PREFETCH", "300".to_owned())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    fleet.origin.put("/killer.jpg", Response::Stall);
+    let event = among_neighbours(&fleet, fleet.origin.url("/killer.jpg")).await;
+    let queued = fleet.broker.topology().lane_queue(tagfleet_shared::lane::Lane::Express);
+    eventually("all of them wait for a worker", || async {
+        (fleet.broker.depth(&queued).await.unwrap().0 == 201).then_some(())
+    })
+    .await;
+    let mut again = Vec::new();
+    for attempt in 1..=3 {
+        let doomed = fleet.spawn_worker();
+        let admin = doomed.admin().await;
+        fleet.requested("/killer.jpg", attempt).await;
+        let metrics = get(admin, "/metrics").await.1;
+        doomed.kill();
+        if attempt == 1 {
+            assert!(fleet.count(ENDED).await < 200, "the kill came too late to show anything");
+        }
+        again.extend(times_returned(&metrics));
+    }
+    let survivor = fleet.spawn_worker();
+
+    add_up(&fleet.announced(&event.scrape_id).await);
+    assert_eq!(fleet.rows(&event.scrape_id).await[0].end(), ("defaulted", "killed_worker"));
+    assert_eq!(fleet.dead_letter().await.0, "killed_worker");
+    assert_eq!(fleet.dead_letters().await, 0, "there was one");
+    assert_eq!(fleet.origin.requests("/killer.jpg"), 3);
+    again.extend(times_returned(&get(survivor.admin().await, "/metrics").await.1));
+    // The killer itself, when it was parked.
+    let more: Vec<_> = again.iter().filter(|(times, _)| times != "1").collect();
+    assert_eq!(more, [&("2".to_owned(), 1.0)], "{again:?}");
+    assert!(survivor.terminate().await);
+    fleet.end().await;
+}
+
+/// How often jobs came back, and how many.
+fn times_returned(metrics: &str) -> Vec<(String, f64)> {
+    let series = |times: &str| format!("tagfleet_worker_jobs_returned_total{{times=\"{times}\"}}");
+    let there = ["1", "2", "more"].into_iter().filter(|times| metrics.contains(&series(times)));
+    there.map(|times| (times.to_owned(), metric(metrics, &series(times)))).collect()
+}
+
+/// A roll-out is not a crash: what a worker cannot finish, or has not begun, comes to the next one as
+/// if it had never been delivered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_raises_no_suspicion() {
+    let settings =
+        vec![("TAGFLEET__WORK__GRACE", "200ms".to_owned()), ("TAGFLEET__WORK__PREFETCH", "50".to_owned())];
+    let mut fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    fleet.origin.put("/slow.jpg", Response::Stall);
+    let mut urls: Vec<_> = (0..40).map(|n| fleet.origin.url(&format!("/slow-{n}.jpg"))).collect();
+    for n in 0..40 {
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::Stall);
+    }
+    urls.extend(fleet.pictures(160));
+    let event = scrape("dealer", urls.into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    fleet.requested("/slow-0.jpg", 1).await;
+    for _ in 0..4 {
+        fleet.workers.remove(0).stop().await;
+        fleet.start_worker().await;
+    }
+    for n in 0..40 {
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::jpeg(jpeg()));
+    }
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 200);
+    let metrics = get(fleet.workers[0].admin, "/metrics").await.1;
+    assert_eq!(times_returned(&metrics), []);
+    assert_eq!(metric(&metrics, "tagfleet_worker_jobs_suspected_total"), 0.0);
+    assert_eq!(fleet.dead_letters().await, 0);
+    fleet.end().await;
+}
+
+/// Held for long, in an outage: given back in time, as if it had not been begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_takes_long_is_given_back_and_begun_anew() {
+    let settings = vec![("TAGFLEET__WORK__GIVE_BACK_AFTER", "300ms".to_owned())];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    fleet.origin.put("/slow.jpg", Response::Stall);
+    let event = scrape("dealer", vec![listed(fleet.origin.url("/slow.jpg"))]);
+    fleet.publish(&event).await;
+    fleet.requested("/slow.jpg", 6).await;
+    fleet.origin.put("/slow.jpg", Response::jpeg(jpeg()));
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+    assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
+    fleet.end().await;
+}

@@ -1,0 +1,142 @@
+//! One job, from its delivery to what becomes of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use tagfleet_shared::backoff::Backoff;
+use tagfleet_shared::broker::Received;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::jobs::TagImage;
+use tagfleet_shared::lane::Lane;
+use tracing::debug;
+
+use super::Worker;
+use crate::decoding::Poison;
+use crate::download::Transient;
+use crate::metrics::InFlight;
+use crate::outcome::{Outcome, Unfinished};
+use crate::pipeline::{Wanted, source_of};
+use crate::record::Ended;
+use crate::retries::Again;
+use crate::sets::SetAtWork;
+
+/// Why the pipeline has come to an end without an outcome.
+enum NoOutcome {
+    Later(Transient),
+    Poison(Poison),
+    Suspected,
+}
+
+impl Worker {
+    /// Brings one job to its outcome and into the database.
+    pub(super) async fn finish(
+        &self,
+        lane: Lane,
+        job: &Arc<TagImage>,
+        received: &Received,
+        suspected: bool,
+        in_flight: &InFlight,
+    ) -> Ending {
+        let source = source_of(&job.url);
+        let image = Wanted { id: job.image, source, lane, scrape: Some(job.scrape), suspected };
+        let (outcome, set) = match self.until_known(&image).await {
+            Ok(known) => known,
+            Err(NoOutcome::Later(transient)) => {
+                match self.retries.after(received.attempt, received.put_off, &transient) {
+                    Some(again) => return Ending::Later(again, transient.reason()),
+                    None => (Outcome::given_up(&transient), self.pipeline.sets.now()),
+                }
+            }
+            Err(NoOutcome::Poison(poison)) => return Ending::Parked(poison.reason(), poison.to_string()),
+            Err(NoOutcome::Suspected) => return Ending::Suspected,
+        };
+        let ended = Ended { job: job.clone(), outcome, set };
+        failpoint::here(Point::Ended);
+        match self.until_recorded(&ended).await {
+            Ok(()) => {
+                debug!(outcome = %ended.outcome.kind(), "job ended");
+                self.metrics.job_ended(&ended.outcome, in_flight.took());
+                Ending::Recorded
+            }
+            Err(error) => Ending::Parked("unrecordable", error.to_string()),
+        }
+    }
+
+    /// Runs the pipeline until it comes to an end.
+    ///
+    /// A job is held, not requeued, while the fleet is unwell: with `prefetch`
+    /// jobs held the broker sends nothing more, and no job uses up its delivery
+    /// limit because Postgres was restarted. Each time it begins anew, with the
+    /// model set of that time: a reload may be what makes sick models well.
+    async fn until_known(&self, image: &Wanted) -> Result<(Outcome, Arc<SetAtWork>), NoOutcome> {
+        let (mut backoff, mut held_by) = (Backoff::for_outage(), None);
+        loop {
+            let set = self.pipeline.sets.now();
+            let end = match self.pipeline.run(&set, image).await {
+                Ok(outcome) => Ok((outcome, set)),
+                Err(Unfinished::Later(transient)) => Err(NoOutcome::Later(transient)),
+                Err(Unfinished::Poison(poison)) => Err(NoOutcome::Poison(poison)),
+                Err(Unfinished::Suspected) => Err(NoOutcome::Suspected),
+                Err(Unfinished::Outage(outage)) => {
+                    held_by = Some(outage.server());
+                    self.holder.hold(&outage, outage.server(), &mut backoff).await;
+                    continue;
+                }
+            };
+            held_by.inspect(|server| self.holder.over(server));
+            return end;
+        }
+    }
+
+    /// Records until it is recorded; only data that can never be stored end it.
+    pub(super) async fn until_recorded(&self, ended: &Ended) -> Result<(), Arc<DbError>> {
+        let mut backoff = Backoff::for_outage();
+        loop {
+            match self.recorder.record(ended.clone()).await {
+                Ok(()) => {
+                    self.holder.over("database");
+                    return Ok(());
+                }
+                Err(error) if error.is_about_data() => return Err(error),
+                Err(outage) => self.holder.hold(&*outage, "database", &mut backoff).await,
+            }
+        }
+    }
+}
+
+/// What becomes of a delivery.
+pub(super) enum Ending {
+    /// Its outcome is in the database.
+    Recorded,
+    /// It is to be tried where it is alone.
+    Suspected,
+    /// It goes back to where it came from, as if it had not been begun.
+    GivenBack,
+    /// It is to be tried again later, because of this word.
+    Later(Again, &'static str),
+    /// The fleet cannot work on it: the reason, and more for a person.
+    Parked(&'static str, String),
+}
+
+/// A job on which the worker panics is parked: a delivery that is neither
+/// acknowledged nor given back keeps its place in the prefetch window for ever.
+///
+/// Not an `async fn`: that would keep what it is given twice.
+pub(super) fn unpanicked(finish: impl Future<Output = Ending>) -> impl Future<Output = Ending> {
+    let panicked = |_| Ending::Parked("panicked", "the worker panicked on this job".into());
+    AssertUnwindSafe(finish).catch_unwind().map(move |end| end.unwrap_or_else(panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_on_which_the_worker_panics_is_parked() {
+        let ending = unpanicked(async { panic!("on this picture") }).await;
+
+        assert!(matches!(ending, Ending::Parked("panicked", _)));
+    }
+}

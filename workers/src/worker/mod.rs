@@ -1,0 +1,256 @@
+//! The loop of the worker: take, run, settle.
+//!
+//! # What a job that comes back means
+//!
+//! The broker counts how often it delivered a job that was not settled. That says nothing about the
+//! job: its worker was killed, or lost its connection, or held it for longer than the broker's
+//! `consumer_timeout` in an outage, and thousands of others were in its hands. So:
+//!
+//! - What cannot be done in time after a stop is *given back*: a copy goes to the end of its lane with
+//!   all that is known of it, and only then is it acknowledged. A roll-out counts for nothing. So is
+//!   what takes longer than `work.give_back_after`, and so no outage of the database is long enough to
+//!   be counted. Where the broker is away too, the job just comes back.
+//! - A job that comes back all the same is *suspected*. What is known of its image is used; what is
+//!   not known is found out in a queue of its own, from which each worker holds one job at a time, and
+//!   tries it when no other job that came back is left in its hands. Whoever dies of it then takes jobs
+//!   with it that never came back before: the others wait in the queue, where nothing counts. So a
+//!   neighbour of a poison comes back once.
+//! - Only what happens to it there is held against a job. After `work.returns.give_up_after` attempts,
+//!   the first one among others included, it is parked. For a good job to be parked, its workers have to
+//!   die or lose the broker for other reasons again and again in just the moment that they work on it.
+//!
+//! What a picture does to a decoder is none of this: that happens in a process of its own (`decoding`),
+//! and its job is parked at once.
+
+#![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
+
+mod job;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
+use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::shutdown;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, error, info, info_span};
+
+use self::job::{Ending, unpanicked};
+use crate::config::WorkConfig;
+use crate::elsewhere::Elsewhere;
+use crate::hold::Holder;
+use crate::metrics::{InFlight, Metrics};
+use crate::outcome::Outcome;
+use crate::pipeline::Pipeline;
+use crate::record::{Ended, Recorder};
+use crate::retries::Retries;
+
+/// How long jobs may take to be given back when the grace period is over.
+const GIVING_BACK: Duration = Duration::from_secs(3);
+
+/// Before a suspect is tried, no other job that came back was in this worker's hands for so long. Longer
+/// than the broker needs to deliver all of those, and to hear where they went.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What is needed to bring jobs to their end.
+pub struct Worker {
+    /// The stages.
+    pub pipeline: Arc<Pipeline>,
+    /// The way of outcomes into the database.
+    pub recorder: Recorder,
+    /// When a job is tried again.
+    pub retries: Retries,
+    /// The way to the other queues.
+    pub elsewhere: Elsewhere,
+    /// How many jobs are at work, for how long, and when one that came back is suspected.
+    pub config: WorkConfig,
+    /// What to do while a server is away.
+    pub holder: Holder,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+}
+
+/// Where the jobs of a worker come from.
+pub struct Sources {
+    /// The lanes.
+    pub lanes: Lanes,
+    /// The queue of suspects, one at a time.
+    pub suspects: Consumer,
+}
+
+/// How a job is tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    /// With thousands of others.
+    AmongOthers,
+    /// With no other job that came back.
+    Alone,
+}
+
+impl Worker {
+    /// Works on jobs until `stop`, then lets jobs in flight finish within
+    /// `work.grace` and gives the others back.
+    ///
+    /// At most `work.prefetch` jobs are at work, whatever the number of lanes.
+    pub async fn run(self: Arc<Self>, sources: Sources, stop: CancellationToken) {
+        let Sources { mut lanes, suspects } = sources;
+        let running = TaskTracker::new();
+        let (abandon, cut) = (CancellationToken::new(), CancellationToken::new());
+        let tokens = (stop.clone(), abandon.clone(), cut.clone());
+        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), tokens));
+        let places = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
+        loop {
+            let next = async {
+                let place = places.clone().acquire_owned().await.ok()?;
+                Some((lanes.next().await, place))
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                next = next => match next {
+                    Some(((lane, received), place)) => {
+                        let trial = Trial::AmongOthers;
+                        // In one place from the start: whoever wraps or spawns it moves a pointer.
+                        let work =
+                            Box::pin(self.clone().work(lane, received, trial, abandon.clone(), Some(place)));
+                        running.spawn(cut.clone().run_until_cancelled_owned(work));
+                    }
+                    None => break,
+                },
+            }
+        }
+        info!(jobs = running.len() - 1, "taking no more jobs");
+        let (mut closing, mut left) = lanes.close();
+        // A broker that does not answer has nothing to be given back to.
+        let not_begun = futures::future::join_all(closing.iter_mut().map(Closing::left));
+        left.extend(
+            tokio::time::timeout(GIVING_BACK, not_begun).await.unwrap_or_default().into_iter().flatten(),
+        );
+        // What was not begun is for others to begin, now.
+        for received in left {
+            let worker = self.clone();
+            let back = async move { worker.elsewhere.give_back(received).await };
+            running.spawn(cut.clone().run_until_cancelled_owned(Box::pin(back)));
+        }
+        tokio::spawn({
+            let abandon = abandon.clone();
+            async move {
+                abandon.cancelled().await;
+                tokio::time::sleep(GIVING_BACK).await;
+                cut.cancel();
+            }
+        });
+        shutdown::drain(running, abandon, self.config.grace).await;
+        // Finished work is acknowledged before its channel closes, so that it
+        // is not delivered again.
+        futures::future::join_all(closing.into_iter().map(Closing::finished)).await;
+    }
+
+    /// Tries one suspect after the other until it is stopped.
+    async fn try_suspects(
+        self: Arc<Self>,
+        mut suspects: Consumer,
+        others: Returned,
+        (stop, abandon, cut): (CancellationToken, CancellationToken, CancellationToken),
+    ) {
+        while let Some(received) = stop.run_until_cancelled(suspects.next()).await {
+            let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == received.routing_key);
+            let lane = lane.unwrap_or(Lane::Bulk);
+            // Those that came back with it may still be on their way to the suspects.
+            if stop.run_until_cancelled(others.none_for(QUIET)).await.is_none() {
+                cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
+                break;
+            }
+            let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
+            cut.run_until_cancelled(work).await;
+        }
+        let mut closing = suspects.close();
+        for received in closing.left().await {
+            cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
+        }
+        closing.finished().await;
+    }
+
+    /// Takes one delivery to its settlement, whatever happens.
+    async fn work(
+        self: Arc<Self>,
+        lane: Lane,
+        received: Received,
+        trial: Trial,
+        abandon: CancellationToken,
+        _place: Option<OwnedSemaphorePermit>,
+    ) {
+        failpoint::here(Point::JobReceived);
+        let in_flight = self.metrics.job_received(lane, &received);
+        let job = match serde_json::from_slice::<Job>(&received.body) {
+            Ok(Job::TagImageV1(image)) => Arc::new(image),
+            Err(error) => {
+                let detail = error.to_string();
+                return self.elsewhere.dead_letter(received, "malformed_job", &detail).await;
+            }
+        };
+        let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
+        self.settle(lane, received, &job, (trial, &abandon), &in_flight).instrument(span).await;
+    }
+
+    /// Takes one job to its settlement.
+    async fn settle(
+        &self,
+        lane: Lane,
+        received: Received,
+        job: &Arc<TagImage>,
+        (trial, abandon): (Trial, &CancellationToken),
+        in_flight: &InFlight,
+    ) {
+        let returns = self.config.returns;
+        // The first attempt was among others.
+        let attempts = 1 + received.returns;
+        if trial == Trial::Alone && attempts >= returns.give_up_after {
+            let detail = format!("its worker died or lost the broker in each of {attempts} attempts");
+            return self.park(received, job, in_flight, "killed_worker", &detail).await;
+        }
+        let suspected = trial == Trial::AmongOthers && received.returns >= returns.alone_after;
+        let ending = match received.early {
+            Some(early) => Ending::Later(self.retries.on_the_way(received.attempt, early), "not_yet"),
+            None => tokio::select! {
+                biased;
+                ending = unpanicked(self.finish(lane, job, &received, suspected, in_flight)) => ending,
+                () = abandon.cancelled() => Ending::GivenBack,
+                () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
+            },
+        };
+        match ending {
+            Ending::Recorded => {
+                failpoint::here(Point::Acknowledging);
+                received.ack();
+            }
+            Ending::Suspected => self.elsewhere.suspect(received).await,
+            Ending::GivenBack => self.elsewhere.give_back(received).await,
+            Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
+            Ending::Parked(reason, detail) => self.park(received, job, in_flight, reason, &detail).await,
+        }
+    }
+
+    /// Ends a job that the fleet cannot work on: its image gets the defaults,
+    /// with the reason, so that its scrape comes to an end; a person gets a copy.
+    async fn park(
+        &self,
+        received: Received,
+        job: &Arc<TagImage>,
+        in_flight: &InFlight,
+        reason: &'static str,
+        detail: &str,
+    ) {
+        let set = self.pipeline.sets.now();
+        let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason), set };
+        if let Err(error) = self.until_recorded(&ended).await {
+            error!(%error, "not even the defaults of this job can be recorded");
+        }
+        self.metrics.job_ended(&ended.outcome, in_flight.took());
+        self.elsewhere.dead_letter(received, reason, detail).await;
+    }
+}
