@@ -9,7 +9,7 @@ use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
 use crate::decoding::{NotDecoded, Poison};
-use crate::download::{Attempt, Cause, DownloadError, Transient};
+use crate::download::{Attempt, DownloadError, Transient};
 use crate::freshness::Seen;
 use crate::model::Answer;
 
@@ -142,12 +142,8 @@ impl Outcome {
     /// scrape asks again.
     pub fn given_up(transient: &Transient) -> Self {
         let reason = transient.reason();
-        let ours = matches!(transient.cause, Cause::Dns(_) | Cause::Connection(_) | Cause::Tls(_));
-        Self::Skipped(if ours || transient.attempt != Attempt::Asked {
-            Failure::passing(reason)
-        } else {
-            Failure::lasting(reason)
-        })
+        let of_the_server = transient.cause.is_answer() && transient.attempt == Attempt::Asked;
+        Self::Skipped(if of_the_server { Failure::lasting(reason) } else { Failure::passing(reason) })
     }
 }
 
@@ -254,4 +250,26 @@ pub enum Unfinished {
     Suspected,
     /// Hold it and try again in place.
     Outage(Outage),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::download::{Cause, Limit};
+
+    /// A network of ours that swallows packets for a while is not remembered against pictures.
+    #[test]
+    fn a_failure_is_remembered_only_where_the_server_itself_has_answered() {
+        let remembered = |cause: Cause| match Outcome::given_up(&cause.into()) {
+            Outcome::Skipped(failure) => failure.remember,
+            other => panic!("{other:?}"),
+        };
+        let limits = [Limit::Connect, Limit::Headers, Limit::Turn].map(Cause::Timeout);
+        let unheard =
+            [Cause::Dns(String::new()), Cause::Connection(String::new()), Cause::Tls(String::new())];
+        assert!(!limits.into_iter().chain(unheard).any(remembered));
+
+        let answers = [Cause::Timeout(Limit::Idle), Cause::Throttled(429), Cause::ServerError(500)];
+        assert!(answers.into_iter().all(remembered));
+    }
 }

@@ -19,7 +19,7 @@ async fn each_way_to_be_undownloadable_has_its_own_reason() {
     origin.put("/stall.jpg", Response::Stall);
     origin.put("/slow.jpg", Response::SlowBody { body: jpeg().into(), bytes_per_second: 100 });
     origin.put("/loop.jpg", Response::RedirectTo("/loop.jpg".into()));
-    origin.put("/inside.jpg", Response::RedirectTo("http://127.0.0.2:9/metadata".into()));
+    origin.put("/inside.jpg", Response::RedirectTo("http://127.0.0.2:9090/metadata".into()));
     origin.put("/denied.jpg", Response::Status(403));
     origin.put("/unwell.jpg", Response::Status(500));
     origin.put("/empty.jpg", Response::jpeg(Vec::new()));

@@ -79,7 +79,7 @@ fn stdin_gives_urls_as_ndjson() {
 
 #[test]
 fn an_address_that_is_not_public_is_refused_unless_it_is_allowed() {
-    let output = tag().arg("http://127.0.0.1:9/a.jpg").output().unwrap();
+    let output = tag().arg("http://127.0.0.1:9090/a.jpg").output().unwrap();
     assert_eq!(lines(&output.stdout)[0]["reason"], "forbidden_address");
 }
 

@@ -86,6 +86,21 @@ pub enum Cause {
     ServerError(u16),
 }
 
+impl Cause {
+    /// Whether the server itself has answered. Where it has not, our own way to it
+    /// may be to blame.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Timeout(limit) => match limit {
+                Limit::Idle | Limit::Total | Limit::Server => true,
+                Limit::Connect | Limit::Headers | Limit::Turn => false,
+            },
+            Self::Dns(_) | Self::Connection(_) | Self::Tls(_) => false,
+            Self::Truncated { .. } | Self::Throttled(_) | Self::ServerError(_) => true,
+        }
+    }
+}
+
 /// The time limit that ended a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
