@@ -10,3 +10,4 @@ pub mod fixes;
 pub mod origin;
 pub mod private;
 pub mod soak;
+pub mod usage;

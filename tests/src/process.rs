@@ -45,11 +45,9 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The most memory that it has taken so far (`VmHWM`).
+    /// The most memory that it and its children have taken so far.
     pub fn peak_bytes(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+        tagfleet_loadtest::usage::peak_bytes(&self.child.id().to_string()).ok()
     }
 
     /// Where its admin port is, once it is open.

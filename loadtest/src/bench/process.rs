@@ -10,6 +10,8 @@ use anyhow::{Context, bail};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::usage;
+
 /// The longest that a process may take until it is ready, or until it has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -147,18 +149,14 @@ impl Process {
         Ok(())
     }
 
-    /// The most memory that it has had at any time, in MB (10^6 bytes).
+    /// The most memory that it and its children have had at any time, in MB (10^6 bytes).
     pub fn peak_memory(&self) -> anyhow::Result<f64> {
-        let path = format!("/proc/{}/status", self.pid);
-        let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-        Ok(kib.with_context(|| format!("{path} has no VmHWM"))? * 1024.0 / 1e6)
+        Ok(usage::peak_bytes(&self.pid.to_string())? as f64 / 1e6)
     }
 
-    /// CPU time that it has used so far, in seconds.
+    /// CPU time that it and its children have used so far, in seconds.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        cpu_seconds(&self.pid.to_string())
+        usage::cpu_seconds(&self.pid.to_string())
     }
 
     /// CPU time that its threads of this name have used so far, in seconds.
@@ -180,18 +178,6 @@ impl Process {
 fn nanoseconds_run(task: &Path) -> anyhow::Result<f64> {
     let text = std::fs::read_to_string(task.join("schedstat"))?;
     Ok(text.split_whitespace().next().context("schedstat is empty")?.parse()?)
-}
-
-/// CPU time of a process, all its threads together; `self` for this one.
-pub fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
-    /// Of a second, whatever the kernel's own clock is.
-    const USER_HZ: f64 = 100.0;
-    let path = format!("/proc/{pid}/stat");
-    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-    // The name, in parentheses, may hold anything; utime and stime are the 12th and 13th behind it.
-    let (_, fields) = stat.rsplit_once(')').with_context(|| format!("{path} is strange"))?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-    Ok(ticks.sum::<Result<f64, _>>()? / USER_HZ)
 }
 
 /// A binary of the same build, beside this one.

@@ -10,7 +10,7 @@ use tagfleet_worker::config::{TaggingConfig, WorkerConfig};
 use tagfleet_worker::decode::{Decoder, Pixels};
 use tagfleet_worker::model::{Model, ModelSet, OnnxModel, Runtime};
 
-use crate::bench::process::cpu_seconds;
+use crate::usage::cpu_seconds;
 
 /// Pictures in one run of the models.
 const BATCH: usize = 8;

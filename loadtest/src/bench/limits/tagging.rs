@@ -10,7 +10,7 @@ use tagfleet_worker::config::{TaggingConfig, WorkerConfig};
 use tagfleet_worker::decode::Decoder;
 use tagfleet_worker::model::{Model, ModelSet, OnnxModel, Runtime};
 
-use crate::bench::process::cpu_seconds;
+use crate::usage::cpu_seconds;
 
 /// A decoder and a model for each core, with the settings of a worker.
 pub struct BareTagging {
