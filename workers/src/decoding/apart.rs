@@ -1,6 +1,6 @@
 //! The process that decodes: `tagfleet-worker decode-apart`, started by a worker and by nobody else.
 
-use std::io::{BufWriter, Write};
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
@@ -32,7 +32,8 @@ pub struct ApartArgs {
 }
 
 impl ApartArgs {
-    /// Decodes what comes by stdin, which is a socket, and answers there, until nothing comes any more.
+    /// Decodes what is announced by stdin, which is a socket, and answers there, until nothing comes any
+    /// more. Pictures and planes are handed over in stdout, which is a file in memory.
     ///
     /// # Errors
     ///
@@ -48,15 +49,13 @@ impl ApartArgs {
         std::panic::set_hook(Box::new(|_| {}));
 
         let mut socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        let between = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
         let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory_bytes };
         let decoder = Decoder::new(self.sizes, limits);
         let mut bytes = Vec::new();
-        while receive_picture(&mut socket, &mut bytes)? {
-            let reply = decoder.decode(&bytes);
-            let mut answer = BufWriter::with_capacity(256 << 10, &mut socket);
-            send_reply(&mut answer, &reply)?;
-            answer.flush()?;
-            bytes.clear();
+        while receive_picture(&mut socket, &between, &mut bytes)? {
+            send_reply(&mut socket, &between, &decoder.decode(&bytes))?;
+            bytes.truncate(KEPT_BYTES);
             bytes.shrink_to(KEPT_BYTES);
         }
         Ok(())

@@ -1,12 +1,14 @@
 //! A process that decodes, as the worker sees it.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::{debug, warn};
 
 use super::{DecodersConfig, NotDecoded, Poison};
@@ -20,6 +22,9 @@ const TRIES: u32 = 2;
 
 /// What Rust says last when it is given no memory.
 const NO_MEMORY: &str = "memory allocation of";
+
+/// A picture that was larger than this is not kept room for.
+const KEPT_BYTES: u64 = 1 << 20;
 
 /// What a process is started with.
 #[derive(Clone, Debug)]
@@ -125,26 +130,34 @@ fn died_of(last_words: String) -> Poison {
 struct Running {
     child: Child,
     socket: UnixStream,
+    /// Where pictures and planes are handed over: see [`crate::decode::wire`].
+    between: File,
 }
 
 impl Running {
     fn start(plan: &Plan) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
+        let between = File::from(memfd_create("picture", MemfdFlags::CLOEXEC)?);
         let child = Command::new(&plan.program)
             .args(&plan.arguments)
             // It needs no passwords. Memory that is only reserved counts as address space, too.
             .env_clear()
             .env("MIMALLOC_ARENA_RESERVE", "16MiB")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(OwnedFd::from(between.try_clone()?)))
             .stderr(Stdio::piped())
             .spawn()?;
-        Ok(Self { child, socket })
+        Ok(Self { child, socket, between })
     }
 
     fn ask(&mut self, plan: &Plan, bytes: &[u8]) -> Answer {
         let mut until = Until::new(&self.socket, plan.timeout);
-        let answer = send_picture(&mut until, bytes).and_then(|()| receive_reply(&mut until, &plan.sizes));
+        let answer = send_picture(&mut until, &self.between, bytes)
+            .and_then(|()| receive_reply(BufReader::new(&mut until), &self.between, &plan.sizes));
+        if bytes.len() as u64 > KEPT_BYTES {
+            // It only takes more memory if it cannot be made shorter.
+            let _ = self.between.set_len(0);
+        }
         match answer {
             Ok(end) => Answer::Decoded(end),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Answer::Late,
