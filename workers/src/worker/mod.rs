@@ -7,7 +7,7 @@
 //! `consumer_timeout` in an outage, and thousands of others were in its hands. So:
 //!
 //! - What cannot be done in time after a stop is *given back*: a copy goes to the end of its lane with
-//!   all that is known of it, and only then is it acknowledged. A roll-out counts for nothing. So is
+//!   all that is known of it, and only then is it acknowledged. A roll-out parks nothing. So is
 //!   what takes longer than `work.give_back_after`, and so no outage of the database is long enough to
 //!   be counted. Where the broker is away too, the job just comes back.
 //! - A job that comes back all the same is *suspected*. What is known of its image is used; what is
