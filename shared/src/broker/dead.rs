@@ -9,7 +9,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 
-use super::consumer::{count, number, texts};
+use super::headers::{count, number, texts};
 use super::publisher::{DEAD_AT, ERROR, QUEUE, REASON, REDRIVEN};
 use super::topology::short;
 use super::{Broker, BrokerError, TIMEOUT, Topology, within};

@@ -7,6 +7,7 @@
 mod ack;
 mod consumer;
 mod dead;
+mod headers;
 mod lanes;
 mod publisher;
 mod returned;
