@@ -199,8 +199,8 @@ fn times_returned(metrics: &str) -> Vec<(String, f64)> {
 }
 
 /// A roll-out is not a crash: what a worker cannot finish, or has not begun, goes back with what is known
-/// of it. RabbitMQ may forget the acknowledgements of a channel that closes, and on a busy machine it
-/// does: then a job comes back beside its copy, is suspected, and found to be harmless.
+/// of it. RabbitMQ seems to forget acknowledgements of a channel that closes: on a busy machine a job then
+/// comes back beside its copy, is suspected, and found to be harmless.
 #[tokio::test(flavor = "multi_thread")]
 async fn clean_stops_lose_nothing_and_park_nothing() {
     let settings =
