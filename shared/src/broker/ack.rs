@@ -78,6 +78,17 @@ impl AckTracker {
         Acks { up_to, single }
     }
 
+    /// From now on every tag behind a job at work is kept back: nothing more is delivered, so finished
+    /// work is in nobody's way.
+    pub fn keep_all(&mut self) {
+        self.keep = usize::MAX;
+    }
+
+    /// How many the broker was told of.
+    pub fn told(&self) -> u64 {
+        self.first_open - 1 + self.told.0.iter().map(|(first, last)| last - first + 1).sum::<u64>()
+    }
+
     /// What is still kept back when the channel is about to close.
     pub fn finish(mut self) -> Vec<u64> {
         self.tell()
@@ -116,6 +127,17 @@ mod tests {
         assert_eq!(tracker.settle(vec![2]), acks(Some(4), &[]));
         assert_eq!(tracker.settle(vec![6, 7]), acks(None, &[]));
         assert_eq!(tracker.finish(), [6, 7]);
+    }
+
+    #[test]
+    fn whoever_stops_tells_of_all_that_it_had_at_once() {
+        let mut tracker = AckTracker::new(1);
+        assert_eq!(tracker.settle(vec![2, 3]), acks(None, &[2, 3]));
+        tracker.keep_all();
+        assert_eq!(tracker.settle((5..100).rev().collect()), acks(None, &[]));
+        assert_eq!(tracker.settle(vec![4]), acks(None, &[]));
+        assert_eq!(tracker.settle(vec![1]), acks(Some(99), &[]));
+        assert!(tracker.finish().is_empty());
     }
 
     #[test]
@@ -173,12 +195,17 @@ mod tests {
             order in Just((1..=60).collect::<Vec<u64>>()).prop_shuffle(),
             cuts in vec(1..8_usize, 60),
             keep in 0..12_usize,
+            stop in 0..70_usize,
         ) {
             let (mut acknowledged, mut settled) = (BTreeSet::new(), BTreeSet::new());
             let (mut tracker, mut rest, mut cuts) = (AckTracker::new(keep), &order[..], cuts.into_iter());
             while !rest.is_empty() {
                 let (batch, after) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
                 rest = after;
+                let stopped = settled.len() >= stop;
+                if stopped {
+                    tracker.keep_all();
+                }
                 settled.extend(batch.iter().copied());
                 let acks = tracker.settle(batch.to_vec());
                 if let Some(up_to) = acks.up_to {
@@ -186,10 +213,13 @@ mod tests {
                     prop_assert!((1..=up_to).all(|tag| settled.contains(&tag)), "{} is not settled", up_to);
                     acknowledged.extend(1..=up_to);
                 }
+                let singles = acks.single.len();
                 for tag in acks.single {
                     prop_assert!(settled.contains(&tag) && acknowledged.insert(tag), "tag {}", tag);
                 }
-                prop_assert!(settled.len() - acknowledged.len() <= keep, "too many are kept back");
+                prop_assert_eq!(tracker.told(), acknowledged.len() as u64);
+                prop_assert!(stopped || settled.len() - acknowledged.len() <= keep, "too many are kept back");
+                prop_assert!(!stopped || singles == 0, "one by one after a stop");
             }
             for tag in tracker.finish() {
                 prop_assert!(acknowledged.insert(tag), "tag {} twice", tag);

@@ -20,12 +20,15 @@ use super::headers::{count, number, since, texts, until};
 use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
 use super::returned::{InHand, Returned};
 use super::topology::short;
-use super::{BrokerError, Link, TIMEOUT, close_settled, within};
+use super::{BrokerError, Link, close_settled, within};
 use crate::backoff::Backoff;
 
 /// The longest that a stopped consumer waits for messages to be settled: longer
 /// than any grace period, so that it ends a hang and nothing else.
 const SETTLING: Duration = Duration::from_secs(300);
+
+/// A consumer that is stopped has received what the broker had sent when nothing came for so long.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// One message, held until it is settled.
 ///
@@ -266,24 +269,31 @@ impl Supervisor {
         info!(queue = %self.queue, prefetch = self.prefetch, "consuming {}", self.queue);
 
         let (settled, settlements) = mpsc::unbounded_channel();
-        let settler = tokio::spawn(settle(channel.clone(), settlements, usize::from(self.prefetch) / 2));
-        if let Err(lost) = self.pass_on(&mut consumer, &settled).await {
+        let (told, cancelled) = (oneshot::channel(), CancellationToken::new());
+        let settler = Settler {
+            tracker: AckTracker::new(usize::from(self.prefetch) / 2),
+            channel: channel.clone(),
+            settlements,
+            told: Some(told.0),
+            cancelled: cancelled.clone(),
+        };
+        let settler = tokio::spawn(settler.run(self.stop.clone()));
+        let mut received = 0;
+        if let Err(lost) = self.pass_on(&mut consumer, &settled, &mut received).await {
             // The broker delivers again what nobody has taken.
             self.inbox.messages().clear();
             settler.abort();
             return Err(lost);
         }
         self.receiving.store(false, Ordering::Relaxed);
-        let cancelled = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
-        if cancelled.is_ok() {
-            // What was on its way. Nothing comes after it.
-            let last = async {
-                while let Some(Ok(delivery)) = consumer.next().await {
-                    self.inbox.put(self.receive(delivery, &settled));
-                }
-            };
-            let _ = tokio::time::timeout(TIMEOUT, last).await;
+        let most = told.1.await.unwrap_or_default() + u64::from(self.prefetch);
+        self.until_nothing_comes(&mut consumer, &settled, most.saturating_sub(received)).await;
+        let done = within(channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
+        if done.is_ok() {
+            // Nothing comes after this.
+            self.until_nothing_comes(&mut consumer, &settled, u64::MAX).await;
         }
+        cancelled.cancel();
         let left: Vec<_> = std::mem::take(&mut *self.inbox.messages()).into();
         if let Some(leave) = leave.take() {
             // Err: nobody wants it. Then it goes back to the queue here.
@@ -296,18 +306,39 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Passes on what the broker delivers. `Ok` when it was stopped.
+    /// Passes on what the broker delivers, and counts it. `Ok` when it was stopped.
     async fn pass_on(
         &self,
         consumer: &mut lapin::Consumer,
         settled: &mpsc::UnboundedSender<Settled>,
+        received: &mut u64,
     ) -> Result<(), BrokerError> {
         while let Some(next) = self.stop.run_until_cancelled(consumer.next()).await {
             // None: the queue was deleted, or the channel closed.
             let refused = || BrokerError::Refused(format!("the consumer of {}", self.queue));
             self.inbox.put(self.receive(next.ok_or_else(refused)??, settled));
+            *received += 1;
         }
         Ok(())
+    }
+
+    /// Passes on what the broker still delivers: `most` at most.
+    ///
+    /// What a quorum queue has sent to a consumer that is cancelled meanwhile comes back, and is counted
+    /// as if a worker had died of it. While nothing is acknowledged, no more can be on its way than the
+    /// prefetch allows; if the queue has not so many, all of them have come when none has for a while.
+    async fn until_nothing_comes(
+        &self,
+        consumer: &mut lapin::Consumer,
+        settled: &mpsc::UnboundedSender<Settled>,
+        most: u64,
+    ) {
+        for _ in 0..most {
+            match tokio::time::timeout(QUIET, consumer.next()).await {
+                Ok(Some(Ok(delivery))) => self.inbox.put(self.receive(delivery, settled)),
+                _ => return,
+            }
+        }
     }
 
     fn receive(
@@ -340,26 +371,58 @@ impl Supervisor {
     }
 }
 
-/// Tells the broker what is settled: whatever has gathered while the last
-/// acknowledgement was written.
-async fn settle(channel: Channel, mut settlements: mpsc::UnboundedReceiver<Settled>, keep: usize) {
-    let mut tracker = AckTracker::new(keep);
-    let mut settled = Vec::new();
-    // A channel that is gone delivers again what was not acknowledged.
-    while settlements.recv_many(&mut settled, 4096).await > 0 {
-        let (tags, in_hand): (Vec<_>, Vec<_>) =
-            settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
-        let mut acks = tracker.settle(tags);
-        if in_hand.iter().any(Option::is_some) {
-            acks.single.extend(tracker.tell());
+/// Tells the broker what is settled.
+struct Settler {
+    tracker: AckTracker,
+    channel: Channel,
+    settlements: mpsc::UnboundedReceiver<Settled>,
+    /// Of how many the broker was told before the stop.
+    told: Option<oneshot::Sender<u64>>,
+    /// The consumer is cancelled.
+    cancelled: CancellationToken,
+}
+
+impl Settler {
+    /// Until everything is settled; each time what has gathered while the last acknowledgement was
+    /// written.
+    ///
+    /// From a stop until the consumer is cancelled it tells nothing, since more would be delivered; after
+    /// that it tells of many in one acknowledgement: see [`close_settled`].
+    async fn run(mut self, stop: CancellationToken) {
+        // A channel that is gone delivers again what was not acknowledged.
+        if let Ok(()) = self.tell(Some(&stop)).await {
+            let _ = self.told.take().map(|told| told.send(self.tracker.told()));
+            self.cancelled.cancelled().await;
+            self.tracker.keep_all();
+            if let Ok(()) = self.tell(None).await {
+                let _ = send(&self.channel, self.tracker.finish().into_iter().map(|tag| (tag, false))).await;
+            }
         }
-        let multiple = acks.up_to.map(|tag| (tag, true));
-        if send(&channel, acks.single.into_iter().map(|tag| (tag, false)).chain(multiple)).await.is_err() {
-            return;
-        }
-        drop(in_hand);
     }
-    let _ = send(&channel, tracker.finish().into_iter().map(|tag| (tag, false))).await;
+
+    /// Tells of what is settled until `stop`; without one, until everything is.
+    async fn tell(&mut self, stop: Option<&CancellationToken>) -> lapin::Result<()> {
+        let mut settled = Vec::new();
+        loop {
+            let more = self.settlements.recv_many(&mut settled, 4096);
+            let more = match stop {
+                Some(stop) => stop.run_until_cancelled(more).await,
+                None => Some(more.await),
+            };
+            if more.is_none_or(|more| more == 0) {
+                return Ok(());
+            }
+            let (tags, in_hand): (Vec<_>, Vec<_>) =
+                settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
+            let mut acks = self.tracker.settle(tags);
+            if stop.is_some() && in_hand.iter().any(Option::is_some) {
+                acks.single.extend(self.tracker.tell());
+            }
+            let multiple = acks.up_to.map(|tag| (tag, true));
+            let single = acks.single.into_iter().map(|tag| (tag, false));
+            send(&self.channel, single.chain(multiple)).await?;
+        }
+    }
 }
 
 /// Sends acknowledgements, in order, without waiting for each to be written.

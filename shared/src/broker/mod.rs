@@ -290,8 +290,9 @@ async fn close(channel: &Channel) {
 
 /// Closes a channel over which messages were acknowledged.
 ///
-/// The broker passes acknowledgements on to a quorum queue a few at a time, and forgets those that are
-/// still waiting when the channel closes: their messages would be delivered again.
+/// To a quorum queue, RabbitMQ has some 32 acknowledgements of a channel on the way at a time; others it
+/// keeps until these are stored, and forgets when the channel closes: their messages would be delivered
+/// again. So a consumer that stops sends few, and waits.
 async fn close_settled(channel: &Channel) {
     tokio::time::sleep(SETTLED).await;
     close(channel).await;
