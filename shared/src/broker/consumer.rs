@@ -1,14 +1,12 @@
-//! Consuming that survives the broker, and messages that must be settled.
+//! Consuming that survives the broker.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::try_join_all;
-use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -18,7 +16,9 @@ use tracing::{info, warn};
 use super::ack::AckTracker;
 use super::headers::{count, number, since, texts, until};
 use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
-use super::returned::{InHand, Returned};
+use super::received::{Received, Settled};
+use super::returned::Returned;
+use super::settler::Settler;
 use super::topology::short;
 use super::{BrokerError, Link, close_settled, within};
 use crate::backoff::Backoff;
@@ -29,96 +29,6 @@ const SETTLING: Duration = Duration::from_secs(300);
 
 /// A consumer that is stopped has received what the broker had sent when nothing came for so long.
 const QUIET: Duration = Duration::from_millis(200);
-
-/// One message, held until it is settled.
-///
-/// Settling takes it by value, so none is settled twice. Dropping one settles
-/// nothing: it keeps its place in the prefetch window until the channel closes,
-/// which is right for a process that is stopping and a leak in any other.
-#[must_use]
-#[derive(Debug)]
-pub struct Received {
-    /// The message.
-    pub body: Vec<u8>,
-    /// Its routing key; of a job, the lane.
-    pub routing_key: String,
-    /// The queue that it came from.
-    pub queue: Arc<str>,
-    /// How often it was delivered before and came back: its receiver died, or lost
-    /// its connection. What a receiver gives back when it is stopped does not count.
-    pub returns: u32,
-    /// How often a person has sent it back from the dead-letter queue.
-    pub redriven: u32,
-    /// Attempts that it has behind it in the retry queues.
-    pub attempt: u32,
-    /// How long ago it was first published, of a job.
-    pub waited: Option<Duration>,
-    /// The same as a time, in milliseconds since 1970.
-    pub(super) published: Option<i64>,
-    /// How long ago it was put off for the first time, if ever: it came back
-    /// through a retry queue without an attempt.
-    pub put_off: Option<Duration>,
-    /// The same as a time, in milliseconds since 1970.
-    pub(super) put_off_at: Option<i64>,
-    /// How long it is still not to be worked on, if so.
-    pub early: Option<Duration>,
-    /// When it may be worked on, in milliseconds since 1970.
-    pub(super) not_before: Option<i64>,
-    /// Its text headers.
-    pub(super) headers: BTreeMap<String, String>,
-    /// Whether it came back.
-    in_hand: Option<InHand>,
-    tag: u64,
-    settled: mpsc::UnboundedSender<Settled>,
-}
-
-/// A delivery of which the broker is to be told, soon.
-#[derive(Debug)]
-struct Settled {
-    tag: u64,
-    /// Of which the broker is to be told now: if this process dies, it must not
-    /// come back a second time.
-    in_hand: Option<InHand>,
-}
-
-impl Received {
-    /// A text header, such as `x-tagfleet-reason` of a dead letter.
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).cloned()
-    }
-
-    /// A message without a broker behind it.
-    #[cfg(test)]
-    pub(super) fn of_nobody() -> Self {
-        let (settled, _) = mpsc::unbounded_channel();
-        let (body, routing_key, headers) = Default::default();
-        Self {
-            body,
-            routing_key,
-            queue: "".into(),
-            returns: 0,
-            redriven: 0,
-            attempt: 0,
-            waited: None,
-            published: None,
-            put_off: None,
-            put_off_at: None,
-            early: None,
-            not_before: None,
-            headers,
-            in_hand: None,
-            tag: 1,
-            settled,
-        }
-    }
-
-    /// Its end is in the database, or a copy of it is confirmed elsewhere; the
-    /// broker may forget it. Sent with others, soon.
-    pub fn ack(self) {
-        // A closed channel takes no acks and delivers again: nothing to do.
-        let _ = self.settled.send(Settled { tag: self.tag, in_hand: self.in_hand });
-    }
-}
 
 /// A supervised consumer of one queue.
 pub struct Consumer {
@@ -369,65 +279,4 @@ impl Supervisor {
             settled: settled.clone(),
         }
     }
-}
-
-/// Tells the broker what is settled.
-struct Settler {
-    tracker: AckTracker,
-    channel: Channel,
-    settlements: mpsc::UnboundedReceiver<Settled>,
-    /// Of how many the broker was told before the stop.
-    told: Option<oneshot::Sender<u64>>,
-    /// The consumer is cancelled.
-    cancelled: CancellationToken,
-}
-
-impl Settler {
-    /// Until everything is settled; each time what has gathered while the last acknowledgement was
-    /// written.
-    ///
-    /// From a stop until the consumer is cancelled it tells nothing, since more would be delivered; after
-    /// that it tells of many in one acknowledgement: see [`close_settled`].
-    async fn run(mut self, stop: CancellationToken) {
-        // A channel that is gone delivers again what was not acknowledged.
-        if let Ok(()) = self.tell(Some(&stop)).await {
-            let _ = self.told.take().map(|told| told.send(self.tracker.told()));
-            self.cancelled.cancelled().await;
-            self.tracker.keep_all();
-            if let Ok(()) = self.tell(None).await {
-                let _ = send(&self.channel, self.tracker.finish().into_iter().map(|tag| (tag, false))).await;
-            }
-        }
-    }
-
-    /// Tells of what is settled until `stop`; without one, until everything is.
-    async fn tell(&mut self, stop: Option<&CancellationToken>) -> lapin::Result<()> {
-        let mut settled = Vec::new();
-        loop {
-            let more = self.settlements.recv_many(&mut settled, 4096);
-            let more = match stop {
-                Some(stop) => stop.run_until_cancelled(more).await,
-                None => Some(more.await),
-            };
-            if more.is_none_or(|more| more == 0) {
-                return Ok(());
-            }
-            let (tags, in_hand): (Vec<_>, Vec<_>) =
-                settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
-            let mut acks = self.tracker.settle(tags);
-            if stop.is_some() && in_hand.iter().any(Option::is_some) {
-                acks.single.extend(self.tracker.tell());
-            }
-            let multiple = acks.up_to.map(|tag| (tag, true));
-            let single = acks.single.into_iter().map(|tag| (tag, false));
-            send(&self.channel, single.chain(multiple)).await?;
-        }
-    }
-}
-
-/// Sends acknowledgements, in order, without waiting for each to be written.
-async fn send(channel: &Channel, acks: impl Iterator<Item = (u64, bool)>) -> lapin::Result<()> {
-    try_join_all(acks.map(|(tag, multiple)| channel.basic_ack(tag, BasicAckOptions { multiple })))
-        .await
-        .map(drop)
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Broker;
-use super::consumer::{Closing, Consumer, Received};
+use super::consumer::{Closing, Consumer};
+use super::received::Received;
 use super::returned::Returned;
 use crate::lane::{Lane, LaneWeights, Shares};
 use futures::future::select_all;

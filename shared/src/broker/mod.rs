@@ -10,7 +10,9 @@ mod dead;
 mod headers;
 mod lanes;
 mod publisher;
+mod received;
 mod returned;
+mod settler;
 mod topology;
 
 use std::sync::Arc;
@@ -25,10 +27,11 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tracing::info;
 
-pub use consumer::{Closing, Consumer, Received};
+pub use consumer::{Closing, Consumer};
 pub use dead::{DeadLetter, DeadLetters, Kind};
 pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
+pub use received::Received;
 pub use returned::Returned;
 pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
 

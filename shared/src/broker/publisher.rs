@@ -8,8 +8,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::Mutex;
 
-use super::consumer::Received;
 use super::dead::{DeadLetter, Kind};
+use super::received::Received;
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
 use crate::lane::Lane;
