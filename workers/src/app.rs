@@ -27,6 +27,7 @@ use crate::places::Places;
 use crate::record::Recorder;
 use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
+use crate::trials::Trials;
 use crate::worker::{Sources, Worker};
 
 /// How often what can only be sampled is sampled for `/metrics`.
@@ -83,6 +84,7 @@ impl App {
                 holder: holder.clone(),
                 metrics: metrics.clone(),
             },
+            trials: Trials { pool: pool.clone(), holder: holder.clone() },
             config: config.work.clone(),
             holder,
             metrics,

@@ -29,6 +29,7 @@ pub mod retries;
 pub mod sets;
 pub mod source;
 pub mod tag;
+pub mod trials;
 pub mod worker;
 
 /// Says that a test was skipped, where it is seen: not through `eprintln!`,

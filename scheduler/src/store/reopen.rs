@@ -39,7 +39,8 @@ async fn try_reopen(client: &mut Client, jobs: &[TagImage]) -> Result<u64, DbErr
     const OPEN: &str = "
         WITH opened AS (
             UPDATE scrape_images i
-               SET outcome = NULL, reason = NULL, tags = NULL, base = NULL, model_set = NULL, recorded_at = NULL
+               SET outcome = NULL, reason = NULL, tags = NULL, base = NULL, model_set = NULL, recorded_at = NULL,
+                   trials = 0
               FROM unnest($1::date[], $2::int8[], $3::int4[]) AS j (day, scrape, seq)
              WHERE i.day = j.day AND i.scrape = j.scrape AND i.seq = j.seq
                AND i.scrape = ANY($4) AND i.outcome = 'defaulted' AND i.reason = ANY($5)

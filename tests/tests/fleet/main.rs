@@ -21,6 +21,7 @@ mod poison;
 mod precedence;
 mod preprocessing;
 mod refused;
+mod returns;
 mod revalidation;
 mod rooms;
 mod secrets;

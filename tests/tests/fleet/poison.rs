@@ -6,15 +6,14 @@ use prometheus::Registry;
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_tests::{
-    Fleet, Options, Process, eventually, every_format, get, jpeg, listed, metric, plain_png, program,
-    repository, scrape, signal,
+    Fleet, Options, Process, eventually, every_format, get, jpeg, listed, plain_png, program, repository,
+    scrape, signal,
 };
 use tagfleet_worker::config::{DEFAULTS, WorkerConfig};
 use tagfleet_worker::decode::{Decoder, InputSize};
 use tagfleet_worker::decoding::{DecodeProcess, NotDecoded, Plan, Poison};
 use tagfleet_worker::metrics::Metrics;
 
-const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
 const SIZES: [InputSize; 2] = [InputSize { height: 224, width: 224 }, InputSize { height: 96, width: 128 }];
 
 fn config(program: &Path) -> WorkerConfig {
@@ -74,7 +73,7 @@ fn a_picture_whose_processes_all_die_is_poison_and_a_program_that_is_not_there_i
 }
 
 /// One scrape: `poison`, and 200 neighbours.
-async fn among_neighbours(fleet: &Fleet, poison: String) -> ScrapeFinished {
+pub async fn among_neighbours(fleet: &Fleet, poison: String) -> ScrapeFinished {
     let mut urls = vec![poison];
     urls.extend(fleet.pictures(200));
     let event = scrape("dealer", urls.into_iter().map(listed).collect());
@@ -82,7 +81,7 @@ async fn among_neighbours(fleet: &Fleet, poison: String) -> ScrapeFinished {
     event
 }
 
-fn add_up(tagged: &ScrapeTagged) {
+pub fn add_up(tagged: &ScrapeTagged) {
     assert_eq!((tagged.outcomes["inferred"], tagged.outcomes["defaulted"]), (200, 1));
     assert_eq!((tagged.images, tagged.outcomes.values().sum::<u64>()), (201, 201));
 }
@@ -149,97 +148,4 @@ async fn the_processes_of_a_worker_that_is_killed_end_with_it() {
     })
     .await;
     fleet.abandon().await;
-}
-
-/// A job that kills its worker in a way that no process of ours can contain: it is tried alone, and
-/// parked after three attempts; its neighbours come back once at most.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_kills_its_worker_takes_its_neighbours_with_it_once() {
-    let settings = vec![("TAGFLEET__WORK__PREFETCH", "300".to_owned())];
-    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
-    fleet.origin.put("/killer.jpg", Response::Stall);
-    let event = among_neighbours(&fleet, fleet.origin.url("/killer.jpg")).await;
-    let queued = fleet.broker.topology().lane_queue(tagfleet_shared::lane::Lane::Express);
-    eventually("all of them wait for a worker", || async {
-        (fleet.broker.depth(&queued).await.unwrap().0 == 201).then_some(())
-    })
-    .await;
-    let mut again = Vec::new();
-    for attempt in 1..=3 {
-        let doomed = fleet.spawn_worker();
-        let admin = doomed.admin().await;
-        fleet.requested("/killer.jpg", attempt).await;
-        let metrics = get(admin, "/metrics").await.1;
-        doomed.kill();
-        if attempt == 1 {
-            assert!(fleet.count(ENDED).await < 200, "the kill came too late to show anything");
-        }
-        again.extend(times_returned(&metrics));
-    }
-    let survivor = fleet.spawn_worker();
-
-    add_up(&fleet.announced(&event.scrape_id).await);
-    assert_eq!(fleet.rows(&event.scrape_id).await[0].end(), ("defaulted", "killed_worker"));
-    assert_eq!(fleet.dead_letter().await.0, "killed_worker");
-    assert_eq!(fleet.dead_letters().await, 0, "there was one");
-    assert_eq!(fleet.origin.requests("/killer.jpg"), 3);
-    again.extend(times_returned(&get(survivor.admin().await, "/metrics").await.1));
-    // The killer itself, when it was parked.
-    let more: Vec<_> = again.iter().filter(|(times, _)| times != "1").collect();
-    assert_eq!(more, [&("2".to_owned(), 1.0)], "{again:?}");
-    assert!(survivor.terminate().await);
-    fleet.end().await;
-}
-
-/// How often jobs came back, and how many.
-fn times_returned(metrics: &str) -> Vec<(String, f64)> {
-    let series = |times: &str| format!("tagfleet_worker_jobs_returned_total{{times=\"{times}\"}}");
-    let there = ["1", "2", "more"].into_iter().filter(|times| metrics.contains(&series(times)));
-    there.map(|times| (times.to_owned(), metric(metrics, &series(times)))).collect()
-}
-
-/// A roll-out is not a crash: what a worker cannot finish, or has not begun, goes back with what is known
-/// of it. RabbitMQ seems to forget acknowledgements of a channel that closes: on a busy machine a job then
-/// comes back beside its copy, is suspected, and found to be harmless.
-#[tokio::test(flavor = "multi_thread")]
-async fn clean_stops_lose_nothing_and_park_nothing() {
-    let settings =
-        vec![("TAGFLEET__WORK__GRACE", "200ms".to_owned()), ("TAGFLEET__WORK__PREFETCH", "50".to_owned())];
-    let mut fleet = Fleet::with(Options { settings, ..Options::default() }).await;
-    fleet.origin.put("/slow.jpg", Response::Stall);
-    let mut urls: Vec<_> = (0..40).map(|n| fleet.origin.url(&format!("/slow-{n}.jpg"))).collect();
-    for n in 0..40 {
-        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::Stall);
-    }
-    urls.extend(fleet.pictures(160));
-    let event = scrape("dealer", urls.into_iter().map(listed).collect());
-    fleet.publish(&event).await;
-    fleet.requested("/slow-0.jpg", 1).await;
-    for _ in 0..4 {
-        fleet.workers.remove(0).stop().await;
-        fleet.start_worker().await;
-    }
-    for n in 0..40 {
-        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::jpeg(jpeg()));
-    }
-
-    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 200);
-    assert_eq!(fleet.dead_letters().await, 0);
-    fleet.end().await;
-}
-
-/// Held for long, in an outage: given back in time, as if it had not been begun.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_takes_long_is_given_back_and_begun_anew() {
-    let settings = vec![("TAGFLEET__WORK__GIVE_BACK_AFTER", "300ms".to_owned())];
-    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
-    fleet.origin.put("/slow.jpg", Response::Stall);
-    let event = scrape("dealer", vec![listed(fleet.origin.url("/slow.jpg"))]);
-    fleet.publish(&event).await;
-    fleet.requested("/slow.jpg", 6).await;
-    fleet.origin.put("/slow.jpg", Response::jpeg(jpeg()));
-
-    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
-    assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
-    fleet.end().await;
 }

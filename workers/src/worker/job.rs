@@ -120,6 +120,13 @@ pub(super) enum Ending {
     Parked(&'static str, String),
 }
 
+impl Ending {
+    /// Whether its image is to be tried again somewhere.
+    pub(super) fn has_no_outcome(&self) -> bool {
+        matches!(self, Self::Suspected | Self::GivenBack | Self::Later(..))
+    }
+}
+
 /// A job on which the worker panics is parked: a delivery that is neither
 /// acknowledged nor given back keeps its place in the prefetch window for ever.
 ///

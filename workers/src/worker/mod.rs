@@ -15,9 +15,10 @@
 //!   tries it when no other job that came back is left in its hands. Whoever dies of it then takes jobs
 //!   with it that never came back before: the others wait in the queue, where nothing counts. So a
 //!   neighbour of a poison comes back once.
-//! - Only what happens to it there is held against a job. After `work.returns.give_up_after` attempts,
-//!   the first one among others included, it is parked. For a good job to be parked, its workers have to
-//!   die or lose the broker for other reasons again and again in just the moment that they work on it.
+//! - Only a worker that dies while it tries the job is held against it ([`Trials`]). After
+//!   `work.returns.give_up_after` attempts, the first one among others included, it is parked. For a good
+//!   job to be parked, its workers have to die for other reasons again and again in just the moment that
+//!   they work on it.
 //!
 //! What a picture does to a decoder is none of this: that happens in a process of its own (`decoding`),
 //! and its job is parked at once.
@@ -48,6 +49,7 @@ use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
 use crate::record::{Ended, Recorder};
 use crate::retries::Retries;
+use crate::trials::Trials;
 
 /// How long jobs may take to be given back when the grace period is over.
 const GIVING_BACK: Duration = Duration::from_secs(3);
@@ -66,6 +68,8 @@ pub struct Worker {
     pub retries: Retries,
     /// The way to the other queues.
     pub elsewhere: Elsewhere,
+    /// What is noted of suspects.
+    pub trials: Trials,
     /// How many jobs are at work, for how long, and when one that came back is suspected.
     pub config: WorkConfig,
     /// What to do while a server is away.
@@ -206,23 +210,19 @@ impl Worker {
         (trial, abandon): (Trial, &CancellationToken),
         in_flight: &InFlight,
     ) {
-        let returns = self.config.returns;
-        // The first attempt was among others.
-        let attempts = 1 + received.returns;
-        if trial == Trial::Alone && attempts >= returns.give_up_after {
-            let detail = format!("its worker died or lost the broker in each of {attempts} attempts");
-            return self.park(received, job, in_flight, "killed_worker", &detail).await;
-        }
-        let suspected = trial == Trial::AmongOthers && received.returns >= returns.alone_after;
+        let suspected = trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
         let ending = match received.early {
             Some(early) => Ending::Later(self.retries.on_the_way(received.attempt, early), "not_yet"),
             None => tokio::select! {
                 biased;
-                ending = unpanicked(self.finish(lane, job, &received, suspected, in_flight)) => ending,
+                ending = unpanicked(self.attempt(lane, job, &received, (trial, suspected), in_flight)) => ending,
                 () = abandon.cancelled() => Ending::GivenBack,
                 () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
             },
         };
+        if trial == Trial::Alone && ending.has_no_outcome() && received.early.is_none() {
+            self.trials.survived(job).await;
+        }
         match ending {
             Ending::Recorded => {
                 failpoint::here(Point::Acknowledging);
@@ -233,6 +233,26 @@ impl Worker {
             Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
             Ending::Parked(reason, detail) => self.park(received, job, in_flight, reason, &detail).await,
         }
+    }
+
+    /// Brings a job to its outcome, unless it has killed too many workers.
+    async fn attempt(
+        &self,
+        lane: Lane,
+        job: &Arc<TagImage>,
+        received: &Received,
+        (trial, suspected): (Trial, bool),
+        in_flight: &InFlight,
+    ) -> Ending {
+        if trial == Trial::Alone {
+            // The first attempt was among others.
+            let attempts = 1 + self.trials.begin(job).await;
+            if attempts >= self.config.returns.give_up_after {
+                let detail = format!("its worker died in each of {attempts} attempts");
+                return Ending::Parked("killed_worker", detail);
+            }
+        }
+        self.finish(lane, job, received, suspected, in_flight).await
     }
 
     /// Ends a job that the fleet cannot work on: its image gets the defaults,

@@ -1,0 +1,144 @@
+//! Jobs that come back: because their worker was killed, or was stopped, or takes long.
+
+use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::lane::Lane;
+use tagfleet_tests::{Fleet, Options, eventually, get, jpeg, listed, metric, scrape};
+
+use crate::poison::{add_up, among_neighbours};
+
+const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
+
+/// A job that kills its worker in a way that no process of ours can contain: it is tried alone, and
+/// parked after three attempts; its neighbours come back once at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_its_worker_takes_its_neighbours_with_it_once() {
+    let settings = vec![("TAGFLEET__WORK__PREFETCH", "300".to_owned())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    fleet.origin.put("/killer.jpg", Response::Stall);
+    let event = among_neighbours(&fleet, fleet.origin.url("/killer.jpg")).await;
+    let queued = fleet.broker.topology().lane_queue(Lane::Express);
+    eventually("all of them wait for a worker", || async {
+        (fleet.broker.depth(&queued).await.unwrap().0 == 201).then_some(())
+    })
+    .await;
+    let mut again = Vec::new();
+    for attempt in 1..=3 {
+        let doomed = fleet.spawn_worker();
+        let admin = doomed.admin().await;
+        fleet.requested("/killer.jpg", attempt).await;
+        let metrics = get(admin, "/metrics").await.1;
+        doomed.kill();
+        if attempt == 1 {
+            assert!(fleet.count(ENDED).await < 200, "the kill came too late to show anything");
+        }
+        again.extend(times_returned(&metrics));
+    }
+    let survivor = fleet.spawn_worker();
+
+    add_up(&fleet.announced(&event.scrape_id).await);
+    assert_eq!(fleet.rows(&event.scrape_id).await[0].end(), ("defaulted", "killed_worker"));
+    assert_eq!(fleet.dead_letter().await.0, "killed_worker");
+    assert_eq!(fleet.dead_letters().await, 0, "there was one");
+    assert_eq!(fleet.origin.requests("/killer.jpg"), 3);
+    again.extend(times_returned(&get(survivor.admin().await, "/metrics").await.1));
+    // The killer itself, when it was parked.
+    let more: Vec<_> = again.iter().filter(|(times, _)| times != "1").collect();
+    assert_eq!(more, [&("2".to_owned(), 1.0)], "{again:?}");
+    assert!(survivor.terminate().await);
+    fleet.end().await;
+}
+
+/// A suspect may be in the hands of a worker that has not begun with it, when that dies of another job.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_death_in_its_trial_is_held_against_a_suspect() {
+    // Nobody can note that a trial begins.
+    const HOLD: &str = "SELECT FROM scrape_images FOR UPDATE";
+    const WAITING: &str = "
+        FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%trials%'";
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    fleet.origin.put("/any.jpg", Response::Stall);
+    let event = scrape("dealer", vec![listed(fleet.origin.url("/any.jpg"))]);
+    fleet.publish(&event).await;
+    let doomed = fleet.spawn_worker();
+    fleet.requested("/any.jpg", 1).await;
+    doomed.kill();
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let held = client.transaction().await.unwrap();
+    held.execute(HOLD, &[]).await.unwrap();
+    for _ in 0..4 {
+        let doomed = fleet.spawn_worker();
+        eventually("a trial is about to begin", || async {
+            (fleet.count(&format!("SELECT count(*) {WAITING}")).await == 1).then_some(())
+        })
+        .await;
+        doomed.kill();
+        fleet.count(&format!("SELECT count(pg_terminate_backend(pid)) {WAITING}")).await;
+    }
+    held.rollback().await.unwrap();
+    fleet.origin.put("/any.jpg", Response::jpeg(jpeg()));
+    let survivor = fleet.spawn_worker();
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+    assert_eq!(fleet.dead_letters().await, 0);
+    assert!(survivor.terminate().await);
+    fleet.end().await;
+}
+
+/// How often jobs came back, and how many.
+fn times_returned(metrics: &str) -> Vec<(String, f64)> {
+    let series = |times: &str| format!("tagfleet_worker_jobs_returned_total{{times=\"{times}\"}}");
+    let there = ["1", "2", "more"].into_iter().filter(|times| metrics.contains(&series(times)));
+    there.map(|times| (times.to_owned(), metric(metrics, &series(times)))).collect()
+}
+
+/// A roll-out is not a crash: what a worker cannot finish, or has not begun, comes to the next one as
+/// if it had never been delivered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_raises_no_suspicion() {
+    let settings =
+        vec![("TAGFLEET__WORK__GRACE", "200ms".to_owned()), ("TAGFLEET__WORK__PREFETCH", "50".to_owned())];
+    let mut fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    fleet.origin.put("/slow.jpg", Response::Stall);
+    let mut urls: Vec<_> = (0..40).map(|n| fleet.origin.url(&format!("/slow-{n}.jpg"))).collect();
+    for n in 0..40 {
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::Stall);
+    }
+    urls.extend(fleet.pictures(160));
+    let event = scrape("dealer", urls.into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    fleet.requested("/slow-0.jpg", 1).await;
+    for _ in 0..3 {
+        fleet.workers.remove(0).stop().await;
+        fleet.start_worker().await;
+    }
+    fleet.workers.remove(0).stop().await;
+    for n in 0..40 {
+        fleet.origin.put(&format!("/slow-{n}.jpg"), Response::jpeg(jpeg()));
+    }
+    fleet.start_worker().await;
+
+    let mut outcomes = fleet.announced(&event.scrape_id).await.outcomes;
+    outcomes.retain(|_, images| *images > 0);
+    assert_eq!(outcomes, [("inferred".to_owned(), 200)].into());
+    assert_eq!(fleet.dead_letters().await, 0);
+    let metrics = get(fleet.workers[0].admin, "/metrics").await.1;
+    assert_eq!(times_returned(&metrics), []);
+    fleet.end().await;
+}
+
+/// Held for long, in an outage: given back in time, as if it had not been begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_takes_long_is_given_back_and_begun_anew() {
+    let settings = vec![("TAGFLEET__WORK__GIVE_BACK_AFTER", "300ms".to_owned())];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
+    fleet.origin.put("/slow.jpg", Response::Stall);
+    let event = scrape("dealer", vec![listed(fleet.origin.url("/slow.jpg"))]);
+    fleet.publish(&event).await;
+    fleet.requested("/slow.jpg", 6).await;
+    fleet.origin.put("/slow.jpg", Response::jpeg(jpeg()));
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
+    assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
+    fleet.end().await;
+}
