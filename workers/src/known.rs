@@ -80,7 +80,7 @@ impl KnownImages {
             return Ok(Found::of(known));
         }
         let Some(lookup) = &self.lookup else { return Ok(Found::Nothing) };
-        match lookup.by_image(image.id, image.scrape).await? {
+        match lookup.by_image(image).await? {
             Remembered::Nothing => {
                 self.metrics.found(Tier::Nowhere);
                 Ok(Found::Nothing)

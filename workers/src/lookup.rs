@@ -19,6 +19,7 @@ use crate::freshness::{Freshness, Seen};
 use crate::metrics::{Metrics, Stage};
 use crate::model::Answer;
 use crate::outcome::{Known, Stop};
+use crate::pipeline::Wanted;
 
 /// `scrapes.key`; `None` where there is no scrape.
 pub type ScrapeKey = Option<i64>;
@@ -33,17 +34,26 @@ pub enum Remembered {
     Nothing,
     /// What this model set said of it.
     Known(Known),
-    /// It could not be had or read, a short while ago.
+    /// It could not be had or read there, a short while ago.
     Failed(OutcomeKind, String),
     /// A newer scrape of the advertiser overtook the one that asks.
     Superseded,
+}
+
+/// Who asks for what is known of an image.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    image: ImageId,
+    /// Where it is now: see [`Source::url_id`](crate::source::Source::url_id).
+    url: Uuid,
+    scrape: ScrapeKey,
 }
 
 type Answered<T> = Result<T, Arc<DbError>>;
 
 /// Batched look-ups for one model set.
 pub struct Lookup {
-    by_image: Batcher<(ImageId, ScrapeKey), Answered<Remembered>>,
+    by_image: Batcher<Question, Answered<Remembered>>,
     by_bytes: Batcher<BytesHash, Answered<Option<Known>>>,
 }
 
@@ -53,7 +63,7 @@ impl Lookup {
     pub fn new(pool: Pool, model_set: i32, freshness: Option<Freshness>, metrics: Metrics) -> Self {
         let by_image = {
             let (pool, metrics) = (pool.clone(), metrics.clone());
-            move |questions: Vec<(ImageId, ScrapeKey)>| {
+            move |questions: Vec<Question>| {
                 let (pool, metrics) = (pool.clone(), metrics.clone());
                 async move {
                     let timer = metrics.stage(Stage::Lookup, questions.len());
@@ -79,13 +89,14 @@ impl Lookup {
         }
     }
 
-    /// What is known of an image that `scrape` asks for.
+    /// What is known of an image that somebody wants.
     ///
     /// # Errors
     ///
     /// [`Stop::Outage`] where the database is away.
-    pub async fn by_image(&self, image: ImageId, scrape: ScrapeKey) -> Result<Remembered, Stop> {
-        Ok(self.by_image.ask((image, scrape)).await.map_err(lost)??)
+    pub async fn by_image(&self, image: &Wanted) -> Result<Remembered, Stop> {
+        let question = Question { image: image.id, url: image.source.url_id(), scrape: image.scrape };
+        Ok(self.by_image.ask(question).await.map_err(lost)??)
     }
 
     /// What is known of these bytes, under whatever key.
@@ -111,14 +122,14 @@ fn each<T: Clone>(answers: Result<Vec<T>, DbError>, questions: usize) -> Vec<Ans
 }
 
 /// What is said of images is asked together with whether their scrapes still
-/// count, and whether those of which nothing is said failed a short while ago:
+/// count, and whether those of which nothing is said failed at this URL a short while ago:
 /// the answers come in the order of the questions. `LIMIT 1` keeps the planner
 /// from anything but one index look-up for each question.
 async fn select_by_image(
     pool: &Pool,
     model_set: i32,
     freshness: Option<Freshness>,
-    questions: &[(ImageId, ScrapeKey)],
+    questions: &[Question],
 ) -> Result<Vec<Remembered>, DbError> {
     const SELECT: &str = "
         SELECT q.scrape = ANY (ARRAY(SELECT key FROM scrapes
@@ -129,21 +140,23 @@ async fn select_by_image(
                extract(epoch FROM now() - coalesce(t.validated_at, t.tagged_at))::float8,
                t.url_id, t.etag, t.last_modified";
     const FROM: &str = "
-          FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS q (image_id, scrape, n)
+          FROM unnest($1::uuid[], $2::int8[], $5::uuid[]) WITH ORDINALITY AS q (image_id, scrape, url_id, n)
           LEFT JOIN LATERAL (SELECT * FROM image_tags
                               WHERE image_id = q.image_id AND model_set = $3 LIMIT 1) t ON true
           LEFT JOIN LATERAL (SELECT outcome, reason FROM image_failures
-                              WHERE t.image_id IS NULL AND image_id = q.image_id AND until > now() LIMIT 1) f ON true
+                              WHERE t.image_id IS NULL AND image_id = q.image_id
+                                AND url_id = q.url_id AND until > now() LIMIT 1) f ON true
          ORDER BY q.n";
-    let images: Vec<Uuid> = questions.iter().map(|(image, _)| image.0).collect();
-    let scrapes: Vec<ScrapeKey> = questions.iter().map(|(_, scrape)| *scrape).collect();
+    let images: Vec<Uuid> = questions.iter().map(|question| question.image.0).collect();
+    let scrapes: Vec<ScrapeKey> = questions.iter().map(|question| question.scrape).collect();
+    let urls: Vec<Uuid> = questions.iter().map(|question| question.url).collect();
     // Few: a batch is of one scrape or two.
     let distinct: BTreeSet<i64> = scrapes.iter().copied().flatten().collect();
     let distinct = Vec::from_iter(distinct);
     let client = pool.get().await?;
     let sql = [SELECT, if freshness.is_some() { SEEN } else { "" }, FROM].concat();
     let statement = client.prepare_cached(&sql).await?;
-    let rows = client.query(&statement, &[&images, &scrapes, &model_set, &distinct]).await?;
+    let rows = client.query(&statement, &[&images, &scrapes, &model_set, &distinct, &urls]).await?;
     let answer = |(row, image): (&Row, &Uuid)| {
         remembered(row, ImageId(*image), freshness).unwrap_or_else(|error| {
             unreadable(&error, image);

@@ -140,11 +140,12 @@ impl Table {
                   FROM unnest($20::uuid[], $21::int4[], $22::bytea[]) AS v (bytes_hash, model_set, embedding)
                 ON CONFLICT (bytes_hash, model_set) DO NOTHING
             ), failed AS (
-                INSERT INTO image_failures (image_id, outcome, reason, until)
-                SELECT f.image_id, f.outcome, f.reason, now() + $18::float8 * interval '1 second'
-                  FROM unnest($15::uuid[], $16::text[], $17::text[]) AS f (image_id, outcome, reason)
+                INSERT INTO image_failures (image_id, url_id, outcome, reason, until)
+                SELECT f.image_id, f.url_id, f.outcome, f.reason, now() + $18::float8 * interval '1 second'
+                  FROM unnest($15::uuid[], $23::uuid[], $16::text[], $17::text[]) AS f (image_id, url_id, outcome, reason)
                 ON CONFLICT (image_id) DO UPDATE
-                   SET outcome = excluded.outcome, reason = excluded.reason, until = excluded.until
+                   SET url_id = excluded.url_id, outcome = excluded.outcome, reason = excluded.reason,
+                       until = excluded.until
             ), written AS (
                 UPDATE scrape_images s
                    SET outcome = e.outcome, reason = e.reason, recorded_at = now(),
@@ -187,6 +188,7 @@ impl Table {
                     &rows.embedded.bytes,
                     &rows.embedded.model_set,
                     &rows.embedded.embedding,
+                    &rows.failed.url,
                 ],
             )
             .await?;

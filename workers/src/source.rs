@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
 use url::Url;
+use uuid::Uuid;
 
 use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text};
 
@@ -20,6 +22,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// A hash of the URL; nil where there is none.
+    pub fn url_id(&self) -> Uuid {
+        match self {
+            Self::Url(url) => ImageId::of(None, url.as_str()).0,
+            Self::File(_) | Self::Unreadable => Uuid::nil(),
+        }
+    }
+
     /// Waits until its host may be asked.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Pictures that cannot be had, or cannot be read.
 
 use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::events::ListedImage;
 use tagfleet_tests::{Fleet, Options, jpeg, listed, scrape};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,6 +123,19 @@ async fn a_dead_link_is_asked_for_once_in_a_while() {
     .await;
     let repaired = scrape("dealer", dead);
     assert_eq!(fleet.tag(&repaired).await.outcomes["inferred"], 1);
+    fleet.end().await;
+}
+
+/// A pipeline that knows its pictures by a key may list one with an address that has expired, and with
+/// a good one a minute later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_link_says_nothing_of_another_link_of_the_same_image() {
+    let fleet = Fleet::start().await;
+    let at = |url| ListedImage { image_key: Some("img-1".into()), ..listed(url) };
+    fleet.tag(&scrape("dealer", vec![at(fleet.origin.url("/expired.jpg"))])).await;
+    let renewed = scrape("dealer", vec![at(fleet.picture("/renewed.jpg"))]);
+
+    assert_eq!(fleet.tag(&renewed).await.outcomes["inferred"], 1);
     fleet.end().await;
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Ended;
 use super::validated::ValidatedRows;
 use crate::outcome::{Known, Outcome};
+use crate::pipeline::source_of;
 
 /// What one statement takes.
 #[derive(Default)]
@@ -49,6 +50,8 @@ pub(super) struct EmbeddedRows<'a> {
 #[derive(Default)]
 pub(super) struct FailedRows<'a> {
     pub image: Vec<Uuid>,
+    /// Where it was asked for.
+    pub url: Vec<Uuid>,
     pub outcome: Vec<&'static str>,
     pub reason: Vec<&'a str>,
 }
@@ -89,6 +92,7 @@ impl<'a> Rows<'a> {
             }
             if let Some(reason) = lasting(outcome).filter(|_| rows.failed.image.last() != Some(&image)) {
                 rows.failed.image.push(image);
+                rows.failed.url.push(source_of(&job.url).url_id());
                 rows.failed.outcome.push(outcome.kind().as_str());
                 rows.failed.reason.push(reason);
             }
