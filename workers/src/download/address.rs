@@ -57,8 +57,9 @@ impl AddressPolicy {
 
     /// Says whether `address` may be connected to.
     ///
-    /// An address that stands for an IPv4 address (IPv4-mapped, NAT64) is
-    /// judged as that one, by the allowed networks as well.
+    /// An address that stands for an IPv4 address (IPv4-mapped, NAT64) is refused as well
+    /// unless it is in an allowed network, and even then it is judged as that one: whoever
+    /// allows `64:ff9b::/96` gets what is public behind it.
     ///
     /// # Errors
     ///
@@ -69,7 +70,8 @@ impl AddressPolicy {
             return Ok(());
         }
         match ranges::forbidden(judged) {
-            None => Ok(()),
+            None if judged == address || self.networks.iter().any(|net| net.contains(&address)) => Ok(()),
+            None => Err(ForbiddenAddress { address, kind: "an IPv4 address in IPv6" }),
             Some(kind) => Err(ForbiddenAddress { address, kind }),
         }
     }
@@ -109,6 +111,7 @@ mod tests {
         assert!(allowed(&policy, "fd00::1"));
         assert!(!allowed(&policy, "::ffff:10.0.0.1"));
         assert!(!allowed(&policy, "64:ff9b::10.0.0.1"));
+        assert!(allowed(&policy, "64:ff9b::8.8.8.8") && allowed(&policy, "::ffff:8.8.8.8"));
 
         let policy = AddressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()], &[]);
         assert!(allowed(&policy, "::ffff:10.0.0.1"));

@@ -28,6 +28,9 @@ pub struct DownloadConfig {
     #[serde(with = "humantime_serde")]
     pub total_timeout: Duration,
 
+    /// A body that comes more slowly than this, five seconds after it began, is given up; 0: none is.
+    pub min_bytes_per_second: u64,
+
     /// Largest body that is kept. A body of exactly this size is.
     pub max_bytes: usize,
 
@@ -99,6 +102,7 @@ mod tests {
         header_timeout = "10s"
         idle_timeout = "500ms"
         total_timeout = "1m"
+        min_bytes_per_second = 1024
         max_bytes = 1000
         max_memory_bytes = 134217728
         max_redirects = 5

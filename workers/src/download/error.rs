@@ -92,7 +92,7 @@ impl Cause {
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Timeout(limit) => match limit {
-                Limit::Idle | Limit::Total | Limit::Server => true,
+                Limit::Idle | Limit::Pace | Limit::Total | Limit::Server => true,
                 Limit::Connect | Limit::Headers | Limit::Turn => false,
             },
             Self::Dns(_) | Self::Connection(_) | Self::Tls(_) => false,
@@ -115,6 +115,10 @@ pub enum Limit {
     /// `idle_timeout`: nothing arrived for so long.
     #[error("the body stalled")]
     Idle,
+
+    /// `min_bytes_per_second`: it arrived, but crawled.
+    #[error("the body came too slowly")]
+    Pace,
 
     /// `total_timeout`: the whole download, redirects included.
     #[error("the whole download took too long")]

@@ -15,8 +15,8 @@ use super::address::AddressPolicy;
 use super::clock::Clock;
 use super::config::DownloadConfig;
 use super::destination::redirected;
-use super::error::{DownloadError, Limit, Undownloadable};
-use super::hosts::{Hosts, Politeness, Turn};
+use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::hosts::{Hosts, Politeness, Turn, server_of};
 use super::memory::{Memory, Room};
 use super::peer::CheckPeer;
 use super::resolver::{Names, Resolver};
@@ -32,6 +32,9 @@ const ACCEPTED: &str = "image/jpeg,image/png;q=0.9,image/*;q=0.8,*/*;q=0.1";
 /// Room made ahead for a body at most, whatever length the server claims. Most
 /// images fit, so that most bodies are put down once and never moved.
 const MAX_HEAD_ROOM: usize = 512 * 1024;
+
+/// A body may begin as slowly as it likes for so long.
+const HEAD_START: Duration = Duration::from_secs(5);
 
 /// An unused connection is kept for so long: less than most servers do, or it
 /// would be used just when the server closes it.
@@ -147,8 +150,11 @@ impl Downloader {
     ) -> Result<Downloaded, DownloadError> {
         let mut room = self.room().await;
         let mut clock = Clock::start(self.config.total_timeout);
-        let end = self.follow(url.clone(), known, &mut room, &mut clock).await;
-        turn.ended(&end, clock.elapsed());
+        let mut at = url.clone();
+        let end = self.follow(&mut at, known, &mut room, &mut clock).await;
+        // Whoever redirects has answered: what it redirects to may belong to an enemy of it.
+        let redirected = server_of(&at) != server_of(url);
+        turn.ended(end.as_ref().err().filter(|_| !redirected), clock.elapsed());
         let (bytes, validators) = end?;
         Ok(Downloaded { bytes, validators, room })
     }
@@ -156,7 +162,7 @@ impl Downloader {
     /// Asks for `url`, and for what it redirects to, until there is a body.
     async fn follow(
         &self,
-        mut url: Url,
+        url: &mut Url,
         known: Option<&Validators>,
         room: &mut Room,
         clock: &mut Clock,
@@ -165,25 +171,25 @@ impl Downloader {
         let mut asked = HashSet::new();
         loop {
             url.set_fragment(None);
-            self.policy.check_url(&url)?;
+            self.policy.check_url(url)?;
             if !asked.insert(url.clone()) {
                 return Err(Undownloadable::RedirectLoop.into());
             }
             if asked.len() > limit + 1 {
                 return Err(Undownloadable::TooManyRedirects { limit }.into());
             }
-            let conditions = known.map(|known| known.conditions(&url)).unwrap_or_default();
+            let conditions = known.map(|known| known.conditions(url)).unwrap_or_default();
             let conditional = !conditions.is_empty();
-            let response = self.ask(&url, conditions, clock).await?;
+            let response = self.ask(url, conditions, clock).await?;
             if let (StatusCode::NOT_MODIFIED, true, Some(known)) = (response.status(), conditional, known) {
-                return Ok((None, Validators::of(&url, response.headers()).or(known)));
+                return Ok((None, Validators::of(url, response.headers()).or(known)));
             }
             match status::judge(response.status(), response.headers())? {
                 Next::Body => {
-                    let validators = Validators::of(&url, response.headers());
+                    let validators = Validators::of(url, response.headers());
                     return Ok((Some(self.collect(response, room, clock).await?), validators));
                 }
-                Next::Redirect(location) => url = redirected(&url, location)?,
+                Next::Redirect(location) => *url = redirected(url, location)?,
             }
         }
     }
@@ -219,6 +225,7 @@ impl Downloader {
             return Err(Undownloadable::TooLarge { limit }.into());
         }
         let mut body = BytesMut::with_capacity(MAX_HEAD_ROOM.min(claim as usize));
+        let begun = clock.elapsed();
         let mut sniffed = false;
         while let Some(chunk) = self.next_chunk(&mut response, body.len(), clock).await? {
             if body.len() + chunk.len() > limit {
@@ -226,6 +233,8 @@ impl Downloader {
             }
             clock.stopped(room.fit(body.len() + chunk.len())).await;
             body.extend_from_slice(&chunk);
+            let (took, least) = (clock.elapsed().saturating_sub(begun), self.config.min_bytes_per_second);
+            fast_enough(body.len(), took, least)?;
             if !sniffed && body.len() >= sniff::ENOUGH {
                 refuse_text(&body)?;
                 sniffed = true;
@@ -250,6 +259,14 @@ impl Downloader {
             async { response.chunk().await.map_err(|error| transport::failed_to_read(error, received)) };
         clock.within(self.config.idle_timeout, Limit::Idle, chunk).await
     }
+}
+
+/// A body that crawls would keep its place among the pictures until the whole download is out of time.
+pub(super) fn fast_enough(received: usize, took: Duration, least: u64) -> Result<(), DownloadError> {
+    if took > HEAD_START && (received as f64) < took.as_secs_f64() * least as f64 {
+        return Err(Cause::Timeout(Limit::Pace).into());
+    }
+    Ok(())
 }
 
 fn refuse_text(body: &[u8]) -> Result<(), Undownloadable> {

@@ -80,9 +80,7 @@ impl Hosts {
     /// If the host is away: what it failed with, and when to come back; if it
     /// has too long a line: when to come back.
     pub async fn turn(&self, url: &Url, lane: Lane) -> Result<Turn, Transient> {
-        // Host and port: two servers on one machine are two hosts.
-        let name =
-            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+        let name = server_of(url);
         let new = async { Arc::new(Host::new(name.clone(), &self.politeness)) };
         let host = self.hosts.get_with_by_ref(&name, new).await;
         let place = host.place(lane).await?;
@@ -90,13 +88,19 @@ impl Hosts {
     }
 }
 
+/// Host and port: two servers on one machine are two hosts. A dot at the end of a name changes nothing.
+pub fn server_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    format!("{}:{}", host.strip_suffix('.').unwrap_or(host), url.port_or_known_default().unwrap_or(0))
+}
+
 impl Turn {
-    /// Notes how the download ended, and how long it took, for those who come next.
-    pub fn ended<T>(self, end: &Result<T, DownloadError>, took: Duration) {
-        let failure = match end {
-            Err(DownloadError::Transient(failure)) => Some(failure),
+    /// Notes what its host failed with, if it did, and how long the download took, for those who come next.
+    pub fn ended(self, error: Option<&DownloadError>, took: Duration) {
+        let failure = match error {
+            Some(DownloadError::Transient(failure)) => Some(failure),
             // A picture that is gone was answered for by a host that is well.
-            Ok(_) | Err(DownloadError::Final(_)) => None,
+            None | Some(DownloadError::Final(_)) => None,
         };
         self.host.ended(failure, self.asked, took);
     }

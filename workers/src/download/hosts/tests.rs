@@ -36,7 +36,7 @@ async fn at_most_per_host_downloads_run_at_one_host_at_the_same_time() {
 
     assert!(hosts.turn(&url(), Lane::Express).now_or_never().is_none());
     assert!(hosts.turn(&elsewhere, Lane::Bulk).await.is_ok());
-    first.ended(&Ok(()), QUICK);
+    first.ended(None, QUICK);
     assert!(hosts.turn(&url(), Lane::Bulk).await.is_ok());
 }
 
@@ -49,7 +49,7 @@ async fn nobody_waits_for_a_host_behind_a_whole_lane() {
     let mut express = Box::pin(hosts.turn(&url, Lane::Express));
     assert!((&mut express).now_or_never().is_none());
 
-    first.ended(&Ok(()), QUICK);
+    first.ended(None, QUICK);
 
     assert!(express.now_or_never().is_some());
 }
@@ -58,7 +58,7 @@ async fn nobody_waits_for_a_host_behind_a_whole_lane() {
 async fn nobody_gets_a_turn_at_a_host_that_is_away() {
     let hosts = hosts(2);
     for _ in 0..FAILURES {
-        hosts.turn(&url(), Lane::Bulk).await.unwrap().ended::<()>(&Err(timeout()), QUICK);
+        hosts.turn(&url(), Lane::Bulk).await.unwrap().ended(Some(&timeout()), QUICK);
     }
 
     let away = hosts.turn(&url(), Lane::Express).await.err().unwrap();
@@ -71,7 +71,7 @@ async fn nobody_gets_a_turn_at_a_host_that_is_away() {
 /// is over.
 async fn taken_for_dead() -> (Hosts, Arc<Host>) {
     let hosts = hosts(3);
-    hosts.turn(&url(), Lane::Bulk).await.unwrap().ended(&Ok(()), QUICK);
+    hosts.turn(&url(), Lane::Bulk).await.unwrap().ended(None, QUICK);
     let host = hosts.hosts.get("cdn.example:80").await.unwrap();
     let long_ago = Instant::now().checked_sub(2 * PAUSE).unwrap();
     for _ in 0..FAILURES {
@@ -90,7 +90,7 @@ async fn a_host_that_fails_is_asked_one_question_at_a_time_until_it_has_answered
 
     let sent_away = hosts.turn(&url, Lane::Express).await.err().unwrap();
     assert_eq!(sent_away.attempt, Attempt::LeftAlone);
-    probe.ended(&Ok(()), QUICK);
+    probe.ended(None, QUICK);
     let mut asking = Vec::new();
     for _ in 0..3 {
         asking.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
@@ -116,7 +116,7 @@ async fn who_waits_for_a_host_that_asks_for_patience_is_put_off_at_once() {
 
     let retry_after = Some(Duration::from_secs(600));
     let busy = Transient { retry_after, ..Cause::Throttled(429).into() };
-    turn.ended::<()>(&Err(busy.into()), QUICK);
+    turn.ended(Some(&busy.into()), QUICK);
 
     let put_off = waiting.now_or_never().unwrap().err().unwrap();
     assert_eq!(put_off.attempt, Attempt::PutOff);
@@ -127,7 +127,7 @@ async fn who_waits_for_a_host_that_asks_for_patience_is_put_off_at_once() {
 async fn a_host_that_has_enough_is_asked_for_half_as_much_at_once() {
     for enough in [timeout(), Cause::Throttled(429).into(), Cause::ServerError(503).into()] {
         let (hosts, url) = (hosts(8), url());
-        hosts.turn(&url, Lane::Bulk).await.unwrap().ended::<()>(&Err(enough), QUICK);
+        hosts.turn(&url, Lane::Bulk).await.unwrap().ended(Some(&enough), QUICK);
 
         let mut asking = Vec::new();
         for _ in 0..4 {
@@ -136,7 +136,7 @@ async fn a_host_that_has_enough_is_asked_for_half_as_much_at_once() {
         assert!(hosts.turn(&url, Lane::Bulk).now_or_never().is_none());
         // A round of answers, and a little for the rounding, is worth one more.
         for _ in 0..5 {
-            asking.pop().unwrap().ended(&Ok(()), QUICK);
+            asking.pop().unwrap().ended(None, QUICK);
             asking.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
         }
         asking.push(hosts.turn(&url, Lane::Bulk).await.unwrap());
@@ -158,7 +158,7 @@ async fn a_host_that_answers_now_and_then_is_not_away() {
     for i in 0..5 * FAILURES {
         let gone = Undownloadable::Gone(404).into();
         let end = if i % (FAILURES - 1) == 0 { gone } else { timeout() };
-        hosts.turn(&url(), Lane::Bulk).await.unwrap().ended::<()>(&Err(end), QUICK);
+        hosts.turn(&url(), Lane::Bulk).await.unwrap().ended(Some(&end), QUICK);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::server::{Act, Answer, Server, chunk, chunked, ok};
 use super::{LANES, config, downloader, fetch, get, image, reason};
+use crate::download::fetch::fast_enough;
 use crate::download::{Cause, DownloadConfig, DownloadError, Downloader, Limit, Undownloadable};
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -179,4 +180,13 @@ async fn senseless_settings_are_refused_at_the_start() {
     let error = Downloader::new(config, LANES, vec![LONG]).unwrap_err().to_string();
 
     assert!(error.contains("idle_timeout") && error.contains("max_bytes"), "{error}");
+}
+
+#[test]
+fn a_body_that_crawls_is_given_up_after_five_seconds() {
+    let (begun, second) = (Duration::from_secs(5), Duration::from_secs(1));
+    assert_eq!(fast_enough(1, begun, 1024), Ok(()));
+    assert_eq!(fast_enough(6 * 1024 - 1, begun + second, 1024), Err(timed_out(Limit::Pace)));
+    assert_eq!(fast_enough(6 * 1024, begun + second, 1024), Ok(()));
+    assert_eq!(fast_enough(1, begun + second, 0), Ok(()));
 }

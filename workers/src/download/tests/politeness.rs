@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
-use super::server::{Act, Server, ok, status};
+use super::server::{Act, Server, ok, redirect, status};
 use super::{config, downloader, get, image};
 use crate::download::health::FAILURES;
 use crate::download::{Attempt, DownloadConfig, DownloadError, Transient};
@@ -79,4 +79,23 @@ async fn a_host_that_is_down_costs_one_question_for_each_pause() {
         let asked = ends.iter().filter(|end| end.attempt == Attempt::Asked).count();
         assert_eq!((asked, server.requests().len()), (1, to_find_out + pause));
     }
+}
+
+/// Or whoever has a URL in a scrape could silence any host that redirects.
+#[tokio::test]
+async fn a_host_that_redirects_is_not_blamed_for_what_it_redirects_to() {
+    let wants_peace = Server::start(|_| status("429 Too Many Requests", "Retry-After: 3600\r\n")).await;
+    let target = wants_peace.url("/any.jpg").to_string();
+    let redirects =
+        Server::start(
+            move |request| {
+                if request.contains("/moved") { redirect(&target) } else { ok(&image(1_000)) }
+            },
+        )
+        .await;
+    let downloader = downloader(config());
+    let told = transient(get(&downloader, &redirects.url("/moved.jpg")).await);
+    assert_eq!(told.retry_after, Some(Duration::from_secs(3600)));
+
+    assert!(get(&downloader, &redirects.url("/there.jpg")).await.is_ok());
 }
