@@ -5,6 +5,8 @@ use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, Process, eventually, get, listed, metric, scrape};
 
+use crate::poison::dies_of_every_picture;
+
 /// `tagfleet-scheduler dead …`: whether it went well, and what it printed.
 async fn dead(fleet: &Fleet, arguments: &[&str]) -> (bool, String) {
     let mut command = Process::command("tagfleet-scheduler");
@@ -169,7 +171,8 @@ async fn a_filter_chooses_and_a_letter_that_dies_again_is_marked() {
 /// A picture that was parked is tagged when its cause is gone; a fix by a person is still in force.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_picture_that_is_sent_back_is_tagged_and_its_fix_stays() {
-    let settings = vec![("TAGFLEET__DECODERS__PROGRAM", "/bin/false".to_owned())];
+    let settings =
+        vec![("TAGFLEET__DECODERS__PROGRAM", dies_of_every_picture().to_str().unwrap().to_owned())];
     let mut fleet = Fleet::with(Options { settings, ..Options::default() }).await;
     let urls = [fleet.picture("/a.jpg"), fleet.picture("/b.jpg")];
     let event = scrape("dealer", urls.iter().cloned().map(listed).collect());

@@ -1,6 +1,9 @@
 //! Pictures that kill, hang or bloat whoever decodes them, and jobs that kill their worker.
 
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use prometheus::Registry;
 use tagfleet_loadtest::origin::Response;
@@ -64,12 +67,28 @@ fn a_process_that_was_ended_from_outside_is_no_fault_of_the_next_picture() {
     }
 }
 
+/// A program that begins as one that decodes does, and dies of whatever it is given.
+pub fn dies_of_every_picture() -> PathBuf {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dies_of_every_picture");
+        // Not written in place: another run may be executing it.
+        let new = path.with_extension(std::process::id().to_string());
+        std::fs::write(&new, "#!/bin/sh\nprintf r >&0\nhead -c 8 >/dev/null\nexit 1\n").unwrap();
+        std::fs::set_permissions(&new, Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, &path).unwrap();
+        path
+    });
+    PROGRAM.clone()
+}
+
 #[test]
 fn a_picture_whose_processes_all_die_is_poison_and_a_program_that_is_not_there_is_an_outage() {
-    let dies = process(&config(Path::new("/bin/false"))).decode(&jpeg());
+    let dies = process(&config(&dies_of_every_picture())).decode(&jpeg());
     assert!(matches!(dies, Err(NotDecoded::Poison(Poison::Killed(_)))), "{dies:?}");
-    let missing = process(&config(Path::new("/nowhere/tagfleet-worker"))).decode(&jpeg());
-    assert!(matches!(missing, Err(NotDecoded::NoDecoder(_))), "{missing:?}");
+    for program in ["/nowhere/tagfleet-worker", "/bin/false", "/bin/echo"] {
+        let cannot_begin = process(&config(Path::new(program))).decode(&jpeg());
+        assert!(matches!(cannot_begin, Err(NotDecoded::NoDecoder(_))), "{cannot_begin:?}");
+    }
 }
 
 /// One scrape: `poison`, and 200 neighbours.

@@ -1,6 +1,7 @@
 //! The process that decodes: `tagfleet-worker decode-apart`, started by a worker and by nobody else.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
@@ -10,6 +11,9 @@ use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal,
 
 use crate::decode::wire::{receive_picture, send_reply};
 use crate::decode::{DecodeLimits, Decoder, InputSize};
+
+/// What a process says first, when it is bound to its limits.
+pub(super) const READY: u8 = b'r';
 
 /// A file that was larger than this is not kept room for.
 const KEPT_BYTES: usize = 1 << 20;
@@ -52,6 +56,7 @@ impl ApartArgs {
         let between = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
         let limits = DecodeLimits { max_pixels: self.max_pixels, max_memory_bytes: self.max_memory_bytes };
         let decoder = Decoder::new(self.sizes, limits);
+        socket.write_all(&[READY]).context("the worker")?;
         let mut bytes = Vec::new();
         while receive_picture(&mut socket, &between, &mut bytes)? {
             send_reply(&mut socket, &between, &decoder.decode(&bytes))?;

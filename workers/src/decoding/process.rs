@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing::{debug, warn};
 
+use super::apart::READY;
 use super::{DecodersConfig, NotDecoded, Poison};
 use crate::decode::wire::{receive_reply, send_picture};
 use crate::decode::{DecodeLimits, InputSize, Pixels, Undecodable};
@@ -147,7 +148,14 @@ impl Running {
             .stdout(Stdio::from(OwnedFd::from(between.try_clone()?)))
             .stderr(Stdio::piped())
             .spawn()?;
-        Ok(Self { child, socket, between })
+        let running = Self { child, socket, between };
+        // One that cannot even begin has seen no picture: none is to blame.
+        let mut ready = [0];
+        match Until::new(&running.socket, plan.timeout).read_exact(&mut ready) {
+            Ok(()) if ready == [READY] => Ok(running),
+            Ok(()) => Err(io::Error::other("another version of tagfleet-worker, or none")),
+            Err(error) => Err(io::Error::new(error.kind(), running.last_words())),
+        }
     }
 
     fn ask(&mut self, plan: &Plan, bytes: &[u8]) -> Answer {
