@@ -10,6 +10,7 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -29,6 +30,9 @@ const SETTLING: Duration = Duration::from_secs(300);
 
 /// A consumer that is stopped has received what the broker had sent when nothing came for so long.
 const QUIET: Duration = Duration::from_millis(200);
+
+/// The longest that a consumer that is stopped goes on to take what comes.
+const LAST: Duration = Duration::from_secs(1);
 
 /// A supervised consumer of one queue.
 pub struct Consumer {
@@ -67,10 +71,14 @@ pub struct Closing {
 
 impl Closing {
     /// What has arrived and nobody has taken. Its receiver may settle it as long as
-    /// the consumer is not finished. Nothing where the broker is away.
+    /// the consumer is not finished. Nothing where the broker is away. Cancel-safe.
     pub async fn left(&mut self) -> Vec<Received> {
-        match self.left.take() {
-            Some(left) => left.await.unwrap_or_default(),
+        match &mut self.left {
+            Some(coming) => {
+                let left = coming.await.unwrap_or_default();
+                self.left = None;
+                left
+            }
             None => Vec::new(),
         }
     }
@@ -236,15 +244,17 @@ impl Supervisor {
     ///
     /// What a quorum queue has sent to a consumer that is cancelled meanwhile comes back, and is counted
     /// as if a worker had died of it. While nothing is acknowledged, no more can be on its way than the
-    /// prefetch allows; if the queue has not so many, all of them have come when none has for a while.
+    /// prefetch allows; if the queue has not so many, all of them have come when none has for a while. Where
+    /// new ones come all the time this ends after [`LAST`].
     async fn until_nothing_comes(
         &self,
         consumer: &mut lapin::Consumer,
         settled: &mpsc::UnboundedSender<Settled>,
         most: u64,
     ) {
+        let end = Instant::now() + LAST;
         for _ in 0..most {
-            match tokio::time::timeout(QUIET, consumer.next()).await {
+            match tokio::time::timeout_at(end.min(Instant::now() + QUIET), consumer.next()).await {
                 Ok(Some(Ok(delivery))) => self.inbox.put(self.receive(delivery, settled)),
                 _ => return,
             }

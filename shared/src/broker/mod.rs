@@ -50,7 +50,7 @@ pub struct BrokerConfig {
     /// First part of the name of every exchange and queue.
     pub prefix: String,
     /// A message that was delivered more often than this, because its receiver
-    /// died or was stopped, is dead-lettered.
+    /// died or lost the broker, is dead-lettered.
     pub delivery_limit: u32,
     /// Delays of the retry queues, ascending.
     #[serde(with = "crate::durations")]
@@ -72,8 +72,7 @@ impl BrokerConfig {
             problems.push("broker.prefix must have 1 to 100 characters".into());
         }
         if self.delivery_limit == 0 {
-            problems
-                .push("broker.delivery_limit must be at least 1: every clean stop of a worker counts".into());
+            problems.push("broker.delivery_limit must be at least 1: any worker may die once".into());
         }
         if self.retry_delays.is_empty() || !self.retry_delays.is_sorted() {
             problems.push("broker.retry_delays must be ascending, and at least one".into());

@@ -25,7 +25,7 @@ impl Settler {
     /// written.
     ///
     /// From a stop until the consumer is cancelled it tells nothing, since more would be delivered; after
-    /// that it tells of many in one acknowledgement: see [`close_settled`].
+    /// that it tells of many in one acknowledgement: see `close_settled`.
     pub async fn run(mut self, stop: CancellationToken) {
         // A channel that is gone delivers again what was not acknowledged.
         if let Ok(()) = self.tell(Some(&stop)).await {
