@@ -10,6 +10,7 @@ use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Lanes, Topology, first_silent};
+use tagfleet_shared::lane::Lane;
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -113,7 +114,7 @@ impl App {
         let lanes = Lanes::consume(&self.broker, self.config.lanes, self.config.work.prefetch);
         let suspects = self.broker.consume(self.broker.topology().suspects(), 1);
         let sources = Sources { lanes, suspects };
-        let receiving = sources.lanes.receiving();
+        let (receiving, tried) = (sources.lanes.receiving(), sources.suspects.is_receiving());
         let checks = vec![
             Check::new("models", {
                 let pipeline = self.worker.pipeline.clone();
@@ -127,8 +128,9 @@ impl App {
             Check::new("consumers", {
                 let receiving = receiving.clone();
                 move || {
-                    let silent = first_silent(&receiving);
-                    std::future::ready(silent.map_or(Ok(()), |lane| Err(format!("not consuming {lane}"))))
+                    let silent = first_silent(&receiving).map(Lane::as_str);
+                    let silent = silent.or((!tried.load(Ordering::Relaxed)).then_some("suspects"));
+                    std::future::ready(silent.map_or(Ok(()), |queue| Err(format!("not consuming {queue}"))))
                 }
             }),
         ];

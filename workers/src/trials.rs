@@ -4,6 +4,8 @@
 //! of a worker that was killed. So a trial begins with a note in the row of its image, and a worker
 //! that survives one without an outcome takes the note back.
 
+use std::time::Duration;
+
 use deadpool_postgres::Pool;
 use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::db::DbError;
@@ -19,27 +21,39 @@ pub struct Trials {
     pub holder: Holder,
 }
 
+/// What became of a note.
+pub enum Begun {
+    /// It is there; so many trials before this one came to no end.
+    Noted(u32),
+    /// The image has its outcome, or is no longer kept: there is nothing to try. This is a second copy
+    /// of the job, and may have killed as many workers as the first.
+    Ended,
+}
+
+/// Nobody waits for a note to be taken back for longer.
+const TAKING_BACK: Duration = Duration::from_millis(500);
+
 impl Trials {
-    /// Notes that a trial begins; waits through outages. How many trials before it came to no end:
-    /// none where the image has its outcome, or is no longer kept.
-    pub async fn begin(&self, job: &TagImage) -> u32 {
+    /// Notes that a trial begins; waits through outages.
+    pub async fn begin(&self, job: &TagImage) -> Begun {
         let mut backoff = Backoff::for_outage();
         loop {
             match self.add(1, job).await {
                 Ok(trials) => {
                     self.holder.over("database");
-                    return trials.and_then(|trials| u32::try_from(trials - 1).ok()).unwrap_or_default();
+                    let before = trials.map(|trials| u32::try_from(trials - 1).unwrap_or_default());
+                    return before.map_or(Begun::Ended, Begun::Noted);
                 }
-                Err(error) if error.is_about_data() => return 0,
+                Err(error) if error.is_about_data() => return Begun::Noted(0),
                 Err(outage) => self.holder.hold(&outage, "database", &mut backoff).await,
             }
         }
     }
 
-    /// The worker has survived the trial, and the job goes elsewhere. Where the database is away the
-    /// trial counts after all: nobody waits for that.
+    /// The worker has survived a trial that was noted, and the job goes elsewhere. Where the database is
+    /// away the trial counts after all.
     pub async fn survived(&self, job: &TagImage) {
-        let _ = self.add(-1, job).await;
+        let _ = tokio::time::timeout(TAKING_BACK, self.add(-1, job)).await;
     }
 
     async fn add(&self, number: i16, job: &TagImage) -> Result<Option<i16>, DbError> {

@@ -1,5 +1,7 @@
 //! Jobs that come back: because their worker was killed, or was stopped, or takes long.
 
+use std::time::Duration;
+
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, eventually, get, jpeg, listed, metric, scrape};
@@ -140,5 +142,56 @@ async fn a_job_that_takes_long_is_given_back_and_begun_anew() {
 
     assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
     assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
+    fleet.end().await;
+}
+
+/// What kills workers may be in the queues twice: whoever comes second has nothing left to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    fleet.origin.put("/killer.jpg", Response::Stall);
+    let event = scrape("dealer", vec![listed(fleet.origin.url("/killer.jpg"))]);
+    fleet.publish(&event).await;
+    let doomed = fleet.spawn_worker();
+    fleet.requested("/killer.jpg", 1).await;
+    doomed.kill();
+    fleet.execute("UPDATE scrape_images SET outcome = 'defaulted', reason = 'killed_worker'").await;
+
+    let worker = fleet.spawn_worker();
+    let suspected = "tagfleet_worker_jobs_suspected_total";
+    eventually("it was a suspect", || async {
+        let metrics = get(worker.admin().await, "/metrics").await.1;
+        (metrics.contains(suspected) && metric(&metrics, suspected) == 1.0).then_some(())
+    })
+    .await;
+    fleet.queues_are_empty().await;
+    assert!(worker.terminate().await);
+    assert_eq!(fleet.origin.requests("/killer.jpg"), 1);
+    assert_eq!(fleet.count("SELECT sum(trials) FROM scrape_images").await, 0);
+    fleet.abandon().await;
+}
+
+/// The consumer of a busy lane never sees the moment when nothing comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_while_jobs_keep_coming() {
+    let mut fleet = Fleet::start().await;
+    let url = fleet.picture("/any.jpg");
+    let first = scrape("dealer-0", vec![listed(url.clone())]);
+    fleet.tag(&first).await;
+    let worker = fleet.workers.remove(0);
+    let mut stopping = tokio::spawn(worker.stop());
+    let mut events = Vec::new();
+    // Another job every few milliseconds, for as long as it takes.
+    while tokio::time::timeout(Duration::from_millis(5), &mut stopping).await.is_err() {
+        let event = scrape(&format!("dealer-{}", events.len() + 1), vec![listed(url.clone())]);
+        fleet.publish(&event).await;
+        events.push(event);
+    }
+    fleet.start_worker().await;
+
+    for event in &events {
+        assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["cached"], 1);
+    }
+    assert_eq!(fleet.dead_letters().await, 0);
     fleet.end().await;
 }

@@ -28,6 +28,7 @@
 mod job;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
@@ -49,7 +50,7 @@ use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
 use crate::record::{Ended, Recorder};
 use crate::retries::Retries;
-use crate::trials::Trials;
+use crate::trials::{Begun, Trials};
 
 /// How long jobs may take to be given back when the grace period is over.
 const GIVING_BACK: Duration = Duration::from_secs(3);
@@ -127,13 +128,13 @@ impl Worker {
                 },
             }
         }
-        info!(jobs = running.len() - 1, "taking no more jobs");
+        info!(jobs = running.len().saturating_sub(1), "taking no more jobs");
         let (mut closing, mut left) = lanes.close();
         // A broker that does not answer has nothing to be given back to.
-        let not_begun = futures::future::join_all(closing.iter_mut().map(Closing::left));
-        left.extend(
-            tokio::time::timeout(GIVING_BACK, not_begun).await.unwrap_or_default().into_iter().flatten(),
-        );
+        let not_begun = closing.iter_mut().map(|lane| tokio::time::timeout(GIVING_BACK, lane.left()));
+        for lane in futures::future::join_all(not_begun).await {
+            left.extend(lane.unwrap_or_default());
+        }
         // What was not begun is for others to begin, now.
         for received in left {
             let worker = self.clone();
@@ -211,16 +212,17 @@ impl Worker {
         in_flight: &InFlight,
     ) {
         let suspected = trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
+        let noted = AtomicBool::new(false);
         let ending = match received.early {
             Some(early) => Ending::Later(self.retries.on_the_way(received.attempt, early), "not_yet"),
             None => tokio::select! {
                 biased;
-                ending = unpanicked(self.attempt(lane, job, &received, (trial, suspected), in_flight)) => ending,
+                ending = unpanicked(self.attempt(lane, job, &received, (trial, suspected, &noted), in_flight)) => ending,
                 () = abandon.cancelled() => Ending::GivenBack,
                 () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
             },
         };
-        if trial == Trial::Alone && ending.has_no_outcome() && received.early.is_none() {
+        if noted.into_inner() && ending.has_no_outcome() {
             self.trials.survived(job).await;
         }
         match ending {
@@ -241,12 +243,14 @@ impl Worker {
         lane: Lane,
         job: &Arc<TagImage>,
         received: &Received,
-        (trial, suspected): (Trial, bool),
+        (trial, suspected, noted): (Trial, bool, &AtomicBool),
         in_flight: &InFlight,
     ) -> Ending {
         if trial == Trial::Alone {
+            let Begun::Noted(before) = self.trials.begin(job).await else { return Ending::Recorded };
+            noted.store(true, Ordering::Relaxed);
             // The first attempt was among others.
-            let attempts = 1 + self.trials.begin(job).await;
+            let attempts = 1 + before;
             if attempts >= self.config.returns.give_up_after {
                 let detail = format!("its worker died in each of {attempts} attempts");
                 return Ending::Parked("killed_worker", detail);
