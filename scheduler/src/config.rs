@@ -124,6 +124,9 @@ pub struct RetentionConfig {
     pub days: i32,
 }
 
+/// Images of a page at most.
+const MAX_PAGE: usize = 100_000;
+
 /// How to stop.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,6 +170,9 @@ impl Check for SchedulerConfig {
         ];
         for (key, _) in at_least_one.iter().filter(|(_, too_few)| *too_few) {
             problems.push(format!("{key} must be at least 1"));
+        }
+        if self.fan_out.page_size > MAX_PAGE {
+            problems.push(format!("fan_out.page_size must be at most {MAX_PAGE}: a page is held in memory"));
         }
         let longer_than_nothing = [
             ("fan_out.manifest_connect_timeout", self.fan_out.manifest_connect_timeout),
@@ -214,6 +220,16 @@ mod tests {
         assert_eq!(
             problems(&variables),
             ["database.pool_size (10) must be at least fan_out.scrapes_at_once (7) + 4"]
+        );
+    }
+
+    #[test]
+    fn a_page_that_would_not_fit_into_memory_is_refused() {
+        let mut variables = SERVERS.to_vec();
+        variables.push(("TAGFLEET__FAN_OUT__PAGE_SIZE", "100001"));
+        assert_eq!(
+            problems(&variables),
+            ["fan_out.page_size must be at most 100000: a page is held in memory"]
         );
     }
 

@@ -57,9 +57,14 @@ impl Sweep {
     }
 
     /// Lanes whose queue is empty: a scrape that stands still there is not
-    /// just waiting for its turn.
+    /// just waiting for its turn. None while jobs wait to be tried alone, which may be
+    /// of any lane: their copies would be tried among others.
     async fn idle_lanes(&self) -> Result<Vec<Lane>, Outage> {
+        let (suspects, _) = self.broker.depth(&self.broker.topology().suspects()).await?;
         let mut idle = Vec::new();
+        if suspects > 0 {
+            return Ok(idle);
+        }
         for lane in Lane::ALL {
             let (waiting, _) = self.broker.depth(&self.broker.topology().lane_queue(lane)).await?;
             if waiting == 0 {
