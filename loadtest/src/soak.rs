@@ -22,6 +22,7 @@ use crate::chaos::arena::Arena;
 use crate::chaos::ending::{self, Open};
 use crate::chaos::load::{self, Load, Most};
 use crate::origin::Content;
+use crate::usage;
 
 /// Samples, report and logs of the last soak.
 const FOLDER: &str = "target/soak";
@@ -46,6 +47,9 @@ pub struct SoakArgs {
     inventory: usize,
 }
 
+/// What the report says of a mark that was not kept.
+const MISSED: &str = "missed";
+
 /// A process, and every look at it.
 type History = (String, Vec<Sample>);
 
@@ -54,7 +58,7 @@ impl SoakArgs {
     ///
     /// # Errors
     ///
-    /// If a process ends, or the fleet cannot be started. A mark that is missed is a result like any other.
+    /// If a process ends, the fleet cannot be started, or a mark is missed.
     pub async fn run(self) -> anyhow::Result<()> {
         tls::install();
         let stop = shutdown::on_signal()?;
@@ -64,6 +68,7 @@ impl SoakArgs {
         let report = stop.run_until_cancelled(self.soak(folder)).await.context("stopped")??;
         std::fs::write(folder.join("report.txt"), &report)?;
         eprintln!("{report}");
+        anyhow::ensure!(!report.contains(MISSED), "a mark is missed; samples and logs are in {FOLDER}");
         Ok(())
     }
 
@@ -84,7 +89,11 @@ impl SoakArgs {
             let at = begun.elapsed().as_secs_f64();
             for (member, (name, samples)) in arena.fleet.members.iter().zip(&mut histories) {
                 let metrics = member.metrics().await.with_context(|| name.clone())?;
-                let sample = Sample::read(at, &metrics)?;
+                let mut sample = Sample::read(at, &metrics)?;
+                if let Some(id) = member.id().await {
+                    // What decodes is a process of its own, with libraries in C.
+                    sample.memory = usage::resident_bytes(&id.to_string())? as f64 / 1e6;
+                }
                 let Sample { memory, descriptors, threads, .. } = sample;
                 writeln!(file, "{at:.0}\t{name}\t{memory:.1}\t{descriptors}\t{threads}")?;
                 samples.push(sample);
@@ -110,7 +119,7 @@ impl SoakArgs {
             let samples: Vec<&Sample> = samples.iter().filter(|sample| sample.at >= warm).collect();
             let points: Vec<_> = samples.iter().map(|sample| (sample.at, sample.memory)).collect();
             let slope = slope_per_hour(&points);
-            let mark = if slope < GROWTH { "kept" } else { "missed" };
+            let mark = if slope < GROWTH { "kept" } else { MISSED };
             let ends = |of: fn(&Sample) -> f64| match (samples.first(), samples.last()) {
                 (Some(first), Some(last)) => format!("{} to {}", of(first), of(last)),
                 _ => "none".to_owned(),

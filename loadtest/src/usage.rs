@@ -54,16 +54,29 @@ pub fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
 ///
 /// If it has ended.
 pub fn peak_bytes(pid: &str) -> anyhow::Result<u64> {
-    let children = children(pid)?.into_iter().filter_map(|child| peak_of(&child.to_string()).ok());
-    Ok(peak_of(pid)? + children.sum::<u64>())
+    with_children(pid, "VmHWM:")
 }
 
-fn peak_of(pid: &str) -> anyhow::Result<u64> {
+/// The memory that a process and its children have now, counted in the same way.
+///
+/// # Errors
+///
+/// If it has ended.
+pub fn resident_bytes(pid: &str) -> anyhow::Result<u64> {
+    with_children(pid, "VmRSS:")
+}
+
+fn with_children(pid: &str, field: &str) -> anyhow::Result<u64> {
+    let children = children(pid)?.into_iter().filter_map(|child| memory(&child.to_string(), field).ok());
+    Ok(memory(pid, field)? + children.sum::<u64>())
+}
+
+fn memory(pid: &str, field: &str) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    Ok(kib.with_context(|| format!("{path} has no VmHWM"))? * 1024)
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("{path} has no {field}"))? * 1024)
 }
 
 fn children(pid: &str) -> anyhow::Result<Vec<u32>> {
@@ -94,7 +107,9 @@ mod tests {
         }
         assert!(children("self").unwrap().contains(&child.id()));
         assert!(cpu_seconds("self").unwrap() >= before + 0.1);
-        assert!(peak_bytes("self").unwrap() >= peak_of("self").unwrap() + peak_of(&id).unwrap() / 2);
+        let own = memory("self", "VmHWM:").unwrap();
+        assert!(peak_bytes("self").unwrap() >= own + memory(&id, "VmHWM:").unwrap() / 2);
+        assert!(resident_bytes("self").unwrap() > memory(&id, "VmRSS:").unwrap());
 
         drop(child.stdin.take());
         child.wait().unwrap();

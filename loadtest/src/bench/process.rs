@@ -35,6 +35,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.pid
+    }
+
     /// Starts `binary run` and waits until it is ready. Its log goes into `logs`.
     pub async fn start(binary: &'static str, settings: &[Setting], logs: &Path) -> anyhow::Result<Self> {
         let begun = Instant::now();

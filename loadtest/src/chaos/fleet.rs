@@ -149,6 +149,11 @@ impl Member {
         }
     }
 
+    /// The number of its process, if there is one.
+    pub async fn id(&self) -> Option<u32> {
+        self.process.lock().await.as_ref().map(Process::id)
+    }
+
     /// What its admin port tells of it.
     pub async fn metrics(&self) -> anyhow::Result<String> {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;

@@ -12,6 +12,9 @@ const CONSUMERS_BACK: Duration = Duration::from_secs(5);
 /// Readiness tells the truth within this time.
 const READINESS: Duration = Duration::from_secs(2);
 
+/// How the name of a kill ends whose point nobody reached: the process was killed where it was.
+pub const NOT_MET: &str = ", which did not come there";
+
 /// What was measured of one fault, or of some at the same time.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
@@ -43,9 +46,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is lost, unexpected, doubled or left over. The times are figures with marks, and no part of it.
+    /// Whether nothing is lost, unexpected, doubled or left over, and everybody came back and said so. How
+    /// long that took is a figure with a mark, and no part of it.
     pub fn is_clean(&self) -> bool {
-        self.verdict.is_clean() && self.violations.is_empty()
+        let never =
+            |step: &Measured| step.consumers.is_none() || step.ready.is_none() || step.unready == Some(None);
+        self.verdict.is_clean() && self.violations.is_empty() && !self.measured.iter().any(never)
     }
 
     /// The report in words.
@@ -57,6 +63,13 @@ impl Report {
 
     fn write(&self, text: &mut String) -> std::fmt::Result {
         writeln!(text, "{}", self.verdict)?;
+        let faults = || self.measured.iter().flat_map(|step| &step.faults);
+        let missed = faults().filter(|fault| fault.ends_with(NOT_MET)).count();
+        writeln!(
+            text,
+            "{} faults, of which {missed} killed at another point than was meant",
+            faults().count()
+        )?;
         for line in self.verdict.told.iter().chain(&self.violations) {
             writeln!(text, "  {line}")?;
         }

@@ -29,7 +29,8 @@ pub async fn until_consumers_are_back(arena: &Arena, since: Instant) -> Option<D
 async fn consumers_are_back(arena: &Arena) -> bool {
     let topology = arena.broker.topology();
     let lanes = Lane::ALL.into_iter().map(|lane| (topology.lane_queue(lane), WORKERS));
-    for (queue, wanted) in lanes.chain([(topology.finished_queue(), SCHEDULERS)]) {
+    let others = [(topology.suspects(), WORKERS), (topology.finished_queue(), SCHEDULERS)];
+    for (queue, wanted) in lanes.chain(others) {
         match arena.broker.depth(&queue).await {
             Ok((_, consumers)) if consumers as usize == wanted => {}
             _ => return false,

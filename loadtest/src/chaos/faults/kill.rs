@@ -9,6 +9,7 @@ use tagfleet_shared::failpoint::Point;
 
 use super::{Arena, Fault, Rng, Site};
 use crate::chaos::fleet::{SCHEDULERS, WORKERS};
+use crate::chaos::report::NOT_MET;
 use crate::origin::Response;
 
 /// A point that no job comes to within this time is not waited for any longer.
@@ -32,7 +33,7 @@ impl At {
 
 impl Fault for At {
     fn name(&self) -> String {
-        let missed = if self.came { "" } else { ", which did not come there" };
+        let missed = if self.came { "" } else { NOT_MET };
         format!("kill -9 at {} of {}{missed}", self.point, member_name(self.member))
     }
 
