@@ -57,6 +57,17 @@ pub struct Hosts {
     politeness: Arc<Politeness>,
 }
 
+/// How the hosts are that were asked lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostCounts {
+    /// Asked as much as they may be.
+    pub well: i64,
+    /// Asked for less, because they had enough.
+    pub limited: i64,
+    /// Left alone for a while.
+    pub away: i64,
+}
+
 /// The right to ask one host for one picture.
 #[must_use]
 pub struct Turn {
@@ -87,6 +98,25 @@ impl Hosts {
         let host = self.hosts.get_with_by_ref(&name, new).await;
         let place = host.place(lane).await?;
         Ok(Turn { host, asked: Instant::now(), _place: place })
+    }
+}
+
+impl Hosts {
+    /// How they are, now.
+    pub fn counts(&self) -> HostCounts {
+        let (mut counts, now) = (HostCounts::default(), Instant::now());
+        for (_, host) in &self.hosts {
+            let state = host.state();
+            let of_it = if state.health.here(now).is_err() {
+                &mut counts.away
+            } else if state.is_limited() {
+                &mut counts.limited
+            } else {
+                &mut counts.well
+            };
+            *of_it += 1;
+        }
+        counts
     }
 }
 
