@@ -26,6 +26,7 @@ mod revalidation;
 mod rooms;
 mod secrets;
 mod start_up;
+mod status;
 mod superseded;
 mod tables;
 mod tag_command;
