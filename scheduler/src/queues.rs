@@ -14,8 +14,9 @@ pub struct Queue {
     pub consumers: u32,
 }
 
-/// Asks for every queue of the fleet. A passive declaration of a queue tells what is ready in it and nothing of
-/// what is unacknowledged; for that the broker has an HTTP API, which may not be there or not be reachable, so
+/// Asks for every queue of the fleet.
+///
+/// A passive declaration of a queue tells what is ready in it and nothing of what is unacknowledged; for that the broker has an HTTP API, which may not be there or not be reachable, so
 /// workers tell it themselves.
 ///
 /// # Errors

@@ -29,7 +29,9 @@ pub struct Standing {
     pub oldest_seconds: f64,
 }
 
-/// The scrapes that are not tagged yet, by lane and state. Stuck is one in which nothing has moved for
+/// The scrapes that are not tagged yet, by lane and state.
+///
+/// Stuck is one in which nothing has moved for
 /// `stuck_after`, though it is in one of the lanes that are `idle`: elsewhere it may only be waiting for its
 /// turn, for up to a day.
 ///
