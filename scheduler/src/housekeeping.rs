@@ -62,12 +62,14 @@ impl Housekeeping {
         // A broker that is away keeps nobody from knowing what the database says.
         let queues = queues::depths(&self.broker).await;
         let idle = queues.as_ref().map_or_else(|_| Vec::new(), |queues| queues::idle_lanes(queues));
+        if let Ok(queues) = &queues {
+            self.metrics.sample_queues(queues);
+        }
         let client = self.pool.get().await?;
         let standing = store::standing(&client, self.stuck_after, &idle).await?;
         let upkeep = store::upkeep(&client).await?;
         drop(client);
         self.metrics.sample(&standing, upkeep, self.pool.status());
-        self.metrics.sample_queues(&queues?);
-        Ok(())
+        Ok(queues.map(drop)?)
     }
 }
