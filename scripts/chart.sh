@@ -18,7 +18,7 @@ crd_modules=(
   'github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd monitoring.coreos.com_podmonitors monitoring.coreos.com_prometheusrules'
   'github.com/external-secrets/external-secrets@v0.20.4 config/crds/bases external-secrets.io_externalsecrets'
 )
-# Of Grafana 10, 11 and 12: the SDK numbers each release of itself before that of Grafana.
+# Of Grafana 10.4, 11.6 and the next one: the SDK numbers each release of itself before that of Grafana.
 grafana_versions=('1769699796!10.4.0' '1759917919!11.6.0' '1769699241')
 python_packages=(kubernetes-validate==1.37.0 PyYAML==6.0.3 jsonschema==4.26.0)
 # What Helm takes for the cluster's version; the schemas are those of four.

@@ -74,7 +74,7 @@ def table(title, description, unit, expr, columns):
     shown = {name: place for place, name in enumerate([*columns, "Value"])}
     made["transformations"] = [
         {"id": "filterFieldsByName", "options": {"include": {"names": list(shown)}}},
-        {"id": "organize", "options": {"indexByName": shown, "renameByName": {}, "excludeByName": {}}},
+        {"id": "organize", "options": {"indexByName": shown, "renameByName": {"Value": "Workers"}, "excludeByName": {}}},
     ]
     return made
 

@@ -90,12 +90,12 @@ impl Metrics {
             )?,
             jobs_ended_total: add.counters(
                 "jobs_ended_total",
-                "The same by lane: the rate at which a lane drains.",
+                "Jobs that came to their end, by lane: the rate at which it drains.",
                 &["lane"],
             )?,
             set_jobs_total: add.counters(
                 "set_jobs_total",
-                "The same by model set, to compare one with the set before it. Defaulted above its usual share: look at what that set fails on.",
+                "Jobs that came to their end, by model set and outcome: to compare a set with the one before it. Defaulted above its usual share: look at what that set fails on.",
                 &["set", "outcome"],
             )?,
             tags_total: add.counters(
@@ -128,7 +128,7 @@ impl Metrics {
             )?,
             lane_jobs_in_flight: add.gauges(
                 "lane_jobs_in_flight",
-                "jobs_in_flight by lane: what the broker has as unacknowledged and the worker has begun.",
+                "Jobs at work by lane: what the broker has as unacknowledged and the worker has begun.",
                 &["lane"],
             )?,
             jobs_retried_total: add.counters(

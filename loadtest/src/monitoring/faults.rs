@@ -18,7 +18,7 @@ pub fn settings(name: &str, models: &Path) -> Vec<Setting> {
     if name.starts_with("scheduler") {
         settings.extend([
             setting("sweep.after", "25s"),
-            setting("announce.in_time", "15s"),
+            setting("announce.in_time", "20s"),
             setting("alerts.stuck_after", "8s"),
         ]);
     } else {
@@ -40,7 +40,7 @@ fn is_worker(member: &Member) -> bool {
 }
 
 /// All workers, or all schedulers.
-pub fn members<'a>(arena: &'a Arena, workers: bool) -> impl Iterator<Item = &'a Member> {
+pub fn members(arena: &Arena, workers: bool) -> impl Iterator<Item = &Member> {
     arena.fleet.members.iter().filter(move |member| is_worker(member) == workers)
 }
 

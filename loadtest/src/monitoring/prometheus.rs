@@ -1,7 +1,7 @@
 //! A Prometheus of one's own, on this machine alone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl Prometheus {
         Ok(started)
     }
 
-    async fn until_ready(&self, log: &PathBuf) -> anyhow::Result<()> {
+    async fn until_ready(&self, log: &Path) -> anyhow::Result<()> {
         let end = Instant::now() + STARTS_WITHIN;
         loop {
             let answer = self.http.get(format!("{}/-/ready", self.url)).send().await;
@@ -121,17 +121,6 @@ impl Prometheus {
     pub async fn has_series(&self, selector: &str) -> anyhow::Result<bool> {
         let data = self.ask("series", &[("match[]", selector.to_owned())]).await?;
         Ok(data.as_array().is_some_and(|series| !series.is_empty()))
-    }
-
-    /// How many series there are of each name that begins so.
-    pub async fn series_by_name(&self, prefix: &str) -> anyhow::Result<BTreeMap<String, usize>> {
-        let selector = format!("{{__name__=~\"{prefix}.*\"}}");
-        let data = self.ask("series", &[("match[]", selector)]).await?;
-        let mut count = BTreeMap::new();
-        for series in data.as_array().into_iter().flatten() {
-            *count.entry(series["__name__"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
-        }
-        Ok(count)
     }
 
     /// Alerts that fire now.

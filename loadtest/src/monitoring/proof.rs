@@ -27,7 +27,10 @@ pub const FOLDER: &str = "target/monitoring";
 /// The longest that an alert may take to fire. Much longer than it does: this machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long everything is well before the first fault.
-const WELL: Duration = Duration::from_secs(25);
+const WELL: Duration = Duration::from_secs(20);
+/// What follows where nothing is tagged for a while, whatever the reason.
+const CONSEQUENCES: &[&str] =
+    &["TagfleetImagesWait", "TagfleetServiceLevelFast", "TagfleetServiceLevelSlow", "TagfleetNothingTagged"];
 /// Images that are open at most: small scrapes have to be quick.
 const OPEN: i64 = 300;
 
@@ -88,6 +91,11 @@ impl Proof {
 
     /// Does to the fleet what each alert is about. Returns which did not fire, or fired too early.
     pub async fn alerts(&self, rules: &Rules) -> anyhow::Result<Vec<String>> {
+        // Before the first scrape nobody can be seen.
+        while !self.prometheus.firing().await?.is_empty() || !self.is_seen().await? {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let well = now();
         say(&format!("all is well for {} s", WELL.as_secs()));
         tokio::time::sleep(WELL).await;
         self.fixes().await?;
@@ -103,7 +111,7 @@ impl Proof {
         for alert in rules.alerts() {
             let name = &alert.name;
             let expr = format!("ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}");
-            let fired = self.prometheus.range(&expr, self.begun, now()).await?;
+            let fired = self.prometheus.range(&expr, well, now()).await?;
             let first = fired.iter().filter_map(|series| series.points.first()).map(|point| point.0);
             match (causes.get(name), first.reduce(f64::min)) {
                 (None, _) => problems.push(format!("{name}: nothing here makes it fire")),
@@ -115,6 +123,14 @@ impl Proof {
             }
         }
         Ok(problems)
+    }
+
+    /// Whether Prometheus knows every process.
+    async fn is_seen(&self) -> anyhow::Result<bool> {
+        let seen = "count(tagfleet_scheduler_build_info or tagfleet_worker_build_info)";
+        let seen = self.prometheus.range(seen, now() - 1.0, now()).await?;
+        let most = seen.iter().flat_map(|series| &series.points).map(|point| point.1).fold(0.0, f64::max);
+        Ok(most as usize == self.arena.fleet.members.len())
     }
 
     /// Waits until these fire, whose fault begins now.
@@ -135,9 +151,12 @@ impl Proof {
         Ok(())
     }
 
+    /// From now on these may fire: their fault begins, or another one that has them as a consequence.
     async fn begins(&self, alerts: &[&str]) {
-        let at = now();
-        self.causes.lock().await.extend(alerts.iter().map(|alert| ((*alert).to_owned(), at)));
+        let (at, mut causes) = (now(), self.causes.lock().await);
+        for alert in alerts {
+            causes.entry((*alert).to_owned()).or_insert(at);
+        }
     }
 
     /// People correct something: no fault, but what the panels about it show.
@@ -162,6 +181,8 @@ impl Proof {
             "TagfleetCertificateEnds",
         ];
         self.begins(ALERTS).await;
+        // Its workers are killed and stopped.
+        self.begins(CONSEQUENCES).await;
         self.paused.store(true, Ordering::Relaxed);
         faults::cluster(&self.arena, 0.05, now() + 86_400.0);
         pictures::publish_bytes(&self.arena, "malformed", b"{}".to_vec()).await?;
@@ -231,6 +252,7 @@ impl Proof {
         const AWAY: &[&str] = &["TagfleetServerAway", "TagfleetFanOutBehind"];
         const SLOW: &[&str] = &["TagfleetDatabaseConnectionsShort"];
         self.begins(AWAY).await;
+        self.begins(&["TagfleetScrapeStuck"]).await;
         faults::database(&self.arena, Mode::Cut);
         for number in 0..25 {
             let id = format!("waiting-{number}");
@@ -240,10 +262,15 @@ impl Proof {
         faults::database(&self.arena, Mode::Pass);
 
         self.begins(SLOW).await;
+        // What cannot be listed looks like nothing: the load would never end.
+        self.paused.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let client = self.arena.database.get().await?;
         client.batch_execute("BEGIN; LOCK TABLE scrape_images, image_tags IN ACCESS EXCLUSIVE MODE").await?;
         self.fire("the database is slow", SLOW).await?;
-        Ok(client.batch_execute("ROLLBACK").await?)
+        client.batch_execute("ROLLBACK").await?;
+        self.paused.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn workers_go_away(&self) -> anyhow::Result<()> {
@@ -270,7 +297,7 @@ impl Proof {
         faults::purge(&self.arena, &bulk).await?;
         self.fire("no workers, and jobs that get lost", GONE).await?;
         // Until even the last image that waited is late.
-        tokio::time::sleep_until(since + Duration::from_secs(25)).await;
+        tokio::time::sleep_until(since + Duration::from_secs(30)).await;
         for worker in faults::members(&self.arena, true) {
             worker.start().await?;
         }
@@ -339,14 +366,10 @@ impl Proof {
         let mut problems = self.prometheus.sick_rules().await?;
         for record in rules.records() {
             let series = self.prometheus.range(&record, self.begun, now()).await?;
-            let sane = series.iter().flat_map(|one| &one.points).all(|point| !(point.1 < 0.0));
+            let sane =
+                series.iter().flat_map(|one| &one.points).all(|point| point.1.is_nan() || point.1 >= 0.0);
             if !gives_data(&series) || !sane {
                 problems.push(format!("{record}: no data, or nonsense"));
-            }
-        }
-        for (name, series) in self.prometheus.series_by_name("tagfleet_").await? {
-            if series > 400 {
-                problems.push(format!("{name}: {series} series"));
             }
         }
         Ok(problems)

@@ -14,6 +14,7 @@ mod finality;
 mod hostile;
 mod hosts;
 mod kills;
+mod metrics;
 mod model_sets;
 mod parity;
 mod pika;

@@ -69,7 +69,7 @@ fn lines(svg: &mut String, panel: &Panel, answers: &Answers, area: Area, (from, 
         drawn.push((number, points));
     }
     let highest = drawn.iter().flat_map(|(_, points)| points).map(|point| point.1).fold(0.0, f64::max);
-    let high = panel.high.unwrap_or_else(|| nice(highest));
+    let high = panel.high.unwrap_or_else(|| nice(highest, &panel.unit));
     let place = |(at, value): (f64, f64)| {
         let x = plot.x + plot.w * (at - from) / (to - from);
         (x, plot.y + plot.h * (1.0 - (value / high).clamp(0.0, 1.05)))
@@ -256,7 +256,7 @@ fn table(svg: &mut String, panel: &Panel, answers: &Answers, area: Area) {
     let width = area.w / panel.columns.len().max(1) as f64;
     let mut line = |number: usize, cells: Vec<String>, weight: &str| {
         for (column, cell) in cells.iter().enumerate() {
-            let shown: String = cell.chars().take((width / 6.4) as usize).collect();
+            let shown: String = cell.chars().take((width / 7.4) as usize).collect();
             let _ = writeln!(
                 svg,
                 r##"<text x="{:.1}" y="{:.1}" font-size="11" font-weight="{weight}">{}</text>"##,
@@ -301,11 +301,18 @@ fn paint(colour: &str) -> &'static str {
     }
 }
 
-/// The next round number.
-fn nice(value: f64) -> f64 {
+/// The next round number, in the unit that the scale will have.
+fn nice(value: f64, unit: &str) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
-    let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|step| step * power).find(|top| *top >= value).unwrap_or(value)
+    let bases: &[f64] = match unit {
+        "bytes" => &[1024.0 * 1024.0 * 1024.0, 1024.0 * 1024.0, 1024.0],
+        "s" => &[3600.0, 60.0],
+        _ => &[],
+    };
+    let base = bases.iter().copied().find(|base| *base <= value).unwrap_or(1.0);
+    let power = 10_f64.powf((value / base).log10().floor());
+    let steps = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0].into_iter().map(|step| step * power * base);
+    steps.into_iter().find(|top| *top >= value).unwrap_or(value)
 }
