@@ -38,7 +38,7 @@ BOARD = dashboard(
          graph("How much does it record?", "Outcomes that were written, and in how large batches.",
                IMAGES_RATE, query(rate("tagfleet_worker_stage_batch_images_sum", f'{POOL},stage="record"'), "outcomes")),
          graph("How old are these numbers?", "Since the schedulers last counted scrapes and queues. More than a minute: what the dashboards say of them was true then.",
-               SECONDS, query(f"time() - max(tagfleet_scheduler_counted_timestamp_seconds{{{FLEET}}})", "age"), thresholds=limits((60, "red")))),
+               SECONDS, query(f"time() - (max(tagfleet_scheduler_counted_timestamp_seconds{{{FLEET}}}) > 0)", "age"), thresholds=limits((60, "red")))),
     ),
     section(
         "What do outages do?",

@@ -32,7 +32,7 @@ const WELL: Duration = Duration::from_secs(20);
 const CONSEQUENCES: &[&str] =
     &["TagfleetImagesWait", "TagfleetServiceLevelFast", "TagfleetServiceLevelSlow", "TagfleetNothingTagged"];
 /// Images that are open at most: small scrapes have to be quick.
-const OPEN: i64 = 300;
+const OPEN: i64 = 150;
 
 /// A fleet under load, and a Prometheus that looks at it.
 pub struct Proof {
@@ -148,6 +148,8 @@ impl Proof {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         say(&format!("{what}: {} after {:.0} s", alerts.join(", "), begun.elapsed().as_secs_f64()));
+        // Long enough to be seen in what is asked afterwards.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(())
     }
 
@@ -254,7 +256,8 @@ impl Proof {
         const AWAY: &[&str] = &["TagfleetServerAway", "TagfleetFanOutBehind"];
         const SLOW: &[&str] = &["TagfleetDatabaseConnectionsShort"];
         self.begins(AWAY).await;
-        self.begins(&["TagfleetScrapeStuck"]).await;
+        // A scrape stands still, and callers wait for connections that cannot be had.
+        self.begins(&["TagfleetScrapeStuck", "TagfleetDatabaseConnectionsShort"]).await;
         faults::database(&self.arena, Mode::Cut);
         for number in 0..25 {
             let id = format!("waiting-{number}");
