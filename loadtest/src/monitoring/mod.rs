@@ -62,7 +62,7 @@ impl MonitoringArgs {
         let (from, to) = proof.span();
         let mut asked = 0;
         for board in &boards {
-            let expressions = proof.expressions(board).await?;
+            let expressions = proof.expressions(board, (from, to)).await?;
             asked += expressions.asked;
             problems.extend(expressions.problems);
             if let Some(folder) = &self.draw {
