@@ -7,7 +7,7 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test chart image fmt lint bench chaos fuzz train test-training stop clean
+.PHONY: help setup services demo test chart image fmt lint bench chaos monitoring-test fuzz train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,11 @@ chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number)
 	@scripts/setup.sh --quiet
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
 	@target/debug/tagfleet-loadtest chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+monitoring-test: ## Prove alerts and dashboards: a real Prometheus, a fleet under load, every fault (DRAW=1: into docs/img)
+	@scripts/setup.sh --quiet
+	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
+	@scripts/monitoring-test.sh $(if $(DRAW),--draw docs/img)
 
 fuzz: ## Feed made-up input to what reads strangers' (SECONDS=60 each): fuzz/README.md
 	@scripts/fuzz.sh '$(or $(SECONDS),60)'

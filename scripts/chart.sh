@@ -18,6 +18,8 @@ crd_modules=(
   'github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd monitoring.coreos.com_podmonitors monitoring.coreos.com_prometheusrules'
   'github.com/external-secrets/external-secrets@v0.20.4 config/crds/bases external-secrets.io_externalsecrets'
 )
+# Of Grafana 10.4, 11.6 and the next one: the SDK numbers each release of itself before that of Grafana.
+grafana_versions=('1769699796!10.4.0' '1759917919!11.6.0' '1769699241')
 python_packages=(kubernetes-validate==1.37.0 PyYAML==6.0.3 jsonschema==4.26.0)
 # What Helm takes for the cluster's version; the schemas are those of four.
 kube_version=1.34.0
@@ -130,12 +132,36 @@ check_score() {
   done
 }
 
+# The rules alone, for scripts/monitoring-test.sh, which has no Helm and reads no YAML.
+check_rules() {
+  "$venv/bin/python" scripts/chart/alerts.py "$rendered/everything.yaml" >"$rendered/rules.json"
+  [[ -z ${UPDATE:-} ]] || cp "$rendered/rules.json" "$chart/ci/golden/rules.json"
+  cmp -s "$chart/ci/golden/rules.json" "$rendered/rules.json" ||
+    fail "$chart/ci/golden/rules.json: the chart renders something else; if that is right: make chart UPDATE=1"
+}
+
 check_alerts() {
   local dir=$rendered/alerts
   mkdir -p "$dir" && cp "$chart/ci/alerts/test.yaml" "$dir/"
-  "$venv/bin/python" scripts/chart/alerts.py "$rendered/everything.yaml" >"$dir/rules.yaml"
+  cp "$rendered/rules.json" "$dir/rules.yaml"
   promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir/test.yaml" >>"$dir/log" 2>&1 ||
     fail "alerts: $(cat "$dir/log")"
+}
+
+# Made of scripts/dashboards; Grafana's own types have to understand them.
+check_dashboards() {
+  local version folder=$state/grafana folders=()
+  [[ -z ${UPDATE:-} ]] || python3 scripts/dashboards/build.py write
+  python3 scripts/dashboards/build.py check || failed=1
+  for version in "${grafana_versions[@]}"; do
+    folders+=("$folder/$version")
+    [[ -e $folder/$version/done ]] || {
+      rm -rf "${folder:?}/$version"
+      "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$folder/$version" "grafana-foundation-sdk==$version" \
+        >"$state/grafana.log" 2>&1 && touch "$folder/$version/done"
+    } || { say "skipped: the dashboards against Grafana's schema: no grafana-foundation-sdk $version (.tagfleet/grafana.log)"; return; }
+  done
+  "$venv/bin/python" scripts/dashboards/schema.py "${folders[@]}" || failed=1
 }
 
 # --- all of them
@@ -158,6 +184,7 @@ main() {
     check_golden
     check_refusals
     files=("$rendered"/*.yaml)
+    if $python; then check_rules && check_dashboards; fi
     if $python && has promtool; then check_alerts; else say 'skipped: the alerts: no promtool (of Prometheus)'; fi
     if go_tool kube-score "github.com/zegl/kube-score/cmd/kube-score@$kube_score_version"; then
       check_score

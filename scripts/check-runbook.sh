@@ -8,7 +8,7 @@ need() { # need WHAT PATTERN
   grep -qE -- "$2" docs/RUNBOOK.md || { printf 'docs/RUNBOOK.md: %s is missing\n' "$1" >&2; failed=1; }
 }
 
-alerts=$(grep -oE 'alert: \w+' charts/tagfleet/templates/_alerts.tpl | cut -d' ' -f2)
+alerts=$(grep -oE 'alert: Tagfleet\w+' charts/tagfleet/templates/_rules.tpl | cut -d' ' -f2)
 [[ -n $alerts ]] || { echo 'check-runbook.sh finds no alerts: has their file moved?' >&2; exit 1; }
 for alert in $alerts; do need "the alert $alert" "^### $alert\$"; done
 

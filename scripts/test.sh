@@ -48,6 +48,7 @@ step doc document
 step binaries "$cargo" build "${locked[@]}" "${failpoints[@]}" --workspace --bins
 step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
 step chaos chaos 7
+step monitoring scripts/monitoring-test.sh
 
 printf '\nall passed\n'
 printf '%s\n' "${times[@]}"

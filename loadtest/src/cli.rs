@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, chaos, demo, draw, fixes, origin, soak};
+use crate::{bench, chaos, demo, draw, fixes, monitoring, origin, soak};
 
 /// Draws inventories, serves them, and puts load on a tagging fleet.
 #[derive(Debug, Parser)]
@@ -21,6 +21,7 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     Soak(soak::SoakArgs),
     Fixes(fixes::FixesArgs),
+    Monitoring(monitoring::MonitoringArgs),
     Stop(demo::StopArgs),
 }
 
@@ -35,6 +36,7 @@ impl Cli {
             Command::Chaos(args) => args.run().await,
             Command::Soak(args) => args.run().await,
             Command::Fixes(args) => args.run().await,
+            Command::Monitoring(args) => args.run().await,
             Command::Stop(args) => args.run(),
         }
     }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod demo;
 pub mod draw;
 pub mod fixes;
+pub mod monitoring;
 pub mod origin;
 pub mod private;
 pub mod soak;

@@ -28,6 +28,8 @@ pub struct Announcer {
     pub publisher: Publisher,
     /// How often to look.
     pub every: Duration,
+    /// How soon after its event an image should have its outcome.
+    pub in_time: Duration,
     /// What happened.
     pub metrics: Metrics,
 }
@@ -66,16 +68,23 @@ impl Announcer {
         if ended.is_empty() {
             return Ok(0);
         }
+        let mut late = Vec::new();
+        for Announcement { key, .. } in ended.iter().filter(|ended| took(ended) > self.in_time) {
+            late.push((*key, store::late_images(&transaction, *key, self.in_time).await?));
+        }
         let events: Vec<_> = ended.iter().map(|announcement| self.event(announcement)).collect();
         self.publisher.publish(&events).await?;
         failpoint::here(Point::Announced);
         let keys: Vec<_> = ended.iter().map(|announcement| announcement.key).collect();
         store::mark_announced(&transaction, &keys).await?;
         transaction.commit().await?;
-        for Announcement { scrape_id, images, .. } in &ended {
+        for announcement in &ended {
+            let Announcement { key, scrape_id, lane, images, .. } = announcement;
             info!(scrape.id = %scrape_id, images, "scrape {scrape_id} is tagged");
+            let late = late.iter().find(|(of, _)| of == key).map_or(0, |(_, late)| *late);
+            let images = u64::try_from(*images).unwrap_or_default();
+            self.metrics.announced(*lane, images, late.min(images), took(announcement));
         }
-        self.metrics.announced(ended.len());
         Ok(ended.len())
     }
 
@@ -84,6 +93,11 @@ impl Announcer {
         let body = serde_json::to_vec(&event).expect("an announcement is text and numbers");
         Outgoing::event(self.publisher.topology(), SCRAPE_TAGGED, event.event_id.to_string(), body)
     }
+}
+
+/// From the event to the last image's outcome.
+fn took(ended: &Announcement) -> Duration {
+    ended.tagged_at.duration_since(ended.received_at).try_into().unwrap_or_default()
 }
 
 /// The announcement in words of the contract: every outcome is in it, those
@@ -137,6 +151,7 @@ mod tests {
             key: 1,
             scrape_id: ScrapeId("s-1".into()),
             advertiser_id: AdvertiserId("a".into()),
+            lane: tagfleet_shared::lane::Lane::Express,
             images: 3,
             outcomes: [("cached".to_owned(), 3)].into(),
             superseded_by: None,

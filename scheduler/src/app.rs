@@ -114,6 +114,7 @@ impl App {
             pool: pool.clone(),
             publisher: self.broker.publisher(),
             every: self.config.announce.every,
+            in_time: self.config.announce.in_time,
             metrics: metrics.clone(),
         };
         let sweep = Sweep {
@@ -124,7 +125,13 @@ impl App {
             page_size: self.config.fan_out.page_size,
             metrics: metrics.clone(),
         };
-        let housekeeping = Housekeeping { pool, retention: self.config.retention, metrics };
+        let housekeeping = Housekeeping {
+            pool,
+            broker: self.broker.clone(),
+            retention: self.config.retention,
+            stuck_after: self.config.alerts.stuck_after,
+            metrics,
+        };
 
         let loops = TaskTracker::new();
         loops.spawn(announcer.run(stop.clone()));

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -11,6 +12,7 @@ use tagfleet_shared::{db, shutdown, telemetry};
 use crate::app::App;
 use crate::config::SchedulerConfig;
 use crate::dead::DeadCommand;
+use crate::status::StatusArgs;
 use crate::{publish, schemas};
 
 /// Turns finished scrapes into tagging jobs and announces tagged scrapes.
@@ -45,6 +47,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadCommand,
     },
+    /// Tell how the fleet is; exit code 1 where an alert would fire.
+    Status(StatusArgs),
     /// Write the JSON Schemas of both events.
     #[command(hide = true)]
     Schemas {
@@ -59,15 +63,20 @@ impl Cli {
     /// # Errors
     ///
     /// Whatever kept it from being done, for a person to read.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         if let Command::Schemas { dir } = &self.command {
-            return schemas::write(dir);
+            schemas::write(dir)?;
+            return Ok(ExitCode::SUCCESS);
         }
         let loaded = SchedulerConfig::load(self.config)?;
-        let config = loaded.config;
+        let mut config = loaded.config;
+        if matches!(self.command, Command::Status(_)) {
+            // What is away is on the page; a log would run through it.
+            config.log.filter = "error,lapin=off".into();
+        }
         telemetry::init(&config.log).context("log.filter")?;
         let (broker, database) = (("broker.url", &config.broker.url), ("database.url", &config.database.url));
-        match self.command {
+        let done = match self.command {
             Command::Run => {
                 require(&[broker, database])?;
                 let stop = shutdown::on_signal()?;
@@ -94,7 +103,13 @@ impl Cli {
                 }
                 command.run(&config).await
             }
+            Command::Status(args) => {
+                require(&[broker, database])?;
+                let well = args.run(&config).await?;
+                return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
             Command::Schemas { .. } => Ok(()),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }

@@ -38,6 +38,8 @@ pub struct SchedulerConfig {
     pub sweep: SweepConfig,
     /// `scrape.tagged`.
     pub announce: AnnounceConfig,
+    /// What `status` holds for alarming.
+    pub alerts: AlertLimits,
     /// How long rows are kept.
     pub retention: RetentionConfig,
     /// How to stop.
@@ -114,6 +116,40 @@ pub struct AnnounceConfig {
     /// How often to look.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
+    /// How soon after its event an image should have its outcome.
+    #[serde(with = "humantime_serde")]
+    pub in_time: Duration,
+}
+
+/// The numbers of the chart's alerts that `tagfleet-scheduler status` knows too. The chart writes them here.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertLimits {
+    /// How long the oldest image of the lane `express` may wait,
+    #[serde(with = "humantime_serde")]
+    pub oldest_express: Duration,
+    /// of `standard`,
+    #[serde(with = "humantime_serde")]
+    pub oldest_standard: Duration,
+    /// and of `bulk`.
+    #[serde(with = "humantime_serde")]
+    pub oldest_bulk: Duration,
+    /// How long nothing may move in a scrape.
+    #[serde(with = "humantime_serde")]
+    pub stuck_after: Duration,
+    /// Events that may wait for a scheduler.
+    pub events_waiting: u32,
+}
+
+impl AlertLimits {
+    /// How long the oldest image of a lane may wait.
+    pub fn oldest(&self, lane: Lane) -> Duration {
+        match lane {
+            Lane::Express => self.oldest_express,
+            Lane::Standard => self.oldest_standard,
+            Lane::Bulk => self.oldest_bulk,
+        }
+    }
 }
 
 /// How long rows are kept.

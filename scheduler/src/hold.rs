@@ -4,7 +4,7 @@ use tagfleet_shared::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Held, Metrics};
 use crate::outage::Outage;
 
 /// A stop was asked for while work was held.
@@ -20,12 +20,14 @@ pub struct Hold {
     metrics: Metrics,
     stop: CancellationToken,
     outage: Option<Backoff>,
+    /// What is held, and by what, as the metrics show it.
+    held: Option<Held>,
 }
 
 impl Hold {
     /// For work that is called `what` in the log.
     pub fn new(what: &'static str, metrics: &Metrics, stop: &CancellationToken) -> Self {
-        Self { what, metrics: metrics.clone(), stop: stop.clone(), outage: None }
+        Self { what, metrics: metrics.clone(), stop: stop.clone(), outage: None, held: None }
     }
 
     /// The work cannot be done because of `error`: returns when it is to be
@@ -35,6 +37,8 @@ impl Hold {
     ///
     /// If a stop is asked for.
     pub async fn wait(&mut self, error: Outage) -> Result<(), Stopped> {
+        // The new one before the old one goes: it is held all the time.
+        self.held = Some(self.metrics.held(error.server(), error.why()));
         let backoff = self.outage.get_or_insert_with(|| {
             warn!(what = self.what, %error, "outage, holding {}", self.what);
             self.metrics.outage(error.server());
@@ -45,6 +49,7 @@ impl Hold {
 
     /// Some of the work is done: if there was an outage, it is over.
     pub fn over(&mut self) {
+        self.held = None;
         if self.outage.take().is_some() {
             info!(what = self.what, "outage over, going on with {}", self.what);
         }
@@ -74,6 +79,27 @@ mod tests {
         hold.over();
         hold.wait(Outage::Panic).await.unwrap();
         assert_eq!(outages(&registry), 2.0);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_shown_from_the_first_outage_to_its_end() {
+        let (registry, stop) = (Registry::new(), CancellationToken::new());
+        let metrics = Metrics::register(&registry).unwrap();
+        let held = || {
+            let families = registry.gather();
+            let held = families.iter().find(|family| family.name().ends_with("_held")).unwrap();
+            held.get_metric().iter().map(|of| of.get_gauge().get_value()).sum::<f64>()
+        };
+        let mut hold = Hold::new("the test", &metrics, &stop);
+        assert_eq!(held(), 0.0);
+        hold.wait(Outage::Panic).await.unwrap();
+        hold.wait(Outage::Panic).await.unwrap();
+        assert_eq!(held(), 1.0);
+        hold.over();
+        assert_eq!(held(), 0.0);
+        hold.wait(Outage::Panic).await.unwrap();
+        drop(hold);
+        assert_eq!(held(), 0.0, "given up");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use tagfleet_shared::broker::Broker;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -10,7 +11,7 @@ use crate::config::RetentionConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::store::Kept;
-use crate::{periodic, store};
+use crate::{periodic, queues, store};
 
 /// How often partitions are looked after.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
@@ -22,8 +23,12 @@ const GAUGES_EVERY: Duration = Duration::from_secs(5);
 pub struct Housekeeping {
     /// The house.
     pub pool: Pool,
+    /// Where the queues are.
+    pub broker: Broker,
     /// How long images are kept.
     pub retention: RetentionConfig,
+    /// How long a scrape may stand still before it is called stuck.
+    pub stuck_after: Duration,
     /// Where the gauges are.
     pub metrics: Metrics,
 }
@@ -42,6 +47,7 @@ impl Housekeeping {
         let client = self.pool.get().await?;
         store::ensure_partitions(&client).await?;
         store::forget_old_failures(&client).await?;
+        store::forget_old_reports(&client).await?;
         let dropped = store::drop_old_partitions(&client, self.retention.days).await?;
         if dropped > 0 {
             info!(dropped, "dropped {dropped} partitions older than {} days", self.retention.days);
@@ -53,8 +59,17 @@ impl Housekeeping {
     }
 
     async fn gauges(&self) -> Result<(), Outage> {
-        let standing = store::standing(&*self.pool.get().await?).await?;
-        self.metrics.sample(&standing, self.pool.status());
-        Ok(())
+        // A broker that is away keeps nobody from knowing what the database says.
+        let queues = queues::depths(&self.broker).await;
+        let idle = queues.as_ref().map_or_else(|_| Vec::new(), |queues| queues::idle_lanes(queues));
+        if let Ok(queues) = &queues {
+            self.metrics.sample_queues(queues);
+        }
+        let client = self.pool.get().await?;
+        let standing = store::standing(&client, self.stuck_after, &idle).await?;
+        let upkeep = store::upkeep(&client).await?;
+        drop(client);
+        self.metrics.sample(&standing, upkeep, self.pool.status());
+        Ok(queues.map(drop)?)
     }
 }

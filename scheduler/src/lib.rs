@@ -22,6 +22,8 @@ pub mod outage;
 pub mod periodic;
 pub mod publish;
 pub mod publishing;
+pub mod queues;
 pub mod schemas;
+pub mod status;
 pub mod store;
 pub mod sweep;

@@ -1,6 +1,8 @@
 //! The scheduler: turns finished scrapes into jobs and announces tagged ones
 //! until it is told to stop.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use mimalloc::MiMalloc;
 use tagfleet_scheduler::cli::Cli;
@@ -12,6 +14,6 @@ use tagfleet_scheduler::cli::Cli;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     Cli::parse().run().await
 }

@@ -1,12 +1,25 @@
-//! Every metric of the scheduler: one struct, one file, one prefix.
+//! Every metric of the scheduler: one struct, one file, one prefix. docs/METRICS.md is the table of them.
+//!
+//! What is read from the database or the broker is the same in every scheduler: take `max`, not `sum`.
 
 use std::time::Duration;
 
 use deadpool_postgres::Status;
-use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
-use tagfleet_shared::metrics::{CONNECTIONS, Registrar, set_connections};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin, set_connections};
 
-use crate::store::{Accepted, Standing};
+use crate::queues::Queue;
+use crate::store::{Accepted, Standing, Upkeep};
+
+/// Up to a day, with the limit of the service level in it.
+const SCRAPE_SECONDS: [f64; 12] =
+    [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0];
+
+/// The label `size`: images of a scrape, at most.
+const SIZES: [(u64, &str); 4] = [(100, "100"), (1000, "1000"), (10_000, "10000"), (u64::MAX, "more")];
 
 /// From a scrape of a few images to one of a million.
 const SECONDS: [f64; 13] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
@@ -24,8 +37,19 @@ pub struct Metrics {
     jobs_swept_total: IntCounter,
     lost_fixes_total: IntCounter,
     outages_total: IntCounterVec,
+    held: IntGaugeVec,
+    scrape_seconds: HistogramVec,
+    images_tagged_total: IntCounterVec,
     open_scrapes: IntGaugeVec,
+    stuck_scrapes: IntGaugeVec,
     oldest_scrape_seconds: GaugeVec,
+    untagged_images: IntGaugeVec,
+    oldest_untagged_image_seconds: GaugeVec,
+    queue_messages: IntGaugeVec,
+    queue_consumers: IntGaugeVec,
+    fixes_total: IntCounterVec,
+    database_bytes: IntGauge,
+    counted_timestamp_seconds: Gauge,
     database_connections: IntGaugeVec,
 }
 
@@ -44,7 +68,10 @@ impl Metrics {
                  came again), superseded, fanned_out (all jobs are confirmed).",
                 &["event"],
             )?,
-            images_listed_total: add.counter("images_listed_total", "Images recorded.")?,
+            images_listed_total: add.counter(
+                "images_listed_total",
+                "Images recorded: the demand. Above the rate of jobs that end for long: the fleet is too small.",
+            )?,
             jobs_published_total: add.counter(
                 "jobs_published_total",
                 "Jobs that the broker has confirmed. Far above images_listed_total: fan-outs are cut off often.",
@@ -53,7 +80,10 @@ impl Metrics {
                 "fan_out_seconds",
                 "Time from an event to its last confirmed job, the wait for another fan-out of the scrape included.",
             )?,
-            announcements_total: add.counter("announcements_total", "Announcements that the broker has confirmed.")?,
+            announcements_total: add.counter(
+                "announcements_total",
+                "Announcements that the broker has confirmed: scrapes that the listing site knows as tagged.",
+            )?,
             dead_letters_total: add.counters(
                 "dead_letters_total",
                 "Events that a person has to look at, by reason. More than none is worth a look.",
@@ -63,28 +93,100 @@ impl Metrics {
                 "sweeps_total",
                 "Scrapes that had stopped moving and were swept. More than none: somewhere jobs get lost.",
             )?,
-            jobs_swept_total: add.counter("jobs_swept_total", "Jobs that sweeps have published again.")?,
-            lost_fixes_total: add.counter("lost_fixes_total", "Passes over fixed images that had to be made up for.")?,
+            jobs_swept_total: add.counter(
+                "jobs_swept_total",
+                "Jobs that sweeps have published again: how much was lost, or was late.",
+            )?,
+            lost_fixes_total: add.counter(
+                "lost_fixes_total",
+                "Passes over fixed images that had to be made up for: whoever makes fixes dies before the pass.",
+            )?,
             outages_total: add.counters(
                 "outages_total",
                 "Times that work was held because a server of ours was away: broker or database.",
                 &["server"],
+            )?,
+            held: add.gauges(
+                "held",
+                "Pieces of work that are held now, by the server that they need and by what it does: away, silent, blocked (short of memory or disk), refused, unroutable, panic (a mistake of ours).",
+                &["server", "why"],
+            )?,
+            scrape_seconds: add.distribution(
+                "scrape_seconds",
+                "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more).",
+                &["size"],
+                &SCRAPE_SECONDS,
+            )?,
+            images_tagged_total: add.counters(
+                "images_tagged_total",
+                "Images of scrapes that were announced, and whether they had their outcome within announce.in_time of the event: the service level.",
+                &["lane", "in_time"],
             )?,
             open_scrapes: add.gauges(
                 "open_scrapes",
                 "Scrapes that are not tagged yet, by state: fanning_out or tagging. The same in every scheduler.",
                 &["state"],
             )?,
+            stuck_scrapes: add.gauges(
+                "stuck_scrapes",
+                "Of these, scrapes in which nothing has moved for alerts.stuck_after although no job of their lane waits. The same in every scheduler.",
+                &["lane"],
+            )?,
             oldest_scrape_seconds: add.fractions(
                 "oldest_scrape_seconds",
-                "Age of the oldest scrape that is not tagged yet, by state. Growing while jobs are done: stuck.",
+                "Age of the oldest scrape that is not tagged yet, by state. Growing while jobs are done: stuck. The same in every scheduler.",
                 &["state"],
+            )?,
+            untagged_images: add.gauges(
+                "untagged_images",
+                "Images that are listed and have no outcome, by lane. Divided by the rate of jobs_ended_total: the time until the lane is drained. The same in every scheduler.",
+                &["lane"],
+            )?,
+            oldest_untagged_image_seconds: add.fractions(
+                "oldest_untagged_image_seconds",
+                "How long the oldest image without an outcome has waited since the event of its scrape, by lane; 0 without any. The same in every scheduler.",
+                &["lane"],
+            )?,
+            queue_messages: add.gauges(
+                "queue_messages",
+                "Messages that are ready in a queue of the fleet. What was delivered and is not settled is not among them. The same in every scheduler.",
+                &["queue"],
+            )?,
+            queue_consumers: add.gauges(
+                "queue_consumers",
+                "Consumers that the broker knows of a queue. Fewer than workers that believe to receive: they have to be restarted. The same in every scheduler.",
+                &["queue"],
+            )?,
+            fixes_total: add.counters(
+                "fixes_total",
+                "Corrections by people ever, withdrawn ones included. More of them for as many images: the models got worse, or the pictures changed. The same in every scheduler.",
+                &[],
+            )?,
+            database_bytes: add.gauge(
+                "database_bytes",
+                "What the fleet's database takes on its disk. The same in every scheduler.",
+            )?,
+            counted_timestamp_seconds: add.fraction(
+                "counted_timestamp_seconds",
+                "When the gauges that are the same in every scheduler were last read. Old: they say what was true then.",
             )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
         };
-        // There from the start, at 0: a series that begins at 1 has not increased.
         for event in ["accepted", "resumed", "repeated", "superseded", "fanned_out"] {
-            metrics.scrapes_total.with_label_values(&[event]);
+            begin(&metrics.scrapes_total, &[&[event]]);
+        }
+        for server in ["database", "broker"] {
+            begin(&metrics.outages_total, &[&[server]]);
+            metrics.held.with_label_values(&[server, "away"]);
+        }
+        for reason in REASONS {
+            begin(&metrics.dead_letters_total, &[&[reason]]);
+        }
+        for lane in Lane::ALL {
+            begin(&metrics.images_tagged_total, &[&[lane.as_str(), "yes"], &[lane.as_str(), "no"]]);
+        }
+        for (_, size) in SIZES {
+            metrics.scrape_seconds.with_label_values(&[size]);
         }
         Ok(metrics)
     }
@@ -125,9 +227,14 @@ impl Metrics {
         self.jobs_published_total.inc_by(jobs as u64);
     }
 
-    /// So many scrapes are announced.
-    pub fn announced(&self, scrapes: usize) {
-        self.announcements_total.inc_by(scrapes as u64);
+    /// A scrape is announced: so long after its event its last image had its outcome, and so many came late.
+    pub fn announced(&self, lane: Lane, images: u64, late: u64, took: Duration) {
+        self.announcements_total.inc();
+        let size = SIZES.iter().find(|(most, _)| images <= *most).map_or("more", |(_, size)| size);
+        self.scrape_seconds.with_label_values(&[size]).observe(took.as_secs_f64());
+        for (in_time, images) in [("yes", images - late), ("no", late)] {
+            self.images_tagged_total.with_label_values(&[lane.as_str(), in_time]).inc_by(images);
+        }
     }
 
     /// An event went to the dead-letter queue.
@@ -151,14 +258,61 @@ impl Metrics {
         self.outages_total.with_label_values(&[server]).inc();
     }
 
-    /// How things stand now.
-    pub fn sample(&self, standing: &[Standing], pool: Status) {
-        for state in ["fanning_out", "tagging"] {
-            let of_it = standing.iter().find(|standing| standing.state == state);
-            let (scrapes, oldest) = of_it.map_or((0, 0.0), |of_it| (of_it.scrapes, of_it.oldest_seconds));
-            self.open_scrapes.with_label_values(&[state]).set(scrapes);
-            self.oldest_scrape_seconds.with_label_values(&[state]).set(oldest);
+    /// Work is held because `server` does this, until the answer is dropped.
+    pub fn held(&self, server: &str, why: &str) -> Held {
+        let gauge = self.held.with_label_values(&[server, why]);
+        gauge.inc();
+        Held { gauge }
+    }
+
+    /// How the queues are now.
+    pub fn sample_queues(&self, queues: &[Queue]) {
+        for queue in queues {
+            self.queue_messages.with_label_values(&[&queue.name]).set(i64::from(queue.ready));
+            self.queue_consumers.with_label_values(&[&queue.name]).set(i64::from(queue.consumers));
         }
+    }
+
+    /// How the scrapes stand now.
+    pub fn sample(&self, standing: &[Standing], upkeep: Upkeep, pool: Status) {
+        let oldest = |of: &dyn Fn(&&Standing) -> bool| {
+            standing.iter().filter(of).map(|of_it| of_it.oldest_seconds).fold(0.0, f64::max)
+        };
+        let sum = |of: &dyn Fn(&&Standing) -> bool, what: &dyn Fn(&Standing) -> i64| {
+            standing.iter().filter(of).map(what).sum()
+        };
+        for state in ["fanning_out", "tagging"] {
+            let of_it = |standing: &&Standing| standing.state == state;
+            self.open_scrapes.with_label_values(&[state]).set(sum(&of_it, &|of_it| of_it.scrapes));
+            self.oldest_scrape_seconds.with_label_values(&[state]).set(oldest(&of_it));
+        }
+        for lane in Lane::ALL {
+            let (of_it, label) = (|standing: &&Standing| standing.lane == lane, [lane.as_str()]);
+            self.stuck_scrapes.with_label_values(&label).set(sum(&of_it, &|of_it| of_it.stuck));
+            self.untagged_images.with_label_values(&label).set(sum(&of_it, &|of_it| of_it.untagged));
+            let open = |standing: &&Standing| standing.lane == lane && standing.untagged > 0;
+            self.oldest_untagged_image_seconds.with_label_values(&label).set(oldest(&open));
+        }
+        // Begins with what there is: that has not increased.
+        let fixes = self.fixes_total.with_label_values::<&str>(&[]);
+        fixes.inc_by(upkeep.fixes.saturating_sub(fixes.get()));
+        self.database_bytes.set(upkeep.database_bytes);
+        self.counted_timestamp_seconds.set(jiff::Timestamp::now().as_millisecond() as f64 / 1e3);
         set_connections(&self.database_connections, pool);
     }
 }
+
+/// Work that is held.
+pub struct Held {
+    gauge: IntGauge,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// Reasons of the scheduler's own dead letters: see `halt.rs`.
+const REASONS: [&str; 5] =
+    ["malformed_event", "manifest_unavailable", "refused_by_database", "scrape_id_taken", "panicked"];

@@ -38,4 +38,16 @@ impl Outage {
             Self::Panic => "none",
         }
     }
+
+    /// What is wrong with it: a metric label, so never rename one.
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Broker(BrokerError::Silent) => "silent",
+            Self::Broker(BrokerError::Blocked) => "blocked",
+            Self::Broker(BrokerError::Refused(_)) => "refused",
+            Self::Broker(BrokerError::Unroutable(_)) => "unroutable",
+            Self::Broker(BrokerError::Away(_)) | Self::Database(_) => "away",
+            Self::Panic => "panic",
+        }
+    }
 }

@@ -26,6 +26,14 @@ RULES = {
     "scaling.min": {"minimum": 0},
     "scaling.max": {"minimum": 1},
     "scaling.imagesPerSecond": {"type": "number", "exclusiveMinimum": 0},
+    "rules.objective": {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "defaultsShare": {"minimum": 0, "maximum": 1},
+    "skipsShare": {"minimum": 0, "maximum": 1},
+    "oldestExpress": {"pattern": "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"},
+    "oldestStandard": {"pattern": "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"},
+    "oldestBulk": {"pattern": "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"},
+    "stuckAfter": {"pattern": "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"},
+    "eventsWaiting": {"minimum": 0},
     "scaling.share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
     "drainMinutes.express": {"type": "number", "exclusiveMinimum": 0},
     "drainMinutes.standard": {"type": "number", "exclusiveMinimum": 0},
@@ -76,7 +84,7 @@ OPEN = {
 STRINGS = {"type": "array", "items": {"type": "string"}}
 DURATION = "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"
 # Settings that the chart or the image decides, and secrets.
-NOT_OURS = {"admin.listen", "broker.url", "database.url", "models.dir", "runtime.library"}
+NOT_OURS = {"admin.listen", "report.pool", "broker.url", "database.url", "models.dir", "runtime.library"}
 
 
 def rule(path):
@@ -147,7 +155,7 @@ def schema():
     top["definitions"] = {
         "pool": pool,
         "common": settings_schema("workers", only={"log", "broker", "database"}),
-        "scheduler": settings_schema("scheduler", without={"broker"}),
+        "scheduler": settings_schema("scheduler", without={"broker", "alerts"}),
         "worker": settings_schema("workers", without={"broker"}),
     }
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "tagfleet"} | top

@@ -15,6 +15,7 @@ pub mod lane;
 pub mod metrics;
 pub mod outcome;
 pub mod patience;
+pub mod reports;
 mod secrets;
 pub mod shutdown;
 pub mod tags;

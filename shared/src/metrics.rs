@@ -4,8 +4,8 @@ use deadpool_postgres::Status;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// Registers metrics under the prefix of one binary.
@@ -55,6 +55,15 @@ impl<'a> Registrar<'a> {
         self.add(IntCounterVec::new(self.opts(name, help), labels)?)
     }
 
+    /// Something with fractions that only grows, such as seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn fractional_counter(&self, name: &str, help: &str) -> prometheus::Result<Counter> {
+        self.add(Counter::with_opts(self.opts(name, help))?)
+    }
+
     /// A number that goes up and down.
     ///
     /// # Errors
@@ -82,6 +91,15 @@ impl<'a> Registrar<'a> {
         self.add(GaugeVec::new(self.opts(name, help), labels)?)
     }
 
+    /// A number that goes up and down, with fractions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn fraction(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::with_opts(self.opts(name, help))?)
+    }
+
     /// Times.
     ///
     /// # Errors
@@ -98,6 +116,21 @@ impl<'a> Registrar<'a> {
     /// As [`Self::new`].
     pub fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
         self.add(HistogramVec::new(self.buckets(name, help, self.seconds), labels)?)
+    }
+
+    /// Anything else with buckets, by labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn distribution(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
+        self.add(HistogramVec::new(self.buckets(name, help, buckets), labels)?)
     }
 
     /// Sizes, by labels, in powers of two.
@@ -125,6 +158,14 @@ impl<'a> Registrar<'a> {
     fn add<C: Collector + Clone + 'static>(&self, metric: C) -> prometheus::Result<C> {
         self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
+    }
+}
+
+/// Lets the series of these labels be there from the start, at 0: what begins at 1 has not increased, and an
+/// alert that asks for an increase would not see the first time.
+pub fn begin(counters: &IntCounterVec, labels: &[&[&str]]) {
+    for values in labels {
+        counters.with_label_values(values);
     }
 }
 

@@ -26,9 +26,11 @@ use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::places::Places;
 use crate::record::Recorder;
+use crate::report::{self, Reporter};
 use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
 use crate::trials::Trials;
+use crate::usage::Usage;
 use crate::worker::{Sources, Worker};
 
 /// How often what can only be sampled is sampled for `/metrics`.
@@ -150,16 +152,27 @@ impl App {
         });
 
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
+        worker.metrics.limited_to(self.config.work.prefetch);
+        let reporter =
+            Reporter::new(&self.config.report, pool.clone(), worker.pipeline.sets.clone(), &worker.metrics);
+        let reporter = tokio::spawn(reporter.run());
         let sampler = tokio::spawn(async move {
             let mut every = tokio::time::interval(SAMPLE_EVERY);
             loop {
                 every.tick().await;
+                worker.metrics.sample_machine(Usage::now(), worker.pipeline.downloader.hosts());
                 let lanes: Vec<_> =
                     receiving.iter().map(|(lane, on)| (*lane, on.load(Ordering::Relaxed))).collect();
                 worker.metrics.sample(pool.status(), worker.pipeline.sets.now().known.images(), &lanes);
             }
         });
-        Ok(Open { worker: self.worker, sources, helpers: [sampler, hangups], admin })
+        Ok(Open {
+            worker: self.worker,
+            pool: self.pool,
+            sources,
+            helpers: [sampler, hangups, reporter],
+            admin,
+        })
     }
 }
 
@@ -167,7 +180,8 @@ impl App {
 pub struct Open {
     worker: Arc<Worker>,
     sources: Sources,
-    helpers: [tokio::task::JoinHandle<()>; 2],
+    helpers: [tokio::task::JoinHandle<()>; 3],
+    pool: Pool,
     /// Where the admin port is.
     pub admin: SocketAddr,
 }
@@ -177,6 +191,7 @@ impl Open {
     pub async fn run(self, stop: CancellationToken) {
         self.worker.run(self.sources, stop).await;
         self.helpers.iter().for_each(tokio::task::JoinHandle::abort);
+        report::withdraw(&self.pool).await;
         info!("stopped");
     }
 }

@@ -15,6 +15,7 @@ use crate::decoding::DecodersConfig;
 use crate::download::DownloadConfig;
 use crate::known::CacheConfig;
 use crate::model::RuntimeConfig;
+use crate::report::ReportConfig;
 
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -35,6 +36,8 @@ pub struct WorkerConfig {
     pub lanes: LaneWeights,
     /// Jobs at work.
     pub work: WorkConfig,
+    /// What it tells of itself.
+    pub report: ReportConfig,
     /// The first cache tier.
     pub cache: CacheConfig,
     /// Limits of a download.
@@ -127,6 +130,9 @@ impl Check for WorkerConfig {
         }
         if self.work.give_back_after.is_zero() {
             problems.push("work.give_back_after must be longer than nothing".into());
+        }
+        if self.report.every.is_zero() {
+            problems.push("report.every must be longer than nothing".into());
         }
         if give_up > limit {
             problems.push(format!(

@@ -25,11 +25,13 @@ pub mod pipeline;
 pub mod places;
 pub mod preprocess;
 pub mod record;
+pub mod report;
 pub mod retries;
 pub mod sets;
 pub mod source;
 pub mod tag;
 pub mod trials;
+pub mod usage;
 pub mod worker;
 
 /// Says that a test was skipped, where it is seen: not through `eprintln!`,

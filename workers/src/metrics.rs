@@ -1,15 +1,27 @@
-//! Every metric of the worker: one struct, one file, one prefix.
+//! Every metric of the worker: one struct, one file, one prefix. docs/METRICS.md is the table of them.
 
+mod labels;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Counter, Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry,
 };
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::metrics::{CONNECTIONS, Registrar, set_connections};
+use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin, set_connections};
+use tagfleet_shared::outcome::PARKED;
 
+use self::labels::TagValues;
+pub use self::labels::{Look, Stage, Tier};
+use crate::decode::format_name;
+use crate::download::HostCounts;
 use crate::outcome::Outcome;
+use crate::record::Ended;
+use crate::report::LastFailures;
+use crate::usage::Usage;
 
 /// Buckets from half a millisecond to an hour: from a look-up to a job that waited.
 const SECONDS: [f64; 18] = [
@@ -17,67 +29,25 @@ const SECONDS: [f64; 18] = [
     3600.0,
 ];
 
-/// A stage of the pipeline; the label `stage`.
-#[derive(Clone, Copy, Debug)]
-pub enum Stage {
-    /// Asking the second cache tier for images.
-    Lookup,
-    /// Bringing the bytes.
-    Download,
-    /// Asking the second cache tier for bytes.
-    Match,
-    /// From bytes to pixels, on a decode thread.
-    Decode,
-    /// Running the models, on a model thread.
-    Infer,
-    /// Writing outcomes to the database.
-    Record,
-}
+/// How sure the models were: finer where it is decided whether a value is told.
+const CONFIDENCE: [f64; 9] = [0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 
-impl Stage {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Lookup => "lookup",
-            Self::Download => "download",
-            Self::Match => "match",
-            Self::Decode => "decode",
-            Self::Infer => "infer",
-            Self::Record => "record",
-        }
-    }
-}
-
-/// Where an image's tags were found; the label `tier`.
-#[derive(Clone, Copy, Debug)]
-pub enum Tier {
-    /// In this process.
-    Memory,
-    /// In Postgres.
-    Database,
-    /// Not at all: the image has to be downloaded.
-    Nowhere,
-}
-
-/// What came of looking at a known image again; the label `result`.
-#[derive(Clone, Copy, Debug)]
-pub enum Look {
-    /// Its server said that nothing has changed.
-    Unchanged,
-    /// It was sent again, with the same bytes.
-    SameBytes,
-    /// It is another picture now.
-    Changed,
-    /// It could not be had or read: what is known of it stays.
-    Failed,
-}
+/// Servers that can be away; the label `server`.
+const SERVERS: [&str; 4] = ["database", "broker", "models", "decoders"];
 
 /// See the help texts below. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     jobs_total: IntCounterVec,
+    jobs_ended_total: IntCounterVec,
+    set_jobs_total: IntCounterVec,
+    tags_total: IntCounterVec,
+    tag_confidence_ratio: HistogramVec,
     job_seconds: Histogram,
     job_wait_seconds: HistogramVec,
     jobs_in_flight: IntGauge,
+    jobs_in_flight_limit: IntGauge,
+    lane_jobs_in_flight: IntGaugeVec,
     jobs_retried_total: IntCounterVec,
     jobs_put_off_total: IntCounterVec,
     jobs_dead_lettered_total: IntCounterVec,
@@ -89,13 +59,19 @@ pub struct Metrics {
     outages_total: IntCounterVec,
     stage_seconds: HistogramVec,
     stage_batch_images: HistogramVec,
-    cache_total: IntCounterVec,
+    cache_lookups_total: IntCounterVec,
     cache_images: IntGauge,
     revalidated_total: IntCounterVec,
     downloaded_bytes_total: IntCounter,
+    downloads_total: IntCounterVec,
+    hosts: IntGaugeVec,
+    cpu_seconds_total: Counter,
+    memory_bytes: IntGauge,
     database_connections: IntGaugeVec,
     lane_receiving: IntGaugeVec,
     model_info: IntGaugeVec,
+    tag_values: Arc<TagValues>,
+    last_failures: LastFailures,
 }
 
 impl Metrics {
@@ -106,14 +82,37 @@ impl Metrics {
     /// If the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let add = Registrar::new(registry, "worker", env!("CARGO_PKG_VERSION"), &SECONDS)?;
-        Ok(Self {
+        let metrics = Self {
             jobs_total: add.counters(
                 "jobs_total",
-                "Jobs that came to their end, by outcome and by the reason of those skipped or defaulted.",
+                "Jobs that came to their end, by outcome and by the reason of those skipped or defaulted. None while jobs wait: nothing is tagged.",
                 &["outcome", "reason"],
             )?,
-            job_seconds: add
-                .histogram("job_seconds", "Time from delivery to the outcome's being recorded.")?,
+            jobs_ended_total: add.counters(
+                "jobs_ended_total",
+                "Jobs that came to their end, by lane: the rate at which it drains.",
+                &["lane"],
+            )?,
+            set_jobs_total: add.counters(
+                "set_jobs_total",
+                "Jobs that came to their end, by model set and outcome: to compare a set with the one before it. Defaulted above its usual share: look at what that set fails on.",
+                &["set", "outcome"],
+            )?,
+            tags_total: add.counters(
+                "tags_total",
+                "What the models said of pictures that they looked at. Another share after a roll-out: the set or the pictures have changed. Of a/b only a; beyond 30 values of an attribute: other.",
+                &["set", "attribute", "value"],
+            )?,
+            tag_confidence_ratio: add.distribution(
+                "tag_confidence_ratio",
+                "How sure the models were of their best answer, 0 to 1. Falling with the same set: the pictures have changed.",
+                &["set", "attribute"],
+                &CONFIDENCE,
+            )?,
+            job_seconds: add.histogram(
+                "job_seconds",
+                "Time from delivery to the outcome's being recorded. Long with idle models: jobs wait for their hosts or are held.",
+            )?,
             job_wait_seconds: add.histograms(
                 "job_wait_seconds",
                 "Time from a job's being published to its delivery, by lane. Growing: more workers are needed.",
@@ -121,7 +120,16 @@ impl Metrics {
             )?,
             jobs_in_flight: add.gauge(
                 "jobs_in_flight",
-                "Jobs at work, held or waiting for their host. At work.prefetch all the time: the worker is the bottleneck, or one of these.",
+                "Jobs at work, held or waiting for their host. At its limit all the time: the worker is the bottleneck, or one of these.",
+            )?,
+            jobs_in_flight_limit: add.gauge(
+                "jobs_in_flight_limit",
+                "The most that jobs_in_flight can be: work.prefetch, and one suspect.",
+            )?,
+            lane_jobs_in_flight: add.gauges(
+                "lane_jobs_in_flight",
+                "Jobs at work by lane: what the broker has as unacknowledged and the worker has begun.",
+                &["lane"],
             )?,
             jobs_retried_total: add.counters(
                 "jobs_retried_total",
@@ -138,7 +146,7 @@ impl Metrics {
                 "Jobs that a person has to look at, by reason. More than none is worth a look.",
                 &["reason"],
             )?,
-            jobs_received_total: add.counters("jobs_received_total", "Jobs taken, by lane.", &["lane"])?,
+            jobs_received_total: add.counters("jobs_received_total", "Jobs taken, by lane. More than jobs_ended_total: jobs go through the retry queues or come back.", &["lane"])?,
             jobs_returned_total: add.counters(
                 "jobs_returned_total",
                 "Jobs taken that had been delivered before, by how often (`1`, `2`, `more`): their worker died or lost the broker.",
@@ -159,32 +167,56 @@ impl Metrics {
             )?,
             outages_total: add.counters(
                 "outages_total",
-                "Times that a job was held because a server of ours was away.",
+                "Times that a job was held because a server of ours was away. Nothing is lost; nothing is tagged meanwhile either.",
                 &["server"],
             )?,
             stage_seconds: add
-                .histograms("stage_seconds", "Time of a stage, for a batch or a single image.", &["stage"])?,
+                .histograms("stage_seconds", "Time of a stage, for a batch or a single image. Its rate of seconds per second is how many are at it at once.", &["stage"])?,
             stage_batch_images: add.sizes(
                 "stage_batch_images",
                 "Images per call of a stage. A low median of infer means that the models wait for downloads.",
                 &["stage"],
             )?,
-            cache_total: add.counters(
-                "cache_total",
-                "Questions to the cache by where the answer was: memory, database, or nowhere.",
+            cache_lookups_total: add.counters(
+                "cache_lookups_total",
+                "Questions to the cache by where the answer was: memory, database, or nowhere. Mostly nowhere: another model set, another image_key, or a table that was lost; every such image is downloaded.",
                 &["tier"],
             )?,
-            cache_images: add.gauge("cache_images", "Images in the first cache tier.")?,
+            cache_images: add.gauge(
+                "cache_images",
+                "Images in the first cache tier. Steady: cache.max_bytes is used up.",
+            )?,
             revalidated_total: add.counters(
                 "revalidated_total",
                 "Known images that were due and looked at again, by what came of it: unchanged (304), same_bytes, changed, or failed.",
                 &["result"],
             )?,
-            downloaded_bytes_total: add.counter("downloaded_bytes_total", "Bytes of downloaded pictures.")?,
+            downloaded_bytes_total: add.counter(
+                "downloaded_bytes_total",
+                "Bytes of downloaded pictures. What the network and the hosts of the pictures are asked for.",
+            )?,
+            downloads_total: add.counters(
+                "downloads_total",
+                "Pictures that arrived, by what their first bytes say: jpeg, png, gif, webp, bmp, tiff, or other, which gets the defaults.",
+                &["format"],
+            )?,
+            hosts: add.gauges(
+                "hosts",
+                "Hosts of pictures that were asked lately: well, limited (they are asked for less, because they had enough), or away (left alone for a while).",
+                &["state"],
+            )?,
+            cpu_seconds_total: add.fractional_counter(
+                "cpu_seconds_total",
+                "CPU time of the worker and of the processes that decode for it; process_cpu_seconds_total is the worker alone.",
+            )?,
+            memory_bytes: add.gauge(
+                "memory_bytes",
+                "Resident memory of the worker and of the processes that decode for it. Near the container's limit: fewer work.decode_threads or work.pictures.",
+            )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
             lane_receiving: add.gauges(
                 "lane_receiving",
-                "1 where the broker has this worker as a consumer of the lane, now.",
+                "1 where this worker believes that it is a consumer of the lane, now. 0 for long: its log says why.",
                 &["lane"],
             )?,
             model_info: add.gauges(
@@ -192,7 +224,35 @@ impl Metrics {
                 "Always 1; the labels say which model set answers, and on what device.",
                 &["set", "digest", "provider"],
             )?,
-        })
+            tag_values: Arc::default(),
+            last_failures: LastFailures::default(),
+        };
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    /// Series that an alert or a sum asks for are there from the start, at 0.
+    fn begin(&self) {
+        for reason in PARKED.iter().chain(&["malformed_job"]) {
+            begin(&self.jobs_dead_lettered_total, &[&[reason]]);
+        }
+        for server in SERVERS {
+            begin(&self.outages_total, &[&[server]]);
+        }
+        for tier in Tier::ALL {
+            begin(&self.cache_lookups_total, &[&[tier.as_str()]]);
+        }
+        for outcome in ["inferred", "cached", "matched"] {
+            begin(&self.jobs_total, &[&[outcome, ""]]);
+        }
+        for lane in Lane::ALL {
+            begin(&self.jobs_ended_total, &[&[lane.as_str()]]);
+        }
+    }
+
+    /// How many jobs may be at work at once.
+    pub fn limited_to(&self, prefetch: u16) {
+        self.jobs_in_flight_limit.set(i64::from(prefetch) + 1);
     }
 
     /// Times a stage until the answer is dropped; counts its images.
@@ -203,28 +263,18 @@ impl Metrics {
 
     /// A question to the cache was answered.
     pub fn found(&self, tier: Tier) {
-        let tier = match tier {
-            Tier::Memory => "memory",
-            Tier::Database => "database",
-            Tier::Nowhere => "nowhere",
-        };
-        self.cache_total.with_label_values(&[tier]).inc();
+        self.cache_lookups_total.with_label_values(&[tier.as_str()]).inc();
     }
 
     /// A known image was looked at again.
     pub fn looked_again(&self, look: Look) {
-        let result = match look {
-            Look::Unchanged => "unchanged",
-            Look::SameBytes => "same_bytes",
-            Look::Changed => "changed",
-            Look::Failed => "failed",
-        };
-        self.revalidated_total.with_label_values(&[result]).inc();
+        self.revalidated_total.with_label_values(&[look.as_str()]).inc();
     }
 
     /// A picture arrived.
-    pub fn downloaded(&self, bytes: usize) {
-        self.downloaded_bytes_total.inc_by(bytes as u64);
+    pub fn downloaded(&self, bytes: &[u8]) {
+        self.downloaded_bytes_total.inc_by(bytes.len() as u64);
+        self.downloads_total.with_label_values(&[format_name(bytes).unwrap_or("other")]).inc();
     }
 
     /// A job was taken from a lane. It is in flight until the answer is dropped.
@@ -245,15 +295,46 @@ impl Metrics {
         {
             self.job_wait_seconds.with_label_values(&[lane.as_str()]).observe(waited.as_secs_f64());
         }
-        self.jobs_in_flight.inc();
-        InFlight { gauge: self.jobs_in_flight.clone(), since: Instant::now() }
+        let gauges =
+            [self.jobs_in_flight.clone(), self.lane_jobs_in_flight.with_label_values(&[lane.as_str()])];
+        gauges.iter().for_each(IntGauge::inc);
+        InFlight { gauges, lane, since: Instant::now() }
     }
 
     /// A job came to its end, and it is recorded.
-    pub fn job_ended(&self, outcome: &Outcome, took: Duration) {
+    pub fn job_ended(&self, ended: &Ended, in_flight: &InFlight) {
+        let Ended { outcome, set, .. } = ended;
         let reason = outcome.failure().map_or("", |failure| &*failure.reason);
         self.jobs_total.with_label_values(&[outcome.kind().as_str(), reason]).inc();
-        self.job_seconds.observe(took.as_secs_f64());
+        self.jobs_ended_total.with_label_values(&[in_flight.lane.as_str()]).inc();
+        self.set_jobs_total.with_label_values(&[set.name.as_str(), outcome.kind().as_str()]).inc();
+        self.job_seconds.observe(in_flight.took().as_secs_f64());
+        match outcome {
+            Outcome::Inferred(known) => {
+                for (attribute, value) in &known.answer.tags.0 {
+                    let value = self.tag_values.label(attribute, value.as_deref());
+                    self.tags_total.with_label_values(&[set.name.as_str(), attribute, value]).inc();
+                }
+                for (attribute, score) in &known.answer.scores.0 {
+                    let labels = [set.name.as_str(), attribute];
+                    self.tag_confidence_ratio.with_label_values(&labels).observe(f64::from(*score));
+                }
+            }
+            Outcome::Skipped(_) | Outcome::Defaulted(_) => self.last_failures.note(ended),
+            _ => {}
+        }
+    }
+
+    /// The last images that were skipped or defaulted.
+    pub fn last_failures(&self) -> &LastFailures {
+        &self.last_failures
+    }
+
+    /// Jobs of a lane that are at work, and those that have ended since the start.
+    pub fn of_lane(&self, lane: Lane) -> (i64, u64) {
+        let label = [lane.as_str()];
+        let at_work = self.lane_jobs_in_flight.with_label_values(&label).get();
+        (at_work, self.jobs_ended_total.with_label_values(&label).get())
     }
 
     /// A job went to a retry queue.
@@ -294,6 +375,11 @@ impl Metrics {
     /// The models that answer, and on what.
     pub fn models_loaded(&self, set: &str, digest: &str, provider: &str) {
         self.model_info.reset();
+        // Series of sets that are no more would stay for ever; to `rate` it is a restart.
+        self.tags_total.reset();
+        self.tag_confidence_ratio.reset();
+        self.set_jobs_total.reset();
+        self.tag_values.forget();
         self.model_info.with_label_values(&[set, digest, provider]).set(1);
     }
 
@@ -305,11 +391,22 @@ impl Metrics {
             self.lane_receiving.with_label_values(&[lane.as_str()]).set(i64::from(*receiving));
         }
     }
+
+    /// What is dearer to sample.
+    pub fn sample_machine(&self, usage: Usage, hosts: HostCounts) {
+        // A decoder that ends between two looks may be missed for a moment.
+        self.cpu_seconds_total.inc_by((usage.cpu_seconds - self.cpu_seconds_total.get()).max(0.0));
+        self.memory_bytes.set(i64::try_from(usage.memory_bytes).unwrap_or(i64::MAX));
+        for (state, count) in [("well", hosts.well), ("limited", hosts.limited), ("away", hosts.away)] {
+            self.hosts.with_label_values(&[state]).set(count);
+        }
+    }
 }
 
 /// A job that is being worked on.
 pub struct InFlight {
-    gauge: IntGauge,
+    gauges: [IntGauge; 2],
+    lane: Lane,
     since: Instant,
 }
 
@@ -322,6 +419,6 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.gauge.dec();
+        self.gauges.iter().for_each(IntGauge::dec);
     }
 }

@@ -9,7 +9,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
@@ -158,7 +157,9 @@ impl Pipeline {
         let validators = known.and_then(|known| known.seen.as_ref()).map(|seen| &seen.validators);
         let downloaded = image.source.fetch(&self.downloader, turn, validators).await?;
         failpoint::here(Point::Downloaded);
-        self.metrics.downloaded(downloaded.bytes.as_ref().map_or(0, Bytes::len));
+        if let Some(bytes) = &downloaded.bytes {
+            self.metrics.downloaded(bytes);
+        }
         Ok((downloaded, place))
     }
 }

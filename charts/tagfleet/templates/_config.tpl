@@ -22,12 +22,15 @@
 
 {{/* The settings of the scheduler, as YAML. */}}
 {{- define "tagfleet.schedulerConfig" -}}
-{{ mergeOverwrite (deepCopy .Values.config) (deepCopy .Values.scheduler.config) (dict "admin" (dict "listen" "0.0.0.0:9091")) | toYaml }}
+{{- $limits := .Values.monitoring.rules.limits -}}
+{{- $alerts := dict "oldest_express" $limits.oldestExpress "oldest_standard" $limits.oldestStandard "oldest_bulk" $limits.oldestBulk
+  "stuck_after" $limits.stuckAfter "events_waiting" $limits.eventsWaiting -}}
+{{ mergeOverwrite (dict "alerts" $alerts) (deepCopy .Values.config) (deepCopy .Values.scheduler.config) (dict "admin" (dict "listen" "0.0.0.0:9091")) | toYaml }}
 {{- end -}}
 
 {{/* The settings of a pool's workers, as YAML: dict root, pool (its values). */}}
 {{- define "tagfleet.workerConfig" -}}
-{{- $computed := dict "admin" (dict "listen" "0.0.0.0:9090") "models" (dict "dir" (include "tagfleet.modelsDir" .pool.models)) -}}
+{{- $computed := dict "admin" (dict "listen" "0.0.0.0:9090") "models" (dict "dir" (include "tagfleet.modelsDir" .pool.models)) "report" (dict "pool" .name) -}}
 {{- $device := gt (int .pool.gpu.count) 0 | ternary (dict "runtime" (dict "device" "cuda:0")) dict -}}
 {{ mergeOverwrite (deepCopy .root.Values.config) $device (deepCopy .pool.config) $computed | toYaml }}
 {{- end -}}

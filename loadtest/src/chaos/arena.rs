@@ -10,7 +10,7 @@ use tagfleet_shared::broker::{Broker, BrokerConfig};
 use tagfleet_shared::db::{self, DatabaseConfig};
 use url::Url;
 
-use super::fleet::{Fleet, Upstream};
+use super::fleet::{Fleet, Member, Own, Upstream};
 use super::ledger::Ledger;
 use super::proxy::Proxy;
 use crate::origin::{Content, Origin};
@@ -38,11 +38,17 @@ pub struct Arena {
     /// What has happened.
     pub ledger: Ledger,
     http: reqwest::Client,
+    upstream: Upstream,
 }
 
 impl Arena {
     /// Starts everything, with the pictures in `content`; logs and ledger go into `folder`.
     pub async fn open(content: Content, folder: &Path) -> anyhow::Result<Self> {
+        Self::with(content, folder, &|_| Vec::new()).await
+    }
+
+    /// The same, with settings of some members' own.
+    pub async fn with(content: Content, folder: &Path, own: Own<'_>) -> anyhow::Result<Self> {
         let servers = tokio::task::spawn_blocking(|| Private::start("chaos")).await??;
         let mut database: Url = servers.database_url.parse()?;
         let mine = pool(database.as_str(), 1)?;
@@ -64,10 +70,15 @@ impl Arena {
             database,
             onnxruntime: servers.onnxruntime.clone(),
         };
-        let fleet = Fleet::start(&upstream, PREFIX, &folder.join("logs")).await?;
+        let fleet = Fleet::start(&upstream, PREFIX, &folder.join("logs"), own).await?;
         let ledger = Ledger::begin(&folder.join("ledger.ndjson"))?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { servers, fleet, origin, to_origin, broker, database: superuser, ledger, http })
+        Ok(Self { servers, fleet, origin, to_origin, broker, database: superuser, ledger, http, upstream })
+    }
+
+    /// One more worker, that is not started.
+    pub async fn worker(&self, number: usize, folder: &Path, own: Own<'_>) -> anyhow::Result<Member> {
+        Member::new("worker", number, &self.upstream, PREFIX, &folder.join("logs"), own).await
     }
 
     /// Runs statements as the database's superuser.

@@ -40,6 +40,9 @@ pub struct Fleet {
     pub members: Vec<Member>,
 }
 
+/// Settings of a member by its name.
+pub type Own<'a> = &'a (dyn Fn(&str) -> Vec<Setting> + Sync);
+
 /// Where the servers really are.
 pub struct Upstream {
     /// RabbitMQ, with user and password.
@@ -51,17 +54,18 @@ pub struct Upstream {
 }
 
 impl Fleet {
-    /// Makes the tables and starts every process. Their logs go into `logs`.
-    pub async fn start(upstream: &Upstream, prefix: &str, logs: &Path) -> anyhow::Result<Self> {
+    /// Makes the tables and starts every process. Their logs go into `logs`. `own` gives settings of a member by
+    /// its name, beside those that all have.
+    pub async fn start(upstream: &Upstream, prefix: &str, logs: &Path, own: Own<'_>) -> anyhow::Result<Self> {
         let migrate = [setting("database.url", upstream.database.as_str())];
         let migrated = command("tagfleet-scheduler", &migrate)?.arg("migrate").output().await?;
         ensure!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
         let mut members = Vec::new();
         for number in 1..=SCHEDULERS {
-            members.push(Member::new("scheduler", number, upstream, prefix, logs).await?);
+            members.push(Member::new("scheduler", number, upstream, prefix, logs, own).await?);
         }
         for number in 1..=WORKERS {
-            members.push(Member::new("worker", number, upstream, prefix, logs).await?);
+            members.push(Member::new("worker", number, upstream, prefix, logs, own).await?);
         }
         let fleet = Self { members };
         for member in &fleet.members {
@@ -83,12 +87,14 @@ impl Fleet {
 }
 
 impl Member {
-    async fn new(
+    /// Makes the ways to its servers, and starts nothing.
+    pub async fn new(
         what: &'static str,
         number: usize,
         upstream: &Upstream,
         prefix: &str,
         logs: &Path,
+        own: Own<'_>,
     ) -> anyhow::Result<Self> {
         let name = format!("{what}-{number}");
         let logs = logs.join(&name);
@@ -101,14 +107,15 @@ impl Member {
             setting("broker.prefix", prefix),
             setting("database.url", database_url.as_str()),
         ];
-        let (binary, own): (_, &[(&str, &str)]) =
+        let (binary, usual): (_, &[(&str, &str)]) =
             if what == "worker" { ("tagfleet-worker", WORKER) } else { ("tagfleet-scheduler", SCHEDULER) };
-        settings.extend(BOTH.iter().chain(own).map(|(key, value)| setting(key, value)));
+        settings.extend(BOTH.iter().chain(usual).map(|(key, value)| setting(key, value)));
         if what == "worker" {
             settings.push(setting("runtime.library", &upstream.onnxruntime.display().to_string()));
             let models = repository().join("models/default");
             settings.push(setting("models.dir", &models.display().to_string()));
         }
+        settings.extend(own(&name));
         let admin = format!("127.0.0.1:{}", free_port()?);
         Ok(Self { name, to_broker, to_database, admin, binary, settings, logs, process: Mutex::new(None) })
     }
@@ -158,6 +165,14 @@ impl Member {
     pub async fn metrics(&self) -> anyhow::Result<String> {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
         Ok(client.get(format!("http://{}/metrics", self.admin)).send().await?.text().await?)
+    }
+
+    /// A POST to its admin port.
+    pub async fn post(&self, path: &str) -> anyhow::Result<()> {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let answer = client.post(format!("http://{}{path}", self.admin)).send().await?;
+        ensure!(answer.status().is_success(), "POST {path} to {}: {}", self.name, answer.text().await?);
+        Ok(())
     }
 
     /// SIGSTOP.

@@ -6,6 +6,7 @@ mod list;
 mod progress;
 mod reopen;
 mod stalled;
+mod standing;
 mod supersede;
 mod upkeep;
 
@@ -23,9 +24,10 @@ pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
 pub use reopen::reopen;
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
+pub use standing::{Standing, Upkeep, Worker, late_images, standing, upkeep, workers};
 pub use supersede::skip_open_images;
 pub use upkeep::{
-    Kept, Standing, drop_old_partitions, ensure_partitions, forget_old_failures, kept_for, standing,
+    Kept, drop_old_partitions, ensure_partitions, forget_old_failures, forget_old_reports, kept_for,
 };
 
 /// A connection, inside or outside a [`crate::lock::ScrapeLock`].
@@ -85,6 +87,7 @@ impl Scrape {
     }
 }
 
+/// The lane of this word.
 fn lane(word: &str) -> Lane {
     // A word of a later version: the lane that hurts nobody.
     Lane::ALL.into_iter().find(|lane| lane.as_str() == word).unwrap_or(Lane::Bulk)

@@ -6,9 +6,10 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
+use tagfleet_shared::lane::Lane;
 use tokio_postgres::types::Json;
 
-use super::Client;
+use super::{Client, lane};
 
 /// More rows of progress than this are folded into one for each outcome. Each
 /// row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
@@ -118,6 +119,8 @@ pub struct Announcement {
     pub scrape_id: ScrapeId,
     /// Whose inventory it is.
     pub advertiser_id: AdvertiserId,
+    /// The lane of its last jobs.
+    pub lane: Lane,
     /// Images of the inventory.
     pub images: i32,
     /// Images by outcome, without those that no image came to.
@@ -142,7 +145,7 @@ pub struct Announcement {
 /// If the database is away.
 pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Vec<Announcement>, DbError> {
     const SQL: &str = "
-        SELECT s.key, s.scrape_id, s.advertiser_id, s.listed, s.outcomes, n.scrape_id AS superseded_by,
+        SELECT s.key, s.scrape_id, s.advertiser_id, s.lane, s.listed, s.outcomes, n.scrape_id AS superseded_by,
                s.finished_at, s.received_at, s.published_at, s.tagged_at
           FROM scrapes s LEFT JOIN scrapes n ON n.key = s.superseded_by
          WHERE s.state = 'tagged' AND s.announced_at IS NULL
@@ -154,6 +157,7 @@ pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Ve
         key: row.get("key"),
         scrape_id: ScrapeId(row.get("scrape_id")),
         advertiser_id: AdvertiserId(row.get("advertiser_id")),
+        lane: lane(row.get("lane")),
         images: row.get("listed"),
         outcomes: row.get::<_, Json<_>>("outcomes").0,
         superseded_by: row.get::<_, Option<_>>("superseded_by").map(ScrapeId),

@@ -71,31 +71,12 @@ pub async fn forget_old_failures(client: &Client) -> Result<u64, DbError> {
     Ok(client.execute("DELETE FROM image_failures WHERE until < now()", &[]).await?)
 }
 
-/// How many scrapes are in a state, and since when the oldest.
-#[derive(Debug)]
-pub struct Standing {
-    /// `fanning_out` or `tagging`.
-    pub state: String,
-    /// Scrapes in it.
-    pub scrapes: i64,
-    /// Time since the oldest of them came.
-    pub oldest_seconds: f64,
-}
-
-/// The scrapes that are not tagged yet, by state.
+/// Forgets workers that died and have not reported since.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn standing(client: &Client) -> Result<Vec<Standing>, DbError> {
-    const SQL: &str = "
-        SELECT state, count(*), extract(epoch FROM now() - min(received_at))::float8
-          FROM scrapes WHERE state IN ('fanning_out', 'tagging') GROUP BY state";
-    let rows = client.query(SQL, &[]).await?;
-    let standing = |row: &tokio_postgres::Row| Standing {
-        state: row.get(0),
-        scrapes: row.get(1),
-        oldest_seconds: row.get(2),
-    };
-    Ok(rows.iter().map(standing).collect())
+pub async fn forget_old_reports(client: &Client) -> Result<u64, DbError> {
+    const SQL: &str = "DELETE FROM worker_reports WHERE reported_at < now() - interval '1 day'";
+    Ok(client.execute(SQL, &[]).await?)
 }

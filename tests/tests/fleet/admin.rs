@@ -21,7 +21,7 @@ async fn a_ready_fleet_says_so_and_counts_its_work() {
     let text = get(worker, "/metrics").await.1;
     assert_eq!(metric(&text, r#"tagfleet_worker_jobs_total{outcome="inferred",reason=""}"#), 4.0);
     assert_eq!(metric(&text, r#"tagfleet_worker_jobs_total{outcome="skipped",reason="gone"}"#), 1.0);
-    assert_eq!(metric(&text, r#"tagfleet_worker_cache_total{tier="nowhere"}"#), 5.0);
+    assert_eq!(metric(&text, r#"tagfleet_worker_cache_lookups_total{tier="nowhere"}"#), 5.0);
     assert_eq!(metric(&text, "tagfleet_worker_jobs_in_flight"), 0.0);
     assert_eq!(metric(&text, r#"tagfleet_worker_job_wait_seconds_count{lane="express"}"#), 5.0);
     for stage in ["lookup", "download", "match", "decode", "infer", "record"] {

@@ -48,6 +48,11 @@ pub struct DecodeLimits {
     pub max_memory_bytes: u64,
 }
 
+/// The format of a picture by its first bytes, in one word; none where no decoder takes it.
+pub fn format_name(bytes: &[u8]) -> Option<&'static str> {
+    Format::of(bytes).ok().map(Format::name)
+}
+
 /// Decodes pictures for one model set.
 ///
 /// Share it between threads: the memory is one budget for all of them. Each

@@ -38,6 +38,11 @@ impl Aimd {
         self.now
     }
 
+    /// Whether it is below its ceiling.
+    pub fn is_limited(&self) -> bool {
+        self.now < self.ceiling
+    }
+
     /// So many whole ones, now.
     pub fn whole(&self) -> usize {
         self.now as usize

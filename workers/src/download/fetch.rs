@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::config::DownloadConfig;
 use super::destination::redirected;
 use super::error::{Cause, DownloadError, Limit, Undownloadable};
-use super::hosts::{Hosts, Politeness, Turn, server_of};
+use super::hosts::{HostCounts, Hosts, Politeness, Turn, server_of};
 use super::memory::{Memory, Room};
 use super::peer::CheckPeer;
 use super::resolver::{Names, Resolver};
@@ -123,6 +123,11 @@ impl Downloader {
     /// The largest body that is kept.
     pub fn max_bytes(&self) -> usize {
         self.config.max_bytes
+    }
+
+    /// How the hosts are that were asked lately.
+    pub fn hosts(&self) -> HostCounts {
+        self.hosts.counts()
     }
 
     /// Waits for a turn at the host of `url`; that wait is not part of any limit.

@@ -57,6 +57,17 @@ pub struct Hosts {
     politeness: Arc<Politeness>,
 }
 
+/// How the hosts are that were asked lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostCounts {
+    /// Asked as much as they may be.
+    pub well: i64,
+    /// Asked for less, because they had enough.
+    pub limited: i64,
+    /// Left alone for a while.
+    pub away: i64,
+}
+
 /// The right to ask one host for one picture.
 #[must_use]
 pub struct Turn {
@@ -92,6 +103,25 @@ impl Hosts {
 pub fn server_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     format!("{}:{}", host.strip_suffix('.').unwrap_or(host), url.port_or_known_default().unwrap_or(0))
+}
+
+impl Hosts {
+    /// How they are, now.
+    pub fn counts(&self) -> HostCounts {
+        let (mut counts, now) = (HostCounts::default(), Instant::now());
+        for (_, host) in &self.hosts {
+            let state = host.state();
+            let of_it = if state.health.here(now).is_err() {
+                &mut counts.away
+            } else if state.is_limited() {
+                &mut counts.limited
+            } else {
+                &mut counts.well
+            };
+            *of_it += 1;
+        }
+        counts
+    }
 }
 
 impl Turn {

@@ -68,7 +68,7 @@ pub use config::DownloadConfig;
 pub use destination::redirected;
 pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
 pub use fetch::{Downloaded, Downloader, DownloaderError};
-pub use hosts::Turn;
+pub use hosts::{HostCounts, Turn};
 pub use memory::Room;
 pub use sniff::is_text;
 pub use validators::Validators;

@@ -31,6 +31,11 @@ impl Rate {
     }
 
     /// How the host took them.
+    pub fn is_limited(&self) -> bool {
+        self.per_second.is_limited()
+    }
+
+    /// What of it grows and shrinks.
     pub fn aimd(&mut self) -> &mut Aimd {
         &mut self.per_second
     }

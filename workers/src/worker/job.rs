@@ -57,7 +57,7 @@ impl Worker {
         match self.until_recorded(&ended).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
-                self.metrics.job_ended(&ended.outcome, in_flight.took());
+                self.metrics.job_ended(&ended, in_flight);
                 Ending::Recorded
             }
             Err(error) => Ending::Parked("unrecordable", error.to_string()),

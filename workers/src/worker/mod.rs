@@ -274,7 +274,7 @@ impl Worker {
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }
-        self.metrics.job_ended(&ended.outcome, in_flight.took());
+        self.metrics.job_ended(&ended, in_flight);
         self.elsewhere.dead_letter(received, reason, detail).await;
     }
 }

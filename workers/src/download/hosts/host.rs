@@ -163,6 +163,11 @@ fn has_enough(failure: &Transient) -> bool {
 }
 
 impl State {
+    /// Whether it is asked for less than it may be, because it had enough.
+    pub(super) fn is_limited(&self) -> bool {
+        self.at_once.is_limited() || self.rate.as_ref().is_some_and(Rate::is_limited)
+    }
+
     fn aimd(&mut self) -> impl Iterator<Item = &mut Aimd> {
         [Some(&mut self.at_once), self.rate.as_mut().map(Rate::aimd)].into_iter().flatten()
     }

@@ -1,0 +1,154 @@
+//! Which of the chart's alerts would fire.
+//!
+//! The names and the times that a condition has to last are those of the chart, and so are the numbers
+//! (`[alerts]` of the settings): a test compares them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::look::{Status, WorkerStatus};
+use super::text::duration;
+use crate::config::AlertLimits;
+
+/// Nothing is tagged: told where the oldest image has waited for longer than a few reports of a worker take.
+const BEFORE_NOTHING_IS_TAGGED: f64 = 60.0;
+
+/// An alert that would fire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alert {
+    /// Its name in the chart, and its section of docs/RUNBOOK.md.
+    pub alert: &'static str,
+    /// How long it has to last.
+    pub lasting: &'static str,
+    /// What is seen.
+    pub what: String,
+}
+
+/// Every alert that `status` knows, and its `for` in the chart.
+const KNOWN: [(&str, &str); 10] = [
+    ("TagfleetServerAway", "2m"),
+    ("TagfleetNoScheduler", "5m"),
+    ("TagfleetNothingTagged", "5m"),
+    ("TagfleetImagesWait", "5m"),
+    ("TagfleetScrapeStuck", "5m"),
+    ("TagfleetDeadLetters", "0s"),
+    ("TagfleetLaneWithoutWorker", "5m"),
+    ("TagfleetModelSetsDiffer", "1h"),
+    ("TagfleetWrongProvider", "10m"),
+    ("TagfleetFanOutBehind", "10m"),
+];
+
+/// All that would fire if what `status` shows lasts.
+pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let mut fire = |alert: &str, what: String| {
+        let known = KNOWN.iter().find(|(name, _)| *name == alert);
+        alerts.extend(known.map(|&(alert, lasting)| Alert { alert, lasting, what }));
+    };
+    for server in &status.servers {
+        if let Some(error) = &server.error {
+            fire("TagfleetServerAway", format!("{}: {error}", server.server));
+        }
+    }
+    for lane in &status.lanes {
+        let oldest = lane.oldest_seconds.unwrap_or_default();
+        if oldest > limits.oldest(lane.lane).as_secs_f64() {
+            fire("TagfleetImagesWait", format!("the oldest image in {} for {}", lane.lane, duration(oldest)));
+        }
+        if lane.consumers == Some(0) && lane.untagged.is_none_or(|images| images > 0) {
+            fire("TagfleetLaneWithoutWorker", format!("nobody takes jobs of {}", lane.lane));
+        }
+    }
+    let untagged: i64 = status.lanes.iter().filter_map(|lane| lane.untagged).sum();
+    let oldest = status.lanes.iter().filter_map(|lane| lane.oldest_seconds).fold(0.0, f64::max);
+    let per_second: f64 = status.lanes.iter().filter_map(|lane| lane.per_second).sum();
+    if untagged > 0 && per_second == 0.0 && oldest > BEFORE_NOTHING_IS_TAGGED {
+        fire("TagfleetNothingTagged", format!("{untagged} images wait, and none comes to its outcome"));
+    }
+    if let Some(stuck) = status.scrapes.as_ref().map(|scrapes| scrapes.stuck).filter(|stuck| *stuck > 0) {
+        fire("TagfleetScrapeStuck", format!("{stuck}: see scrape_overview"));
+    }
+    for queue in status.queues.iter().flatten() {
+        match queue.queue.as_str() {
+            "dead" if queue.ready > 0 => {
+                fire("TagfleetDeadLetters", format!("{}: see `tagfleet-scheduler dead list`", queue.ready));
+            }
+            "scrape.finished" if queue.consumers == 0 => {
+                fire("TagfleetNoScheduler", format!("nobody takes events, {} wait", queue.ready));
+            }
+            "scrape.finished" if queue.ready > limits.events_waiting => {
+                fire("TagfleetFanOutBehind", format!("{} events wait", queue.ready));
+            }
+            _ => {}
+        }
+    }
+    let workers = status.workers.as_deref().unwrap_or_default();
+    for (pool, digests) in differing(workers, |worker| &worker.digest) {
+        fire("TagfleetModelSetsDiffer", format!("pool {pool} answers with {digests} model sets"));
+    }
+    for (pool, providers) in differing(workers, |worker| &worker.provider) {
+        fire("TagfleetWrongProvider", format!("pool {pool} runs on {providers} providers"));
+    }
+    alerts
+}
+
+/// Pools whose workers differ in something, and in how many ways.
+fn differing(workers: &[WorkerStatus], what: impl Fn(&WorkerStatus) -> &String) -> Vec<(&String, usize)> {
+    let mut pools: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    for worker in workers.iter().filter(|worker| !worker.silent) {
+        let seen = pools.entry(&worker.pool).or_default();
+        if !seen.contains(&what(worker)) {
+            seen.push(what(worker));
+        }
+    }
+    pools.into_iter().map(|(pool, seen)| (pool, seen.len())).filter(|(_, kinds)| *kinds > 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tagfleet_shared::lane::Lane;
+
+    use crate::config::{DEFAULTS, SchedulerConfig};
+
+    const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/tagfleet");
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(format!("{CHART}/{path}")).unwrap()
+    }
+
+    /// Whoever is told by `status` finds the alert in the chart, and waits as long.
+    #[test]
+    fn every_alert_is_one_of_the_chart_and_has_to_last_as_long() {
+        let rules = read("ci/golden/everything.yaml");
+        for (alert, lasting) in KNOWN {
+            let rule = rules.split(&format!("- alert: {alert}\n")).nth(1);
+            let rule = rule.unwrap_or_else(|| panic!("the chart has no alert {alert}"));
+            let rule = rule.split("- alert:").next().unwrap();
+            let line = rule.lines().find_map(|line| line.trim().strip_prefix("for: "));
+            assert_eq!(line.unwrap_or("0s"), lasting, "{alert}");
+        }
+    }
+
+    #[test]
+    fn the_limits_are_those_of_the_chart() {
+        let values = read("values.yaml");
+        let value = |key: &str| {
+            let line = values.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
+            line.unwrap_or_else(|| panic!("values.yaml has no {key}")).to_owned()
+        };
+        let loaded = tagfleet_shared::config::load::<SchedulerConfig>(DEFAULTS, None, []).unwrap();
+        let limits = loaded.config.alerts;
+        for (key, limit) in [
+            ("oldestExpress", limits.oldest(Lane::Express)),
+            ("oldestStandard", limits.oldest(Lane::Standard)),
+            ("oldestBulk", limits.oldest(Lane::Bulk)),
+            ("stuckAfter", limits.stuck_after),
+        ] {
+            let of_the_chart = humantime_serde::re::humantime::parse_duration(&value(key)).unwrap();
+            assert_eq!(of_the_chart, limit, "{key}");
+        }
+        assert_eq!(value("eventsWaiting"), limits.events_waiting.to_string());
+    }
+}

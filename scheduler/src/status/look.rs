@@ -1,0 +1,264 @@
+//! What there is to see of the fleet.
+
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use serde::Serialize;
+use tagfleet_shared::broker::Broker;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::reports::FailedImage;
+
+use super::alerts::{self, Alert};
+use crate::config::AlertLimits;
+use crate::queues::{self, Queue};
+use crate::store::{self, Standing, Worker};
+
+/// Failures that are told.
+const FAILURES: usize = 10;
+
+/// The longest that a server may take to answer: whoever asks is in a hurry.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What `status` does not know, and who does.
+const UNKNOWN: [&str; 2] = [
+    "unacknowledged: only what workers have begun; what the broker has sent them beyond that is in `untagged`",
+    "shares of skipped, defaulted and cached images, restarts, and how long a condition has lasted: see Grafana",
+];
+
+/// The fleet at one moment. What a server that is away would have told is missing.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// When.
+    pub at: Timestamp,
+    /// The broker and the database.
+    pub servers: Vec<ServerStatus>,
+    /// Every lane.
+    pub lanes: Vec<LaneStatus>,
+    /// Scrapes that are not tagged yet, and the events of those to come.
+    pub scrapes: Option<ScrapesStatus>,
+    /// Every queue.
+    pub queues: Option<Vec<QueueStatus>>,
+    /// Every worker that reports.
+    pub workers: Option<Vec<WorkerStatus>>,
+    /// The last images that were skipped or defaulted.
+    pub failures: Vec<FailedImage>,
+    /// Alerts that would fire if this lasts.
+    pub alerts: Vec<Alert>,
+    /// What is not known here.
+    pub unknown: [&'static str; 2],
+}
+
+/// A server of ours.
+#[derive(Debug, Serialize)]
+pub struct ServerStatus {
+    /// `broker` or `database`.
+    pub server: &'static str,
+    /// How long it took to answer all questions, in milliseconds; none where it did not.
+    pub took_ms: Option<u64>,
+    /// Why it did not.
+    pub error: Option<String>,
+}
+
+/// A lane.
+#[derive(Debug, Serialize)]
+pub struct LaneStatus {
+    /// Its word.
+    pub lane: Lane,
+    /// Jobs that wait for a worker.
+    pub ready: Option<u32>,
+    /// Workers that take jobs of it, as the broker counts them.
+    pub consumers: Option<u32>,
+    /// Jobs that workers have begun: unacknowledged ones, as far as they are known.
+    pub at_work: Option<i64>,
+    /// Images without an outcome, wherever their jobs are.
+    pub untagged: Option<i64>,
+    /// How long the oldest of these has waited since the event of its scrape; none without any.
+    pub oldest_seconds: Option<f64>,
+    /// Images that come to their outcome, by the last reports of the workers.
+    pub per_second: Option<f64>,
+    /// How long all of these take at this rate; none where nothing comes to its end.
+    pub drain_seconds: Option<f64>,
+}
+
+/// Scrapes that are not tagged yet.
+#[derive(Debug, Default, Serialize)]
+pub struct ScrapesStatus {
+    /// Scrapes whose jobs are being published.
+    pub fanning_out: i64,
+    /// Scrapes whose images are worked on.
+    pub tagging: i64,
+    /// Of both, scrapes in which nothing moves.
+    pub stuck: i64,
+    /// Age of the oldest.
+    pub oldest_seconds: Option<f64>,
+}
+
+/// A queue.
+#[derive(Debug, Serialize)]
+pub struct QueueStatus {
+    /// Its name without the fleet's prefix.
+    pub queue: String,
+    /// Messages that wait.
+    pub ready: u32,
+    /// Who takes them.
+    pub consumers: u32,
+}
+
+/// A worker, by what it last said of itself.
+#[derive(Debug, Serialize)]
+pub struct WorkerStatus {
+    /// The host and the process.
+    pub worker: String,
+    /// Its pool.
+    pub pool: String,
+    /// What its models run on.
+    pub provider: String,
+    /// Its model set.
+    pub model_set: String,
+    /// Tells that from every other.
+    pub digest: String,
+    /// Its version.
+    pub version: String,
+    /// Images that come to their outcome.
+    pub per_second: f64,
+    /// Jobs that it has begun.
+    pub at_work: i64,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Time since it said so.
+    pub reported_seconds: f64,
+    /// Whether it should have said something since: it died, hangs, or has lost the database.
+    pub silent: bool,
+}
+
+struct Rows {
+    standing: Vec<Standing>,
+    workers: Vec<Worker>,
+}
+
+impl Status {
+    /// Looks at everything, both servers at the same time.
+    pub async fn look(broker: &Broker, pool: &Pool, limits: &AlertLimits) -> Self {
+        let asking = async { queues::depths(broker).await.map_err(|error| error.to_string()) };
+        let (broker, queues) = asked("broker", asking).await;
+        let idle = queues.as_deref().map(queues::idle_lanes).unwrap_or_default();
+        let reading = async { rows(pool, limits, &idle).await.map_err(|error| error.to_string()) };
+        let (database, rows) = asked("database", reading).await;
+
+        let lane = |lane| LaneStatus::of(lane, queues.as_deref(), rows.as_ref());
+        let mut status = Self {
+            at: Timestamp::now(),
+            servers: vec![broker, database],
+            lanes: Lane::ALL.map(lane).into(),
+            scrapes: rows.as_ref().map(|rows| ScrapesStatus::of(&rows.standing)),
+            workers: rows.as_ref().map(|rows| rows.workers.iter().map(WorkerStatus::of).collect()),
+            failures: rows.map(|rows| last_failures(&rows.workers)).unwrap_or_default(),
+            queues: queues.map(|queues| queues.into_iter().map(QueueStatus::of).collect()),
+            alerts: Vec::new(),
+            unknown: UNKNOWN,
+        };
+        status.alerts = alerts::would_fire(&status, limits);
+        status
+    }
+}
+
+/// What a server answers, and how long it took.
+async fn asked<T>(
+    server: &'static str,
+    asking: impl Future<Output = Result<T, String>>,
+) -> (ServerStatus, Option<T>) {
+    let begun = Instant::now();
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
+    match answer.unwrap_or_else(|_| Err(format!("no answer within {}s", PATIENCE.as_secs()))) {
+        Ok(answer) => {
+            let took_ms = u64::try_from(begun.elapsed().as_millis()).ok();
+            (ServerStatus { server, took_ms, error: None }, Some(answer))
+        }
+        Err(error) => (ServerStatus { server, took_ms: None, error: Some(error) }, None),
+    }
+}
+
+async fn rows(pool: &Pool, limits: &AlertLimits, idle: &[Lane]) -> Result<Rows, DbError> {
+    let client = pool.get().await?;
+    let standing = store::standing(&client, limits.stuck_after, idle).await?;
+    Ok(Rows { standing, workers: store::workers(&client).await? })
+}
+
+impl LaneStatus {
+    fn of(lane: Lane, queues: Option<&[Queue]>, rows: Option<&Rows>) -> Self {
+        let name = queues::of_lane(lane);
+        let queue = queues.and_then(|queues| queues.iter().find(|queue| queue.name == name));
+        let reports = |rows: &Rows| {
+            let speaking = rows.workers.iter().filter(|worker| !worker.is_silent());
+            speaking.map(|worker| worker.lane(lane)).collect::<Vec<_>>()
+        };
+        let reports = rows.map(reports);
+        let per_second = reports.as_ref().map(|all| all.iter().map(|one| one.per_second).sum::<f64>());
+        let of_it = rows.map(|rows| rows.standing.iter().filter(move |of_it| of_it.lane == lane));
+        let untagged = of_it.clone().map(|of_it| of_it.map(|of_it| of_it.untagged).sum::<i64>());
+        let oldest = of_it.and_then(|of_it| {
+            of_it.filter(|of_it| of_it.untagged > 0).map(|of_it| of_it.oldest_seconds).reduce(f64::max)
+        });
+        let drain = untagged.zip(per_second).and_then(|(untagged, per_second)| match untagged {
+            0 => Some(0.0),
+            _ => (per_second > 0.0).then(|| untagged as f64 / per_second),
+        });
+        Self {
+            lane,
+            ready: queue.map(|queue| queue.ready),
+            consumers: queue.map(|queue| queue.consumers),
+            at_work: reports.map(|all| all.iter().map(|one| one.at_work).sum()),
+            untagged,
+            oldest_seconds: oldest,
+            per_second,
+            drain_seconds: drain,
+        }
+    }
+}
+
+impl ScrapesStatus {
+    fn of(standing: &[Standing]) -> Self {
+        let scrapes = |state: &str| {
+            standing.iter().filter(|of_it| of_it.state == state).map(|of_it| of_it.scrapes).sum()
+        };
+        Self {
+            fanning_out: scrapes("fanning_out"),
+            tagging: scrapes("tagging"),
+            stuck: standing.iter().map(|of_it| of_it.stuck).sum(),
+            oldest_seconds: standing.iter().map(|of_it| of_it.oldest_seconds).reduce(f64::max),
+        }
+    }
+}
+
+impl QueueStatus {
+    fn of(Queue { name, ready, consumers }: Queue) -> Self {
+        Self { queue: name, ready, consumers }
+    }
+}
+
+impl WorkerStatus {
+    fn of(worker: &Worker) -> Self {
+        Self {
+            worker: worker.name.clone(),
+            pool: worker.pool.clone(),
+            provider: worker.provider.clone(),
+            model_set: worker.model_set.clone(),
+            digest: worker.digest.clone(),
+            version: worker.version.clone(),
+            per_second: worker.lanes.values().map(|lane| lane.per_second).sum(),
+            at_work: worker.lanes.values().map(|lane| lane.at_work).sum(),
+            started_at: worker.started_at,
+            reported_seconds: worker.reported_seconds,
+            silent: worker.is_silent(),
+        }
+    }
+}
+
+fn last_failures(workers: &[Worker]) -> Vec<FailedImage> {
+    let mut failures: Vec<_> = workers.iter().flat_map(|worker| &worker.failures).cloned().collect();
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.at));
+    failures.truncate(FAILURES);
+    failures
+}

@@ -1,0 +1,175 @@
+//! How the fleet stands: what its gauges and `status` tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tokio_postgres::types::Json;
+
+use super::{Client, lane};
+
+/// The scrapes of a lane that are in one state, not tagged yet.
+#[derive(Debug)]
+pub struct Standing {
+    /// The lane of their last jobs.
+    pub lane: Lane,
+    /// `fanning_out` or `tagging`.
+    pub state: String,
+    /// Scrapes.
+    pub scrapes: i64,
+    /// Of these, scrapes that are stuck.
+    pub stuck: i64,
+    /// Their images that are listed and have no outcome.
+    pub untagged: i64,
+    /// Time since the event of the oldest of them came.
+    pub oldest_seconds: f64,
+}
+
+/// The scrapes that are not tagged yet, by lane and state.
+///
+/// Stuck is one in which nothing has moved for
+/// `stuck_after`, though it is in one of the lanes that are `idle`: elsewhere it may only be waiting for its
+/// turn, for up to a day.
+///
+/// It is done every few seconds: one index look-up for each open scrape, as the announcer does.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn standing(
+    client: &Client,
+    stuck_after: Duration,
+    idle: &[Lane],
+) -> Result<Vec<Standing>, DbError> {
+    const SQL: &str = "
+        SELECT s.lane, s.state, count(*) AS scrapes,
+               count(*) FILTER (WHERE greatest(s.received_at, s.published_at, p.last)
+                                      < now() - CASE WHEN s.lane = ANY($2) THEN $1 * interval '1 second'
+                                                     ELSE greatest($1 * interval '1 second', interval '1 day') END
+                               ) AS stuck,
+               sum(greatest(s.listed - p.images, 0))::int8 AS untagged,
+               extract(epoch FROM now() - min(s.received_at))::float8 AS oldest
+          FROM scrapes s
+         CROSS JOIN LATERAL (SELECT coalesce(sum(images), 0) AS images, max(recorded_at) AS last
+                               FROM scrape_progress WHERE scrape = s.key) p
+         WHERE s.state IN ('fanning_out', 'tagging') GROUP BY s.lane, s.state";
+    let idle: Vec<&str> = idle.iter().map(|lane| lane.as_str()).collect();
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;
+    let standing = |row: &tokio_postgres::Row| Standing {
+        lane: lane(row.get("lane")),
+        state: row.get("state"),
+        scrapes: row.get("scrapes"),
+        stuck: row.get("stuck"),
+        untagged: row.get("untagged"),
+        oldest_seconds: row.get("oldest"),
+    };
+    Ok(rows.iter().map(standing).collect())
+}
+
+/// What else only the database knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upkeep {
+    /// Corrections by people, ever. A gap where one was rolled back.
+    pub fixes: u64,
+    /// The database's size on its disk.
+    pub database_bytes: i64,
+}
+
+/// Reads it. Both are cheap: the end of an index, and sizes of files.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
+    const SQL: &str = "
+        SELECT coalesce((SELECT max(id) FROM fix_history), 0), pg_database_size(current_database())";
+    let statement = client.prepare_cached(SQL).await?;
+    let row = client.query_one(&statement, &[]).await?;
+    let fixes: i64 = row.get(0);
+    Ok(Upkeep { fixes: u64::try_from(fixes).unwrap_or_default(), database_bytes: row.get(1) })
+}
+
+/// Images of a scrape that had their outcome later than `in_time` after its event. Only of one that ended
+/// later than that itself: for all others there are none, and nothing is read.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn late_images(client: &impl GenericClient, key: i64, in_time: Duration) -> Result<u64, DbError> {
+    const SQL: &str = "
+        SELECT count(*) FROM scrape_images i JOIN scrapes s ON s.key = i.scrape AND s.day = i.day
+         WHERE s.key = $1 AND i.recorded_at > s.received_at + $2 * interval '1 second'";
+    let statement = client.prepare_cached(SQL).await?;
+    let late: i64 = client.query_one(&statement, &[&key, &in_time.as_secs_f64()]).await?.get(0);
+    Ok(u64::try_from(late).unwrap_or_default())
+}
+
+/// What a worker said of itself.
+#[derive(Debug)]
+pub struct Worker {
+    /// The host and the process.
+    pub name: String,
+    /// Workers with one configuration.
+    pub pool: String,
+    /// Of the program.
+    pub version: String,
+    /// The model set that answers.
+    pub model_set: String,
+    /// Tells it from every other.
+    pub digest: String,
+    /// What the models run on.
+    pub provider: String,
+    /// When the worker started.
+    pub started_at: Timestamp,
+    /// Time since it said this.
+    pub reported_seconds: f64,
+    /// How often it says so.
+    pub every_seconds: f64,
+    /// How its lanes are.
+    pub lanes: BTreeMap<String, LaneReport>,
+    /// The last images that it skipped or defaulted.
+    pub failures: Vec<FailedImage>,
+}
+
+impl Worker {
+    /// Whether it has missed reports: it died, hangs, or has lost the database.
+    pub fn is_silent(&self) -> bool {
+        self.reported_seconds > 3.0 * self.every_seconds
+    }
+
+    /// What it says of a lane.
+    pub fn lane(&self, lane: Lane) -> LaneReport {
+        self.lanes.get(lane.as_str()).copied().unwrap_or_default()
+    }
+}
+
+/// All workers that have reported within a day and were not stopped.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn workers(client: &Client) -> Result<Vec<Worker>, DbError> {
+    const SQL: &str = "
+        SELECT *, extract(epoch FROM now() - reported_at)::float8 AS reported_seconds
+          FROM worker_reports WHERE reported_at > now() - interval '1 day' ORDER BY pool, worker";
+    let rows = client.query(SQL, &[]).await?;
+    let worker = |row: &tokio_postgres::Row| Worker {
+        name: row.get("worker"),
+        pool: row.get("pool"),
+        version: row.get("version"),
+        model_set: row.get("model_set"),
+        digest: row.get("digest"),
+        provider: row.get("provider"),
+        started_at: row.get("started_at"),
+        reported_seconds: row.get("reported_seconds"),
+        every_seconds: row.get("every_seconds"),
+        lanes: row.get::<_, Json<_>>("lanes").0,
+        failures: row.get::<_, Json<_>>("failures").0,
+    };
+    Ok(rows.iter().map(worker).collect())
+}

@@ -1,0 +1,57 @@
+"""Workers: one pool by stage: where is the time, batch sizes, cores, memory, provider."""
+
+from parts import *
+
+BOARD = dashboard(
+    "workers", "Workers",
+    "One pool by stage: where is the time, how large are batches, cores, memory, provider.",
+    ["pool", "lane"],
+    section(
+        "What do they do?",
+        (8,
+         graph("How much does each worker do?", "One that does much less than its peers is on another node, on another provider, or held.",
+               IMAGES_RATE, query(rate("tagfleet_worker_jobs_ended_total", POOL, "pod"), "{{pod}}")),
+         graph("How busy are they?", "Jobs at work as a share of the most that there can be. At 100 % all the time: the worker is the bottleneck, or its jobs are held.",
+               SHARE, query(f"max by (pod) (tagfleet_worker_jobs_in_flight{{{POOL}}} / tagfleet_worker_jobs_in_flight_limit{{{POOL}}})", "{{pod}}"), high=1),
+         graph("What do they have in hand, by lane?", "Jobs that were begun and have no outcome yet.",
+               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_jobs_in_flight{{{POOL},lane=~\"$lane\"}})", "{{lane}}"), stacked=True)),
+    ),
+    section(
+        "Where is the time?",
+        (8,
+         graph("How many are at each stage?", "Seconds per second of each stage, of all workers. The stage that grows when the fleet is busy is the bottleneck.",
+               COUNT, query(rate("tagfleet_worker_stage_seconds_sum", POOL, "stage"), "{{stage}}"), stacked=True),
+         graph("How long does each stage take?", "95 % take no longer. Download: the hosts. Infer: the models or the device. Record and lookup: the database.",
+               SECONDS, query(quantile(0.95, "tagfleet_worker_stage_seconds", POOL, "stage"), "{{stage}}")),
+         graph("How large are batches?", "Mean images per call. A low infer on a GPU: the models wait for downloads. A high record: the database is slow.",
+               IMAGES, query(mean("tagfleet_worker_stage_batch_images", f'{POOL},stage=~"lookup|match|infer|record"', "stage"), "{{stage}}"))),
+        (8,
+         graph("How long does a job take?", "From delivery to the recorded outcome. Long with short stages: jobs wait for their turn at a host.",
+               SECONDS, query(quantile(0.5, "tagfleet_worker_job_seconds", POOL), "median"), query(quantile(0.95, "tagfleet_worker_job_seconds", POOL), "95 %")),
+         graph("What does the first cache tier hold?", "Images in memory. Level: cache.max_bytes is used up; more of it saves look-ups.",
+               IMAGES, query(f"sum by (pod) (tagfleet_worker_cache_images{{{POOL}}})", "{{pod}}"))),
+    ),
+    section(
+        "What do they take, and what on?",
+        (8,
+         graph("How many cores do they use?", "The worker and the processes that decode for it. At the container's limit: it is throttled.",
+               CORES, query(f"sum by (pod) (rate(tagfleet_worker_cpu_seconds_total{{{POOL}}}[$__rate_interval]))", "{{pod}}")),
+         graph("How much memory do they take?", "The worker and the processes that decode for it. Near the container's limit: fewer work.decode_threads or work.pictures.",
+               BYTES, query(f"sum by (pod) (tagfleet_worker_memory_bytes{{{POOL}}})", "{{pod}}")),
+         table("Which model set answers, on what?", "A pool has one set and one provider; two for longer than a roll-out: TagfleetModelSetsDiffer, TagfleetWrongProvider.",
+               COUNT, f"count by (pool, set, provider, digest) (tagfleet_worker_model_info{{{POOL}}})", ["pool", "set", "provider", "digest"])),
+    ),
+    section(
+        "What goes wrong with them?",
+        (8,
+         graph("Which jobs come back?", "Returned: their worker died or lost the broker. Suspected: tried alone. Given back: a stop, or held for too long.",
+               JOBS_RATE, query(rate("tagfleet_worker_jobs_returned_total", POOL) + " or vector(0)", "returned"),
+               query(rate("tagfleet_worker_jobs_suspected_total", POOL), "suspected"), query(rate("tagfleet_worker_jobs_given_back_total", POOL), "given back")),
+         graph("Do workers start again and again?", "Starts within 15 minutes. More than two are no roll-out.",
+               COUNT, query(f"max by (pod) (changes(process_start_time_seconds{{{FLEET}}}[15m]) and on (pod) tagfleet_worker_build_info{{{POOL}}})", "{{pod}}"), thresholds=limits((2, "red"))),
+         graph("Do they receive?", "Workers that believe to receive a lane. Fewer than workers: some have lost their consumer, their log says why.",
+               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_receiving{{{POOL},lane=~\"$lane\"}})", "{{lane}}")),
+         graph("Do decoders die?", "Processes that decode and were lost, by reason. A few are bad pictures; many: the kernel ends them for memory.",
+               "suffix: /s", query(f"sum by (reason) (rate(tagfleet_worker_decoders_lost_total{{{POOL}}}[$__rate_interval])) or label_replace(vector(0), \"reason\", \"none\", \"\", \"\")", "{{reason}}"))),
+    ),
+)

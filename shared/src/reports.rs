@@ -1,0 +1,37 @@
+//! What workers tell of themselves in the table `worker_reports`: written by workers, read by schedulers.
+//! Versions differ during a roll-out: a field is only ever added, with a default.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ImageId, ScrapeId};
+
+/// One lane, as one worker sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LaneReport {
+    /// Jobs at work, held or waiting for their host.
+    pub at_work: i64,
+    /// Jobs that came to their end since the worker started.
+    pub ended: u64,
+    /// Jobs that came to their end per second, since the report before.
+    pub per_second: f64,
+}
+
+/// An image that was skipped or defaulted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailedImage {
+    /// When.
+    pub at: Timestamp,
+    /// `skipped` or `defaulted`.
+    pub outcome: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// The scrape that listed it.
+    pub scrape_id: ScrapeId,
+    /// The image.
+    pub image_id: ImageId,
+    /// Its host; never the URL, which may hold a secret.
+    #[serde(default)]
+    pub host: String,
+}

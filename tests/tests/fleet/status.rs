@@ -1,0 +1,171 @@
+//! `tagfleet-scheduler status`: the fleet in a terminal.
+
+use serde_json::Value;
+use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::lane::Lane;
+use tagfleet_tests::{Fleet, Options, Process, eventually, listed, scrape};
+
+/// Its exit code and what it printed.
+async fn status(fleet: &Fleet, arguments: &[&str]) -> (Option<i32>, String) {
+    status_with(fleet, arguments, &[]).await
+}
+
+async fn status_with(fleet: &Fleet, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Process::command("tagfleet-scheduler");
+    command.arg("status").args(arguments).envs(fleet.settings_of_scheduler());
+    command.envs(settings.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+async fn json(fleet: &Fleet) -> (Option<i32>, Value) {
+    let (code, text) = status(fleet, &["--json"]).await;
+    (code, serde_json::from_str(&text).unwrap())
+}
+
+fn lane<'a>(status: &'a Value, lane: &str) -> &'a Value {
+    status["lanes"].as_array().unwrap().iter().find(|one| one["lane"] == lane).unwrap()
+}
+
+fn alerts(status: &Value) -> Vec<&str> {
+    status["alerts"].as_array().unwrap().iter().map(|alert| alert["alert"].as_str().unwrap()).collect()
+}
+
+/// Workers report often enough for a test.
+fn reporting() -> Options {
+    Options { settings: vec![("TAGFLEET__REPORT__EVERY", "50ms".into())], ..Options::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_that_is_well_says_so_and_names_its_workers() {
+    let fleet = Fleet::with(reporting()).await;
+    let mut images: Vec<_> = fleet.pictures(3).into_iter().map(listed).collect();
+    images.push(listed(fleet.origin.url("/gone.jpg")));
+    let event = scrape("dealer", images);
+    fleet.tag(&event).await;
+
+    let (code, told) = eventually("the worker reports what was skipped", || async {
+        let (code, told) = json(&fleet).await;
+        (!told["failures"].as_array()?.is_empty()).then_some((code, told))
+    })
+    .await;
+
+    assert_eq!((code, alerts(&told)), (Some(0), vec![]), "{told:#}");
+    let worker = &told["workers"][0];
+    assert_eq!((worker["pool"].as_str(), worker["provider"].as_str()), (Some("default"), Some("cpu")));
+    assert!(worker["model_set"].as_str().unwrap().starts_with("vehicles-"), "{worker}");
+    assert_eq!(worker["silent"], false);
+    for server in told["servers"].as_array().unwrap() {
+        assert!(server["error"].is_null() && server["took_ms"].is_u64(), "{server}");
+    }
+    let express = lane(&told, "express");
+    assert_eq!(
+        (&express["ready"], &express["untagged"], &express["consumers"]),
+        (&0.into(), &0.into(), &1.into())
+    );
+    let failure = &told["failures"][0];
+    assert_eq!((failure["outcome"].as_str(), failure["reason"].as_str()), (Some("skipped"), Some("gone")));
+    assert_eq!(failure["scrape_id"].as_str(), Some(event.scrape_id.0.as_str()));
+    assert_eq!(failure["host"], "127.0.0.1");
+
+    let (code, page) = status(&fleet, &[]).await;
+    assert_eq!(code, Some(0), "{page}");
+    for words in ["no alert would fire", "express", "127.0.0.1", "gone", "database  ok", "not known here"] {
+        assert!(page.contains(words), "no {words:?} in\n{page}");
+    }
+    fleet.end().await;
+}
+
+/// Nobody works: what waits is told by lane, and the exit code says that somebody should look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_without_workers_tells_what_waits_and_which_alert_would_fire() {
+    let fleet = Fleet::with(Options { workers: 0, ..reporting() }).await;
+    let urls = fleet.pictures(5);
+    let event = ScrapeFinished {
+        lane: Some(Lane::Standard),
+        ..scrape("dealer", urls.into_iter().map(listed).collect())
+    };
+    fleet.publish(&event).await;
+
+    let (code, told) = eventually("all five jobs wait", || async {
+        let (code, told) = json(&fleet).await;
+        (lane(&told, "standard")["ready"] == 5).then_some((code, told))
+    })
+    .await;
+
+    let standard = lane(&told, "standard");
+    assert_eq!((code, &standard["untagged"]), (Some(1), &5.into()), "{told:#}");
+    assert!(standard["drain_seconds"].is_null(), "nothing comes to its end: {standard}");
+    assert_eq!(alerts(&told), ["TagfleetLaneWithoutWorker"]);
+    assert_eq!((&told["scrapes"]["tagging"], &told["scrapes"]["stuck"]), (&1.into(), &0.into()));
+
+    // The same with less patience, and after a minute of it.
+    fleet.execute("UPDATE scrapes SET received_at = now() - interval '3 minutes'").await;
+    let impatient = [("TAGFLEET__ALERTS__OLDEST_STANDARD", "2m")];
+    let (code, page) = status_with(&fleet, &[], &impatient).await;
+    assert_eq!(code, Some(1));
+    for words in ["TagfleetNothingTagged", "TagfleetImagesWait", "never", "3m "] {
+        assert!(page.contains(words), "no {words:?} in\n{page}");
+    }
+    fleet.abandon().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_a_stuck_scrape_and_workers_that_differ_are_told() {
+    let fleet = Fleet::with(reporting()).await;
+    fleet.publish_bytes(b"{}".to_vec()).await;
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at, received_at, listed)
+             VALUES ('lost', 'dealer', 'bulk', 'tagging', now()::date, now(), now() - interval '2 hours', 7);
+             INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds, lanes, failures)
+             VALUES ('other/1', 'default', '1', 'old', 'd', 'cuda', now(), 3600, '{\"express\":{\"per_second\":1,\"new_in_2027\":true}}', '[]'),
+                    ('dead/1', 'default', '1', 'older', 'e', 'cuda', now(), 0, '{}', '[]')",
+        )
+        .await;
+
+    let told = eventually("the malformed event is a dead letter", || async {
+        let (code, told) = json(&fleet).await;
+        assert_eq!(code, Some(1));
+        alerts(&told).contains(&"TagfleetDeadLetters").then_some(told)
+    })
+    .await;
+
+    for alert in ["TagfleetScrapeStuck", "TagfleetModelSetsDiffer", "TagfleetWrongProvider"] {
+        assert!(alerts(&told).contains(&alert), "no {alert} in {told:#}");
+    }
+    let of = |name: &str| {
+        let workers = told["workers"].as_array().unwrap();
+        workers.iter().find(|worker| worker["worker"] == name).unwrap()["silent"].clone()
+    };
+    assert_eq!((of("other/1"), of("dead/1")), (false.into(), true.into()));
+    fleet.abandon().await;
+}
+
+/// What is away is told, and what the other server knows as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_is_told_and_the_other_is_asked_all_the_same() {
+    let fleet = Fleet::with(reporting()).await;
+    let nowhere = ("TAGFLEET__DATABASE__URL", "postgres://nobody@127.0.0.1:1/nothing");
+    let (code, page) = status_with(&fleet, &[], &[nowhere]).await;
+    assert_eq!(code, Some(1));
+    assert!(page.contains("TagfleetServerAway (after 2m): database"), "{page}");
+    assert!(page.contains("broker    ok") && page.contains("AWAY"), "{page}");
+    fleet.end().await;
+}
+
+/// A worker that was stopped is not shown as one that died.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_stopped_takes_its_report_away() {
+    let mut fleet = Fleet::with(reporting()).await;
+    eventually("the worker reports", || async {
+        (fleet.count("SELECT count(*) FROM worker_reports").await == 1).then_some(())
+    })
+    .await;
+
+    fleet.workers.remove(0).stop().await;
+
+    assert_eq!(fleet.count("SELECT count(*) FROM worker_reports").await, 0);
+    fleet.end().await;
+}

@@ -1,0 +1,160 @@
+//! What a worker tells of itself, for `tagfleet-scheduler status`: one row, written again and again.
+//!
+//! Nothing depends on it: a report that cannot be written is left out, and the next one says all of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tokio::time::Instant;
+use tokio_postgres::types::Json;
+use tracing::debug;
+use url::Url;
+
+use crate::metrics::Metrics;
+use crate::record::Ended;
+use crate::sets::Sets;
+
+/// Failures that are told.
+const FAILURES: usize = 10;
+
+/// The longest that taking the report back may hold up a stop.
+const WITHDRAWING: Duration = Duration::from_secs(1);
+
+/// What a worker tells of itself, and how often.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportConfig {
+    /// The name of its pool.
+    pub pool: String,
+    /// How often.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+}
+
+/// The last images that were skipped or defaulted. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct LastFailures(Arc<Mutex<VecDeque<FailedImage>>>);
+
+impl LastFailures {
+    /// Notes one; anything else is no failure.
+    pub fn note(&self, ended: &Ended) {
+        let Some(failure) = ended.outcome.failure() else { return };
+        let host = Url::parse(&ended.job.url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+        let failed = FailedImage {
+            at: Timestamp::now(),
+            outcome: ended.outcome.kind().as_str().to_owned(),
+            reason: failure.reason.clone().into_owned(),
+            scrape_id: ended.job.scrape_id.clone(),
+            image_id: ended.job.image,
+            host: host.unwrap_or_default(),
+        };
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.truncate(FAILURES - 1);
+        failures.push_front(failed);
+    }
+
+    /// All of them, the last one first.
+    pub fn all(&self) -> Vec<FailedImage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Writes the report.
+pub struct Reporter {
+    config: ReportConfig,
+    pool: Pool,
+    sets: Arc<Sets>,
+    metrics: Metrics,
+    started_at: Timestamp,
+}
+
+impl Reporter {
+    /// Of the worker that has these parts.
+    pub fn new(config: &ReportConfig, pool: Pool, sets: Arc<Sets>, metrics: &Metrics) -> Self {
+        Self { config: config.clone(), pool, sets, metrics: metrics.clone(), started_at: Timestamp::now() }
+    }
+
+    /// Reports until it is dropped.
+    pub async fn run(self) {
+        let mut every = tokio::time::interval(self.config.every);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut before, mut since) = (BTreeMap::new(), Instant::now());
+        loop {
+            every.tick().await;
+            let seconds = since.elapsed().as_secs_f64().max(0.001);
+            let lanes = self.lanes(&before, seconds);
+            match self.write(&lanes).await {
+                Ok(()) => {
+                    before = lanes.into_iter().map(|(lane, report)| (lane, report.ended)).collect();
+                    since = Instant::now();
+                }
+                Err(error) => debug!(%error, "report not written"),
+            }
+        }
+    }
+
+    fn lanes(&self, before: &BTreeMap<Lane, u64>, seconds: f64) -> BTreeMap<Lane, LaneReport> {
+        let report = |lane: Lane| {
+            let (at_work, ended) = self.metrics.of_lane(lane);
+            let new = ended - before.get(&lane).copied().unwrap_or_default();
+            (lane, LaneReport { at_work, ended, per_second: new as f64 / seconds })
+        };
+        Lane::ALL.into_iter().map(report).collect()
+    }
+
+    async fn write(&self, lanes: &BTreeMap<Lane, LaneReport>) -> Result<(), DbError> {
+        const SQL: &str = "
+            INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds,
+                                        lanes, failures)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (worker) DO UPDATE
+               SET pool = excluded.pool, version = excluded.version, model_set = excluded.model_set,
+                   digest = excluded.digest, provider = excluded.provider, started_at = excluded.started_at,
+                   every_seconds = excluded.every_seconds, lanes = excluded.lanes, failures = excluded.failures,
+                   reported_at = now()";
+        let (set, client) = (self.sets.now(), self.pool.get().await?);
+        let statement = client.prepare_cached(SQL).await?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &name(),
+                    &self.config.pool,
+                    &env!("CARGO_PKG_VERSION"),
+                    &set.name,
+                    &set.digest,
+                    &set.provider,
+                    &self.started_at,
+                    &self.config.every.as_secs_f64(),
+                    &Json(lanes),
+                    &Json(self.metrics.last_failures().all()),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// A worker that was stopped is not one that died. Where the database does not answer, the row grows old
+/// instead.
+pub async fn withdraw(pool: &Pool) {
+    let withdrawn = async {
+        let client = pool.get().await?;
+        client.execute("DELETE FROM worker_reports WHERE worker = $1", &[&name()]).await?;
+        Ok::<_, DbError>(())
+    };
+    let _ = tokio::time::timeout(WITHDRAWING, withdrawn).await;
+}
+
+/// The pod's name, and the process in it.
+fn name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}/{}", std::process::id())
+}
