@@ -1,0 +1,143 @@
+//! The console's settings. Their manual, with all defaults, is `config.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tagfleet_shared::admin::AdminConfig;
+use tagfleet_shared::broker::BrokerConfig;
+use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
+use tagfleet_shared::db::DatabaseConfig;
+use url::Url;
+
+/// The defaults, and the manual.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// Every setting of the console.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Logs.
+    pub log: LogConfig,
+    /// The port for operators.
+    pub admin: AdminConfig,
+    /// The port for people and programs.
+    pub http: HttpConfig,
+    /// RabbitMQ.
+    pub broker: BrokerConfig,
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// What is said of scrapes.
+    pub scrapes: ScrapesConfig,
+    /// How to stop.
+    pub shutdown: ShutdownConfig,
+}
+
+/// The port for people and programs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Scheme, host and port that people use; empty where nobody logs in.
+    pub public_url: String,
+    /// Longest request.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Largest body.
+    pub max_body_bytes: usize,
+}
+
+impl HttpConfig {
+    /// What people have in their address bar, where it is set.
+    pub fn public(&self) -> Option<Url> {
+        self.public_url.parse().ok()
+    }
+
+    fn check(&self, problems: &mut Vec<String>) {
+        if !self.public_url.is_empty() {
+            let fine = self.public().is_some_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
+            });
+            if !fine {
+                problems
+                    .push("http.public_url must be http://host:port or https://host, without a path".into());
+            }
+        }
+        if self.timeout.is_zero() {
+            problems.push("http.timeout must be longer than nothing".into());
+        }
+        if self.max_body_bytes < 1024 {
+            problems.push("http.max_body_bytes must be at least 1024".into());
+        }
+    }
+}
+
+/// What is said of scrapes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrapesConfig {
+    /// How long a scrape may stand still before it is called stuck.
+    #[serde(with = "humantime_serde")]
+    pub stuck_after: Duration,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long requests may go on.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl ConsoleConfig {
+    /// Loads defaults, `file` and environment.
+    ///
+    /// # Errors
+    ///
+    /// Lists every problem.
+    pub fn load(file: Option<PathBuf>) -> Result<Loaded<Self>, ConfigError> {
+        config::load(DEFAULTS, config::file(file).as_deref(), config::environment())
+    }
+}
+
+impl Check for ConsoleConfig {
+    fn check(&self, problems: &mut Vec<String>) {
+        self.log.check(problems);
+        self.http.check(problems);
+        self.broker.check(problems);
+        self.database.check(problems);
+        if self.scrapes.stuck_after.is_zero() {
+            problems.push("scrapes.stuck_after must be longer than nothing".into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        config::load::<ConsoleConfig>(DEFAULTS, None, variables).map_or_else(|error| error.0, |_| Vec::new())
+    }
+
+    #[test]
+    fn the_defaults_lack_only_the_servers() {
+        assert_eq!(problems(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_public_url_has_no_path() {
+        let with = |url| problems(&[("TAGFLEET__HTTP__PUBLIC_URL", url)]);
+        assert_eq!(with("https://tagfleet.example.com"), Vec::<String>::new());
+        for url in ["tagfleet.example.com", "ftp://host", "https://host/console"] {
+            assert_eq!(
+                with(url),
+                ["http.public_url must be http://host:port or https://host, without a path"]
+            );
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The pages: one file for each, with its template in `templates/`, and here the list.
+
+pub mod assets;
+pub mod layout;
+pub mod scrapes;
+
+use axum::http::Method;
+use axum::routing::get;
+
+use crate::auth::Right;
+use crate::routes::Routes;
+
+pub use layout::{Html, Layout};
+
+/// Adds the pages to the list: a new one is a file here, a template, and a line.
+pub fn routes(list: Routes) -> Routes {
+    list.open_page(Method::GET, "/assets/{name}", get(assets::asset))
+        .page(Right::Read, Method::GET, "/", get(scrapes::home))
+        .page(Right::Read, Method::GET, "/scrapes", get(scrapes::list))
+}

@@ -1,0 +1,3 @@
+//! The questions to the database, one file for each.
+
+pub mod scrapes;
