@@ -13,6 +13,7 @@ pub mod ids;
 pub mod jobs;
 pub mod lane;
 pub mod metrics;
+pub mod model_sets;
 pub mod outcome;
 pub mod patience;
 mod secrets;
