@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::announce::Announcer;
 use crate::auth::Auth;
 use crate::config::ConsoleConfig;
 use crate::metrics::Metrics;
@@ -120,6 +121,7 @@ impl Open {
                 sampled.metrics.sample(sampled.pool.status());
             }
         });
+        let announcer = tokio::spawn(Announcer::of(&console).run(stop.clone()));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let asked = stop.clone();
         let serving = axum::serve(listener, service).with_graceful_shutdown(asked.cancelled_owned());
@@ -131,6 +133,8 @@ impl Open {
             abandon.abort();
         }
         sampler.abort();
+        // A step of it is a transaction: one that is cut off is done again.
+        let _ = tokio::time::timeout(console.config.shutdown.grace, announcer).await;
         info!("stopped");
     }
 }

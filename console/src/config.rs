@@ -30,8 +30,19 @@ pub struct ConsoleConfig {
     pub database: DatabaseConfig,
     /// What is said of scrapes.
     pub scrapes: ScrapesConfig,
+    /// `tag.fixed`.
+    pub announce: AnnounceConfig,
     /// How to stop.
     pub shutdown: ShutdownConfig,
+}
+
+/// `tag.fixed`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnnounceConfig {
+    /// How often to look.
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
 }
 
 /// The port for people and programs.
@@ -109,8 +120,10 @@ impl Check for ConsoleConfig {
         self.http.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
-        if self.scrapes.stuck_after.is_zero() {
-            problems.push("scrapes.stuck_after must be longer than nothing".into());
+        let longer_than_nothing =
+            [("scrapes.stuck_after", self.scrapes.stuck_after), ("announce.every", self.announce.every)];
+        for (key, _) in longer_than_nothing.iter().filter(|(_, duration)| duration.is_zero()) {
+            problems.push(format!("{key} must be longer than nothing"));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `api/` answers programs, `pages/` people; both ask `store/`, where each file is one question to
 //! the database. `auth/` says who somebody is and what they may do.
 
+pub mod announce;
 pub mod api;
 pub mod app;
 pub mod auth;

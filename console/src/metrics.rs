@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::Status;
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 use tagfleet_shared::metrics::{CONNECTIONS, Registrar, set_connections};
 
 /// From a look-up in memory to a bulk of fixes.
@@ -14,6 +14,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 pub struct Metrics {
     requests_total: IntCounterVec,
     request_seconds: HistogramVec,
+    fixes_published_total: IntCounter,
     database_connections: IntGaugeVec,
 }
 
@@ -36,6 +37,10 @@ impl Metrics {
                 "Time from a request's head to its answer's head, by route.",
                 &["route"],
             )?,
+            fixes_published_total: add.counter(
+                "fixes_published_total",
+                "Fixes that the broker has confirmed as tag.fixed, by this console.",
+            )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
         })
     }
@@ -44,6 +49,11 @@ impl Metrics {
     pub fn answered(&self, route: &str, status: u16, took: Duration) {
         self.requests_total.with_label_values(&[route, &status.to_string()]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// So many fixes are published.
+    pub fn fixes_published(&self, fixes: usize) {
+        self.fixes_published_total.inc_by(fixes as u64);
     }
 
     /// How things stand now.

@@ -45,7 +45,7 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadCommand,
     },
-    /// Write the JSON Schemas of both events.
+    /// Write the JSON Schemas of all events.
     #[command(hide = true)]
     Schemas {
         /// Where to, e.g. `docs/schemas`.

@@ -1,6 +1,11 @@
 //! The HTTP API: one file for each noun, and here the list of what is answered.
 
+pub mod conflicts;
 pub mod document;
+pub mod feed;
+pub mod fixes;
+pub mod images;
+pub mod model_sets;
 pub mod scrapes;
 
 use utoipa_axum::routes;
@@ -13,6 +18,17 @@ pub use document::document;
 /// Adds the API to the list: a new route is a handler in its file, and a line here.
 pub fn routes(list: Routes) -> Routes {
     list.open_api(routes!(document::openapi))
+        .api(Right::Read, routes!(images::list))
+        .api(Right::Read, routes!(images::lookup))
+        .api(Right::Read, routes!(images::show))
+        .api(Right::Fix, routes!(fixes::create))
+        .api(Right::Fix, routes!(fixes::withdraw))
+        .api(Right::Fix, routes!(fixes::bulk))
+        .api(Right::Fix, routes!(fixes::undo))
+        .api(Right::Fix, routes!(fixes::revert))
+        .api(Right::Read, routes!(feed::feed))
+        .api(Right::Read, routes!(conflicts::list))
         .api(Right::Read, routes!(scrapes::list))
         .api(Right::Read, routes!(scrapes::show))
+        .api(Right::Read, routes!(model_sets::list))
 }

@@ -1,3 +1,11 @@
 //! The questions to the database, one file for each.
 
+pub mod conflicts;
+pub mod fixes;
+pub mod history;
+pub mod images;
+pub mod model_sets;
+pub mod outbox;
 pub mod scrapes;
+pub mod story;
+pub mod version;

@@ -49,9 +49,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event. Nobody has to be listening to a `scrape.tagged`.
+    /// An event. Somebody has to be listening to a `scrape.finished`; to others, whoever likes.
     pub fn event(topology: &Topology, routing_key: &str, message_id: String, body: Vec<u8>) -> Self {
-        let must_route = routing_key != super::SCRAPE_TAGGED;
+        let must_route = routing_key == super::SCRAPE_FINISHED;
         let new = Self::new(topology.events_exchange(), routing_key.into(), body);
         Self { message_id: Some(message_id), must_route, ..new }
     }

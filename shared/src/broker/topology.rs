@@ -3,6 +3,7 @@
 //! ```text
 //! scrape pipeline ─▶ (events) ─scrape.finished─▶ [scrape.finished] ─▶ scheduler
 //!                    (events) ◀─scrape.tagged── scheduler
+//!                    (events) ◀─tag.fixed── console
 //! scheduler ─▶ (jobs) ─lane─▶ [jobs.express] [jobs.standard] [jobs.bulk] ─▶ workers
 //! worker ─▶ (retry.30s) ─▶ [retry.30s] ─after 30 s─▶ (jobs) ─lane─▶ …
 //! worker ─▶ (suspects) ─▶ [suspects] ─one at a time─▶ workers
@@ -24,6 +25,8 @@ use crate::lane::Lane;
 pub const SCRAPE_FINISHED: &str = "scrape.finished";
 /// Routing key of the announcement.
 pub const SCRAPE_TAGGED: &str = "scrape.tagged";
+/// Routing key of the news that a person has corrected a tag.
+pub const TAG_FIXED: &str = "tag.fixed";
 
 /// Delays beyond those that are configured, for jobs whose host wants to be asked
 /// much later, or has work for long: few messages for a long time.
@@ -50,7 +53,7 @@ impl Topology {
         delays
     }
 
-    /// Topic exchange of `scrape.finished` and `scrape.tagged`.
+    /// Topic exchange of `scrape.finished`, `scrape.tagged` and `tag.fixed`.
     pub fn events_exchange(&self) -> String {
         format!("{}.events", self.prefix)
     }
