@@ -56,12 +56,13 @@ impl App {
             missing.join(", ")
         );
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-console")).await?;
+        let auth = Arc::new(Auth::new(&config, pool.clone(), dev_insecure)?);
         let console = Console {
             pool,
             publisher: Arc::new(broker.publisher()),
             broker,
             config: Arc::new(config),
-            auth: Arc::new(Auth::new(dev_insecure)),
+            auth,
             metrics,
         };
         Ok(Self { console, registry })
@@ -119,6 +120,7 @@ impl Open {
             loop {
                 every.tick().await;
                 sampled.metrics.sample(sampled.pool.status());
+                sampled.auth.limits.forget();
             }
         });
         let announcer = tokio::spawn(Announcer::of(&console).run(stop.clone()));

@@ -10,6 +10,8 @@ use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
 use crate::config::ConsoleConfig;
+use crate::state::Console;
+use crate::tokens::TokenCommand;
 
 /// Lets people see and correct tags: an HTTP API and pages.
 #[derive(Debug, Parser)]
@@ -33,8 +35,20 @@ pub enum Command {
         #[arg(long)]
         dev_insecure: bool,
     },
+    /// Make, list and revoke API tokens.
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Show the settings that hold, without passwords.
     Config,
+    /// Write the OpenAPI document.
+    #[command(hide = true)]
+    Openapi {
+        /// Where to, e.g. `docs/openapi.json`.
+        file: PathBuf,
+    },
 }
 
 impl Cli {
@@ -44,6 +58,10 @@ impl Cli {
     ///
     /// Whatever kept it from being done, for a person to read.
     pub async fn run(self) -> anyhow::Result<()> {
+        if let Command::Openapi { file } = &self.command {
+            let text = crate::api::document::text(&Console::unconnected()?);
+            return std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()));
+        }
         let loaded = ConsoleConfig::load(self.config)?;
         let config = loaded.config;
         telemetry::init(&config.log).context("log.filter")?;
@@ -58,6 +76,11 @@ impl Cli {
                     () = stop.cancelled() => Ok(()),
                 }
             }
+            Command::Token { command } => {
+                require(&[database])?;
+                command.run(&config).await
+            }
+            Command::Openapi { .. } => Ok(()),
             Command::Config => Ok(std::io::stdout().write_all(loaded.shown.as_bytes())?),
         }
     }

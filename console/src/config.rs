@@ -1,15 +1,19 @@
 //! The console's settings. Their manual, with all defaults, is `config.toml`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use tagfleet_shared::admin::AdminConfig;
 use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
 use tagfleet_shared::db::DatabaseConfig;
 use url::Url;
+
+use crate::auth::Role;
 
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -28,6 +32,10 @@ pub struct ConsoleConfig {
     pub broker: BrokerConfig,
     /// Postgres.
     pub database: DatabaseConfig,
+    /// How people log in.
+    pub login: LoginConfig,
+    /// How often one may try.
+    pub limits: LimitsConfig,
     /// What is said of scrapes.
     pub scrapes: ScrapesConfig,
     /// `tag.fixed`.
@@ -53,6 +61,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Scheme, host and port that people use; empty where nobody logs in.
     pub public_url: String,
+    /// The header with the address of who comes.
+    pub client_header: String,
     /// Longest request.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -83,6 +93,70 @@ impl HttpConfig {
             problems.push("http.max_body_bytes must be at least 1024".into());
         }
     }
+}
+
+/// How people log in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The OpenID Connect provider; empty where nobody logs in.
+    pub issuer: String,
+    /// What it knows us by.
+    pub client_id: String,
+    /// What proves that to it.
+    pub client_secret: SecretString,
+    /// What it is asked for.
+    pub scopes: Vec<String>,
+    /// The claim that says what somebody is; dots lead into objects.
+    pub role_claim: String,
+    /// Words of the claim that make a viewer,
+    pub viewers: Vec<String>,
+    /// an editor,
+    pub editors: Vec<String>,
+    /// an operator.
+    pub operators: Vec<String>,
+    /// How long a login lasts.
+    #[serde(with = "humantime_serde")]
+    pub lasts: Duration,
+}
+
+impl LoginConfig {
+    /// The words of the claim that make somebody a `role`.
+    pub fn words(&self, role: Role) -> &[String] {
+        match role {
+            Role::Viewer => &self.viewers,
+            Role::Editor => &self.editors,
+            Role::Operator => &self.operators,
+        }
+    }
+
+    fn check(&self, public_url: &str, problems: &mut Vec<String>) {
+        if self.issuer.is_empty() {
+            return;
+        }
+        if public_url.is_empty() {
+            problems.push("http.public_url must be set with login.issuer: a login comes back to it".into());
+        }
+        if self.issuer.parse::<Url>().is_err() {
+            problems.push("login.issuer must be a URL".into());
+        }
+        if self.client_id.is_empty() {
+            problems.push("login.client_id must be set with login.issuer".into());
+        }
+        if self.lasts.is_zero() {
+            problems.push("login.lasts must be longer than nothing".into());
+        }
+    }
+}
+
+/// How often one may try.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Logins from one address.
+    pub logins_per_minute: NonZeroU32,
+    /// Writes of one person or token.
+    pub writes_per_minute: NonZeroU32,
 }
 
 /// What is said of scrapes.
@@ -120,6 +194,7 @@ impl Check for ConsoleConfig {
         self.http.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        self.login.check(&self.http.public_url, problems);
         let longer_than_nothing =
             [("scrapes.stuck_after", self.scrapes.stuck_after), ("announce.every", self.announce.every)];
         for (key, _) in longer_than_nothing.iter().filter(|(_, duration)| duration.is_zero()) {

@@ -15,4 +15,5 @@ pub mod pages;
 pub mod routes;
 pub mod state;
 pub mod store;
+pub mod tokens;
 pub mod web;

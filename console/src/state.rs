@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::config::{self, ENV_PREFIX};
+use tagfleet_shared::db;
 
 use crate::auth::Auth;
-use crate::config::ConsoleConfig;
+use crate::config::{ConsoleConfig, DEFAULTS};
 use crate::metrics::Metrics;
 
 /// The parts that answers are made of. Cheap to clone.
@@ -25,6 +27,29 @@ pub struct Console {
     pub auth: Arc<Auth>,
     /// What is counted and timed.
     pub metrics: Metrics,
+}
+
+impl Console {
+    /// One that has never met a server: for a look at the list of routes.
+    ///
+    /// # Errors
+    ///
+    /// If the defaults do not hold together.
+    pub fn unconnected() -> anyhow::Result<Self> {
+        tagfleet_shared::tls::install();
+        let variables = [("DATABASE", "postgres://nowhere/none"), ("BROKER", "amqp://nowhere/%2f")]
+            .map(|(section, url)| (format!("{ENV_PREFIX}{section}__URL"), url.to_owned()));
+        let config: ConsoleConfig = config::load(DEFAULTS, None, variables)?.config;
+        let (pool, broker) = (db::pool(&config.database)?, Broker::lazy(&config.broker, "nobody"));
+        Ok(Self {
+            auth: Arc::new(Auth::new(&config, pool.clone(), false)?),
+            pool,
+            publisher: Arc::new(broker.publisher()),
+            broker,
+            config: Arc::new(config),
+            metrics: Metrics::register(&prometheus::Registry::new())?,
+        })
+    }
 }
 
 impl FromRef<Console> for Pool {

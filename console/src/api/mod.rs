@@ -1,5 +1,6 @@
 //! The HTTP API: one file for each noun, and here the list of what is answered.
 
+pub mod audit;
 pub mod conflicts;
 pub mod document;
 pub mod feed;
@@ -31,4 +32,5 @@ pub fn routes(list: Routes) -> Routes {
         .api(Right::Read, routes!(scrapes::list))
         .api(Right::Read, routes!(scrapes::show))
         .api(Right::Read, routes!(model_sets::list))
+        .api(Right::Operate, routes!(audit::list))
 }

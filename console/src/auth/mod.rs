@@ -1,31 +1,64 @@
 //! Who somebody is, and what they may do.
 //!
 //! `right.rs`: the rights, and the roles that have them. `person.rs`: whoever asks. `guard.rs`: stands
-//! before every handler that takes a right.
+//! before every handler that takes a right, and writes the audit. `token.rs`, `session.rs`, `login.rs`: how one
+//! comes in. `limits.rs`: how often.
 
 pub mod guard;
+pub mod limits;
+pub mod login;
 pub mod person;
 pub mod right;
+pub mod session;
+pub mod token;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use deadpool_postgres::Pool;
 
 pub use person::{Person, Via};
 pub use right::{Right, Rights, Role};
 
-use crate::web::Problem;
+use self::limits::Limits;
+use self::login::Provider;
+use self::session::Cookies;
+use crate::config::ConsoleConfig;
+use crate::store::{sessions, tokens};
+use crate::web::{Kind, Problem};
 
 /// How people are told apart.
 pub struct Auth {
+    pool: Pool,
+    /// How their browsers keep what they show.
+    pub cookies: Cookies,
+    /// Where they log in; none where nobody does.
+    pub provider: Option<Provider>,
+    /// How often they may try.
+    pub limits: Limits,
     /// The secret of all who come without a login; none where one is needed.
     insecure: Option<String>,
 }
 
 impl Auth {
     /// Asks for a login or a token, unless `insecure`.
-    pub fn new(insecure: bool) -> Self {
-        Self { insecure: insecure.then(secret) }
+    ///
+    /// # Errors
+    ///
+    /// If no HTTP client can be made for the provider.
+    pub fn new(config: &ConsoleConfig, pool: Pool, insecure: bool) -> anyhow::Result<Self> {
+        let back = config.http.public().and_then(|url| url.join("/login/callback").ok());
+        let provider = match back {
+            Some(back) if !config.login.issuer.is_empty() => Some(Provider::new(config.login.clone(), back)?),
+            _ => None,
+        };
+        Ok(Self {
+            pool,
+            cookies: Cookies::of(&config.http),
+            provider,
+            limits: Limits::new(&config.limits),
+            insecure: insecure.then(secret),
+        })
     }
 
     /// Whether everybody may do everything.
@@ -39,6 +72,25 @@ impl Auth {
     ///
     /// If the database is away, or whoever they claim to be is unknown.
     pub async fn identify(&self, headers: &HeaderMap) -> Result<Option<Person>, Problem> {
+        if let Some(text) = headers.get(header::AUTHORIZATION) {
+            let text = text.to_str().unwrap_or_default();
+            let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            let known = match token {
+                Some((_, token)) => tokens::find(&self.pool, &token::hash(token.trim())).await?,
+                None => None,
+            };
+            let (name, words) = known.ok_or_else(|| {
+                Problem::new(Kind::Unauthorized, "this token is unknown, revoked or too old")
+            })?;
+            let rights = words.iter().filter_map(|word| word.parse().ok()).collect();
+            return Ok(Some(Person::token(&name, rights)));
+        }
+        if let Some(cookie) = session::read(headers, self.cookies.session())
+            && let Some(session) = sessions::find(&self.pool, &token::hash(&cookie)).await?
+            && let Ok(role) = session.role.parse()
+        {
+            return Ok(Some(Person::session(session.name, role, session.csrf)));
+        }
         match &self.insecure {
             // A stranger's page may have a name that leads to this machine: its requests
             // come with that name.

@@ -49,6 +49,25 @@ impl Person {
         }
     }
 
+    /// Whoever has the API token `name`.
+    pub(super) fn token(name: &str, rights: Rights) -> Self {
+        Self { name: format!("token {name}"), title: "token".into(), rights, via: Via::Token }
+    }
+
+    /// Somebody who is logged in.
+    pub(super) fn session(name: String, role: Role, csrf: String) -> Self {
+        Self { name, title: role.to_string(), rights: role.rights(), via: Via::Session { csrf } }
+    }
+
+    /// How they came in, in a word.
+    pub fn came_by(&self) -> &'static str {
+        match self.via {
+            Via::Session { .. } => "session",
+            Via::Token => "token",
+            Via::Insecure { .. } => "insecure",
+        }
+    }
+
     /// Whether they may do this.
     pub fn may(&self, right: Right) -> bool {
         self.rights.has(right)

@@ -1,5 +1,6 @@
 //! The questions to the database, one file for each.
 
+pub mod audit;
 pub mod conflicts;
 pub mod fixes;
 pub mod history;
@@ -7,5 +8,7 @@ pub mod images;
 pub mod model_sets;
 pub mod outbox;
 pub mod scrapes;
+pub mod sessions;
 pub mod story;
+pub mod tokens;
 pub mod version;
