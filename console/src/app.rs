@@ -61,6 +61,7 @@ impl App {
             pool,
             publisher: Arc::new(broker.publisher()),
             broker,
+            dead: Arc::default(),
             config: Arc::new(config),
             auth,
             metrics,

@@ -7,6 +7,7 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
 use tagfleet_shared::config::{self, ENV_PREFIX};
 use tagfleet_shared::db;
+use tokio::sync::Mutex;
 
 use crate::auth::Auth;
 use crate::config::{ConsoleConfig, DEFAULTS};
@@ -21,6 +22,8 @@ pub struct Console {
     pub broker: Broker,
     /// Publishes with confirms.
     pub publisher: Arc<Publisher>,
+    /// Held by whoever looks at the dead letters: a second look would find the queue empty.
+    pub dead: Arc<Mutex<()>>,
     /// The settings.
     pub config: Arc<ConsoleConfig>,
     /// Who somebody is.
@@ -46,6 +49,7 @@ impl Console {
             pool,
             publisher: Arc::new(broker.publisher()),
             broker,
+            dead: Arc::default(),
             config: Arc::new(config),
             metrics: Metrics::register(&prometheus::Registry::new())?,
         })

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::IntoResponse;
-use utoipa::OpenApi as _;
+use schemars::generate::SchemaSettings;
+use tagfleet_shared::events::ScrapeFinished;
+use utoipa::openapi::Schema;
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -42,6 +45,23 @@ pub fn document() -> OpenApi {
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     document
 }
+
+/// The event `scrape.finished`, as its own JSON Schema has it.
+pub struct FinishedSchema;
+
+impl PartialSchema for FinishedSchema {
+    fn schema() -> RefOr<Schema> {
+        // The schema of the event in JSON is one in OpenAPI 3.1 too; all is inlined, as it has no names here.
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+        });
+        let schema = settings.into_generator().into_root_schema_for::<ScrapeFinished>();
+        serde_json::from_value(schema.to_value()).expect("one is the other")
+    }
+}
+
+impl ToSchema for FinishedSchema {}
 
 /// The operations of one path.
 pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {

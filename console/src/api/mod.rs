@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod conflicts;
+pub mod dead;
 pub mod document;
 pub mod feed;
 pub mod fixes;
@@ -30,7 +31,15 @@ pub fn routes(list: Routes) -> Routes {
         .api(Right::Read, routes!(feed::feed))
         .api(Right::Read, routes!(conflicts::list))
         .api(Right::Read, routes!(scrapes::list))
+        .api(Right::Submit, routes!(scrapes::submit))
         .api(Right::Read, routes!(scrapes::show))
+        .api(Right::Operate, routes!(scrapes::rerun))
+        .api(Right::Operate, routes!(scrapes::retag))
+        .api(Right::Read, routes!(dead::groups))
+        .api(Right::Read, routes!(dead::list))
+        .api(Right::Read, routes!(dead::show))
+        .api(Right::Operate, routes!(dead::redrive))
+        .api(Right::Operate, routes!(dead::discard))
         .api(Right::Read, routes!(model_sets::list))
         .api(Right::Operate, routes!(audit::list))
 }

@@ -5,6 +5,7 @@ pub mod conflicts;
 pub mod fixes;
 pub mod history;
 pub mod images;
+pub mod inventory;
 pub mod model_sets;
 pub mod outbox;
 pub mod scrapes;

@@ -113,6 +113,32 @@ pub async fn one(pool: &Pool, scrape_id: &str, stuck_after: Duration) -> Result<
     Ok(row.as_ref().map(read))
 }
 
+/// How many images of a scrape ended for one reason.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Reason {
+    /// Their outcome.
+    pub outcome: String,
+    /// Why: a stable word.
+    pub reason: String,
+    /// How many.
+    pub images: i64,
+}
+
+/// Why images of the scrape `scrape_id` were skipped or defaulted, the most frequent reason first: none when
+/// its rows are not kept any more.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn reasons(pool: &Pool, scrape_id: &str) -> Result<Vec<Reason>, DbError> {
+    const SQL: &str = "
+        SELECT i.outcome, i.reason, count(*) FROM scrapes s JOIN scrape_images i ON i.day = s.day AND i.scrape = s.key
+         WHERE s.scrape_id = $1 AND i.reason IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2";
+    let rows = pool.get().await?.query(SQL, &[&scrape_id]).await?;
+    let read = |row: &Row| Reason { outcome: row.get(0), reason: row.get(1), images: row.get(2) };
+    Ok(rows.iter().map(read).collect())
+}
+
 fn read(row: &Row) -> Scrape {
     let Json(outcomes): Json<BTreeMap<String, i64>> = row.get(6);
     Scrape {

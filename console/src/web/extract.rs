@@ -42,12 +42,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(&request) {
-            return Err(Problem::new(Kind::UnsupportedMedia, "Content-Type is not application/json"));
-        }
-        let bytes = bytes(request, state).await?;
-        read(&bytes).map(Self)
+        read(&json_bytes(request, state).await?).map(Self)
     }
+}
+
+/// A body that says that it is JSON, as it came.
+///
+/// # Errors
+///
+/// If it says something else, is too large, or breaks off.
+pub async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !is_json(&request) {
+        return Err(Problem::new(Kind::UnsupportedMedia, "Content-Type is not application/json"));
+    }
+    bytes(request, state).await
 }
 
 /// A body as it came.

@@ -4,7 +4,6 @@ mod accept;
 mod leave;
 mod list;
 mod progress;
-mod reopen;
 mod stalled;
 mod supersede;
 mod upkeep;
@@ -21,7 +20,6 @@ pub use accept::{Accepted, accept};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
-pub use reopen::reopen;
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
 pub use supersede::skip_open_images;
 pub use upkeep::{

@@ -4,6 +4,7 @@
 
 mod admin;
 mod chains;
+mod console_fixes;
 mod dead;
 mod embeddings;
 mod events;

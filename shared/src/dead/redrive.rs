@@ -1,14 +1,26 @@
-//! `dead redrive`.
+//! Sending dead letters back.
 
 use deadpool_postgres::Pool;
-use tagfleet_shared::broker::{Broker, DeadLetter, DeadLetters, Outgoing, Publisher};
-use tagfleet_shared::jobs::Job;
 
-use super::filter::Filter;
-use crate::store;
+use super::Filter;
+use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters, Outgoing, Publisher};
+use crate::db::DbError;
+use crate::jobs::{Job, TagImage};
+use crate::reopen;
 
 /// Letters that are sent back together.
 const PAGE: usize = 500;
+
+/// What kept dead letters from being sent back.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadError {
+    /// The broker is away.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The database is away.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
 
 /// What was sent back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +39,7 @@ pub struct Redriven {
 ///
 /// If a server is away. Those before are sent back, the others are still there, and of some there may be
 /// two now: do it again.
-pub async fn redrive(broker: &Broker, pool: &Pool, mut filter: Filter) -> anyhow::Result<Redriven> {
+pub async fn redrive(broker: &Broker, pool: &Pool, mut filter: Filter) -> Result<Redriven, DeadError> {
     let (mut letters, publisher) = (broker.dead_letters().await?, broker.publisher());
     let mut redriven = Redriven::default();
     let mut page = Vec::new();
@@ -52,7 +64,7 @@ async fn send_back(
     publisher: &Publisher,
     pool: &Pool,
     redriven: &mut Redriven,
-) -> anyhow::Result<()> {
+) -> Result<(), DeadError> {
     let topology = publisher.topology();
     let mut own = Vec::new();
     let mut copies = Vec::new();
@@ -67,7 +79,7 @@ async fn send_back(
     }
     let jobs: Vec<_> = own.iter().filter_map(job).collect();
     if !jobs.is_empty() {
-        redriven.reopened += store::reopen(&mut *pool.get().await?, &jobs).await?;
+        redriven.reopened += reopen::parked(&mut *pool.get().await.map_err(DbError::from)?, &jobs).await?;
     }
     publisher.publish(&copies).await?;
     letters.forget(&own).await?;
@@ -76,7 +88,7 @@ async fn send_back(
 }
 
 /// Its image, if it is a job that can be read.
-fn job(letter: &DeadLetter) -> Option<tagfleet_shared::jobs::TagImage> {
+fn job(letter: &DeadLetter) -> Option<TagImage> {
     letter.lane()?;
     let Job::TagImageV1(image) = serde_json::from_slice(&letter.body).ok()?;
     Some(image)
