@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod model_sets;
 pub mod outcome;
 pub mod patience;
+pub mod questions;
 pub mod reopen;
 mod secrets;
 pub mod shutdown;

@@ -74,7 +74,9 @@ async fn try_skipped(client: &mut ClientWrapper, scrape: &ScrapeId) -> Result<Re
      RETURNING i.seq, i.image_id, i.url";
     const FORGET: &str = "DELETE FROM image_failures WHERE image_id = ANY($1)";
     let transaction = client.transaction().await?;
-    let Some(claimed) = transaction.query_opt(CLAIM, &[&scrape.0]).await? else { return Ok(Reopened::NotNow) };
+    let Some(claimed) = transaction.query_opt(CLAIM, &[&scrape.0]).await? else {
+        return Ok(Reopened::NotNow);
+    };
     let (key, day): (i64, Date) = (claimed.get(0), claimed.get(1));
     let word: String = claimed.get(2);
     let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == word).unwrap_or(Lane::Bulk);

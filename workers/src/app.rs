@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Action, Check};
-use tagfleet_shared::broker::{Broker, Lanes, Topology, first_silent};
+use tagfleet_shared::broker::{Broker, Consumer, Lanes, Topology, first_silent};
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +24,7 @@ use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::places::Places;
+use crate::questions::{self, Questions};
 use crate::record::Recorder;
 use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
@@ -147,6 +148,9 @@ impl App {
             }
         });
 
+        let questions =
+            Questions { pipeline: self.worker.pipeline.clone(), publisher: self.broker.publisher() };
+        let asked = self.broker.questions(questions::AT_ONCE);
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
         let sampler = tokio::spawn(async move {
             let mut every = tokio::time::interval(SAMPLE_EVERY);
@@ -157,7 +161,8 @@ impl App {
                 worker.metrics.sample(pool.status(), worker.pipeline.sets.now().known.images(), &lanes);
             }
         });
-        Ok(Open { worker: self.worker, sources, helpers: [sampler, hangups], admin })
+        let questions = (questions, asked);
+        Ok(Open { worker: self.worker, sources, questions, helpers: [sampler, hangups], admin })
     }
 }
 
@@ -165,6 +170,7 @@ impl App {
 pub struct Open {
     worker: Arc<Worker>,
     sources: Sources,
+    questions: (Questions, Consumer),
     helpers: [tokio::task::JoinHandle<()>; 2],
     /// Where the admin port is.
     pub admin: SocketAddr,
@@ -173,7 +179,8 @@ pub struct Open {
 impl Open {
     /// Works until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) {
-        self.worker.run(self.sources, stop).await;
+        let (questions, asked) = self.questions;
+        tokio::join!(self.worker.run(self.sources, stop.clone()), questions.run(asked, stop));
         self.helpers.iter().for_each(tokio::task::JoinHandle::abort);
         info!("stopped");
     }

@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod places;
 pub mod preprocess;
+pub mod questions;
 pub mod record;
 pub mod retries;
 pub mod sets;

@@ -10,6 +10,7 @@ mod dead;
 mod headers;
 mod lanes;
 mod publisher;
+mod questions;
 mod received;
 mod returned;
 mod settler;

@@ -37,6 +37,9 @@ pub(super) const ERROR: &str = "x-tagfleet-error";
 /// Header of a dead letter: the queue that it came from.
 pub(super) const QUEUE: &str = "x-tagfleet-queue";
 
+/// Header of a question: its kind.
+pub(super) const QUESTION: &str = "x-tagfleet-question";
+
 /// One message on its way out.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -146,6 +149,11 @@ impl Outgoing {
         };
         new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
         Some(new)
+    }
+
+    /// The answer to a question. Whoever asked may have gone.
+    pub(super) fn reply(asker: String, body: Vec<u8>) -> Self {
+        Self { must_route: false, ..Self::new(String::new(), asker, body) }
     }
 
     fn new(exchange: String, routing_key: String, body: Vec<u8>) -> Self {
