@@ -13,6 +13,7 @@ use tagfleet_shared::broker::Broker;
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -62,6 +63,7 @@ impl App {
             publisher: Arc::new(broker.publisher()),
             broker,
             dead: Arc::default(),
+            classifying: Arc::new(Semaphore::new(config.classify.at_once)),
             config: Arc::new(config),
             auth,
             metrics,

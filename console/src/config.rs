@@ -36,6 +36,8 @@ pub struct ConsoleConfig {
     pub login: LoginConfig,
     /// How often one may try.
     pub limits: LimitsConfig,
+    /// Pictures that somebody wants looked at at once.
+    pub classify: ClassifyConfig,
     /// What is said of scrapes.
     pub scrapes: ScrapesConfig,
     /// `tag.fixed`.
@@ -159,6 +161,17 @@ pub struct LimitsConfig {
     pub writes_per_minute: NonZeroU32,
 }
 
+/// Pictures that somebody wants looked at at once.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifyConfig {
+    /// How long to wait for a worker's answer.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Pictures that are asked about at once.
+    pub at_once: usize,
+}
+
 /// What is said of scrapes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,8 +208,17 @@ impl Check for ConsoleConfig {
         self.broker.check(problems);
         self.database.check(problems);
         self.login.check(&self.http.public_url, problems);
-        let longer_than_nothing =
-            [("scrapes.stuck_after", self.scrapes.stuck_after), ("announce.every", self.announce.every)];
+        if self.classify.timeout >= self.http.timeout || self.classify.timeout > Duration::from_secs(60) {
+            problems.push("classify.timeout must be less than http.timeout, and at most 1m".into());
+        }
+        if self.classify.at_once == 0 {
+            problems.push("classify.at_once must be at least 1".into());
+        }
+        let longer_than_nothing = [
+            ("scrapes.stuck_after", self.scrapes.stuck_after),
+            ("announce.every", self.announce.every),
+            ("classify.timeout", self.classify.timeout),
+        ];
         for (key, _) in longer_than_nothing.iter().filter(|(_, duration)| duration.is_zero()) {
             problems.push(format!("{key} must be longer than nothing"));
         }

@@ -55,7 +55,7 @@ impl Routes {
         let (schemas, mut paths, router) = routes;
         for (path, item) in &mut paths.paths {
             for (method, operation) in api::document::operations(item) {
-                api::document::complete(operation, Some(right));
+                api::document::complete(&method, path, operation, Some(right));
                 self.list.push(Route { method, path: path.clone(), right: Some(right), page: false });
             }
         }
@@ -69,7 +69,7 @@ impl Routes {
         let (schemas, mut paths, router) = routes;
         for (path, item) in &mut paths.paths {
             for (method, operation) in api::document::operations(item) {
-                api::document::complete(operation, None);
+                api::document::complete(&method, path, operation, None);
                 self.list.push(Route { method, path: path.clone(), right: None, page: false });
             }
         }

@@ -7,7 +7,7 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
 use tagfleet_shared::config::{self, ENV_PREFIX};
 use tagfleet_shared::db;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::auth::Auth;
 use crate::config::{ConsoleConfig, DEFAULTS};
@@ -24,6 +24,8 @@ pub struct Console {
     pub publisher: Arc<Publisher>,
     /// Held by whoever looks at the dead letters: a second look would find the queue empty.
     pub dead: Arc<Mutex<()>>,
+    /// A place for each picture that workers are asked about.
+    pub classifying: Arc<Semaphore>,
     /// The settings.
     pub config: Arc<ConsoleConfig>,
     /// Who somebody is.
@@ -50,6 +52,7 @@ impl Console {
             publisher: Arc::new(broker.publisher()),
             broker,
             dead: Arc::default(),
+            classifying: Arc::new(Semaphore::new(config.classify.at_once)),
             config: Arc::new(config),
             metrics: Metrics::register(&prometheus::Registry::new())?,
         })

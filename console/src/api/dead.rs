@@ -153,7 +153,9 @@ pub async fn show(
     let filter = Filter { reasons: Vec::new(), ids: vec![id.clone()], limit: Some(1) };
     let _turn = console.dead.lock().await;
     let letter = dead::look(&console.broker, filter).await?.pop().filter(|letter| letter.id == id);
-    letter.map(|letter| Json(letter.into())).ok_or_else(|| Problem::not_found(format_args!("dead letter {id}")))
+    letter
+        .map(|letter| Json(letter.into()))
+        .ok_or_else(|| Problem::not_found(format_args!("dead letter {id}")))
 }
 
 /// Which letters are meant: those that every part is true of, and one part at least.
@@ -189,7 +191,9 @@ impl Chosen {
 fn limit(limit: Option<u64>) -> Result<Option<u64>, Problem> {
     match limit {
         None | Some(1..=MOST) => Ok(limit),
-        Some(other) => Err(Problem::new(Kind::BadRequest, format!("limit is {other}, and must be 1 to {MOST}"))),
+        Some(other) => {
+            Err(Problem::new(Kind::BadRequest, format!("limit is {other}, and must be 1 to {MOST}")))
+        }
     }
 }
 
@@ -207,13 +211,17 @@ pub struct Redriven {
 /// Sends dead letters back to where they came from, as new
 #[utoipa::path(post, path = "/v1/dead-letters/redrive", tag = "dead letters", request_body = Chosen,
     responses((status = 200, description = "they are back; fewer than were meant is an answer too", body = Redriven)))]
-pub async fn redrive(State(console): State<Console>, Body(chosen): Body<Chosen>) -> Result<Json<Redriven>, Problem> {
+pub async fn redrive(
+    State(console): State<Console>,
+    Body(chosen): Body<Chosen>,
+) -> Result<Json<Redriven>, Problem> {
     let filter = chosen.filter()?;
     let _turn = console.dead.lock().await;
-    let redriven = dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| match error {
-        DeadError::Broker(error) => Problem::from(error),
-        DeadError::Database(error) => Problem::from(error),
-    })?;
+    let redriven =
+        dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| match error {
+            DeadError::Broker(error) => Problem::from(error),
+            DeadError::Database(error) => Problem::from(error),
+        })?;
     let dead::Redriven { messages, reopened, foreign } = redriven;
     Ok(Json(Redriven { messages, reopened, foreign }))
 }
@@ -228,7 +236,10 @@ pub struct Dropped {
 /// Drops dead letters, for good: images keep the defaults that they got
 #[utoipa::path(post, path = "/v1/dead-letters/drop", tag = "dead letters", request_body = Chosen,
     responses((status = 200, description = "they are gone; fewer than were meant is an answer too", body = Dropped)))]
-pub async fn discard(State(console): State<Console>, Body(chosen): Body<Chosen>) -> Result<Json<Dropped>, Problem> {
+pub async fn discard(
+    State(console): State<Console>,
+    Body(chosen): Body<Chosen>,
+) -> Result<Json<Dropped>, Problem> {
     let filter = chosen.filter()?;
     let _turn = console.dead.lock().await;
     Ok(Json(Dropped { messages: dead::discard(&console.broker, filter).await? }))

@@ -1,5 +1,6 @@
 //! `openapi.json`: the contract, made of the list of routes.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use axum::extract::State;
@@ -8,13 +9,13 @@ use axum::response::IntoResponse;
 use schemars::generate::SchemaSettings;
 use tagfleet_shared::events::ScrapeFinished;
 use utoipa::openapi::Schema;
-use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
 use crate::auth::Right;
 use crate::state::Console;
@@ -46,22 +47,33 @@ pub fn document() -> OpenApi {
     document
 }
 
+/// What the event is called in the document.
+const FINISHED: &str = "ScrapeFinished";
+
 /// The event `scrape.finished`, as its own JSON Schema has it.
 pub struct FinishedSchema;
 
 impl PartialSchema for FinishedSchema {
     fn schema() -> RefOr<Schema> {
-        // The schema of the event in JSON is one in OpenAPI 3.1 too; all is inlined, as it has no names here.
-        let settings = SchemaSettings::draft2020_12().with(|settings| {
-            settings.inline_subschemas = true;
-            settings.meta_schema = None;
-        });
-        let schema = settings.into_generator().into_root_schema_for::<ScrapeFinished>();
-        serde_json::from_value(schema.to_value()).expect("one is the other")
+        // Its place: see `text`.
+        ObjectBuilder::new().build().into()
     }
 }
 
-impl ToSchema for FinishedSchema {}
+impl ToSchema for FinishedSchema {
+    fn name() -> Cow<'static, str> {
+        FINISHED.into()
+    }
+}
+
+/// A schema of JSON is one of OpenAPI 3.1 too. All of it is in one place, as its parts have no names here.
+fn finished() -> serde_json::Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<ScrapeFinished>().to_value()
+}
 
 /// The operations of one path.
 pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
@@ -76,9 +88,12 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Ope
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds what is the same for every route: the right that it takes, and the problems that
-/// any request may meet.
-pub fn complete(operation: &mut Operation, right: Option<Right>) {
+/// Adds what is the same for every route: a name that no other has, the right that it takes, and the
+/// problems that any request may meet.
+pub fn complete(method: &Method, path: &str, operation: &mut Operation, right: Option<Right>) {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !matches!(*word, "" | "v1"));
+    let words: Vec<_> = std::iter::once(method.as_str()).chain(words).map(str::to_lowercase).collect();
+    operation.operation_id = Some(words.join("_"));
     let mut problems = vec![Kind::BadRequest, Kind::Unavailable];
     if let Some(right) = right {
         problems.extend([Kind::Unauthorized, Kind::Forbidden, Kind::TooMany]);
@@ -116,6 +131,7 @@ pub async fn openapi(State(console): State<Console>) -> impl IntoResponse {
 pub fn text(console: &Console) -> String {
     let document = crate::routes::all(console).openapi();
     // A value first: its keys are in order.
-    let value = serde_json::to_value(document).unwrap_or_default();
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    value["components"]["schemas"][FINISHED] = finished();
     format!("{value:#}\n")
 }

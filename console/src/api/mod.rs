@@ -1,6 +1,7 @@
 //! The HTTP API: one file for each noun, and here the list of what is answered.
 
 pub mod audit;
+pub mod classify;
 pub mod conflicts;
 pub mod dead;
 pub mod document;
@@ -35,6 +36,7 @@ pub fn routes(list: Routes) -> Routes {
         .api(Right::Read, routes!(scrapes::show))
         .api(Right::Operate, routes!(scrapes::rerun))
         .api(Right::Operate, routes!(scrapes::retag))
+        .api(Right::Classify, routes!(classify::classify))
         .api(Right::Read, routes!(dead::groups))
         .api(Right::Read, routes!(dead::list))
         .api(Right::Read, routes!(dead::show))

@@ -100,7 +100,7 @@ pub struct Taken {
 
 /// Hands in a scrape: the same as the event `scrape.finished`, for pipelines without RabbitMQ
 #[utoipa::path(post, path = "/v1/scrapes", tag = "scrapes",
-    request_body(content = inline(super::document::FinishedSchema), content_type = "application/json"),
+    request_body(content = super::document::FinishedSchema, content_type = "application/json"),
     responses((status = 202, description = "the broker has it", body = Taken)))]
 pub async fn submit(State(console): State<Console>, request: Request) -> Result<impl IntoResponse, Problem> {
     let body = extract::json_bytes(request, &console).await?;
@@ -139,7 +139,10 @@ pub async fn rerun(
     }
     let reopened = reopen::skipped(&mut *console.pool.get().await?, &ScrapeId(scrape_id)).await?;
     let Reopened::Jobs(jobs, lane) = reopened else {
-        let problem = Problem::new(Kind::Conflict, "its images are still being listed, or a newer scrape has overtaken it");
+        let problem = Problem::new(
+            Kind::Conflict,
+            "its images are still being listed, or a newer scrape has overtaken it",
+        );
         return Err(problem.advise("Wait until it is listed, or run the newer scrape again."));
     };
     // Whoever dies here leaves open images, and the sweep makes up for their jobs.
@@ -176,10 +179,15 @@ pub async fn retag(
 ) -> Result<impl IntoResponse, Problem> {
     let newest = inventory::newest(&console.pool, &advertiser_id).await?;
     let newest = newest.filter(|newest| !newest.images.is_empty());
-    let newest = newest.ok_or_else(|| Problem::not_found(format_args!("inventory of {advertiser_id} that is still kept")))?;
+    let newest = newest
+        .ok_or_else(|| Problem::not_found(format_args!("inventory of {advertiser_id} that is still kept")))?;
     if newest.unfinished {
-        let detail = format!("scrape {} of {advertiser_id} is still at work, and would be overtaken", newest.scrape_id);
-        return Err(Problem::new(Kind::Conflict, detail).advise("Wait for its end: it uses the live model set anyway."));
+        let detail = format!(
+            "scrape {} of {advertiser_id} is still at work, and would be overtaken",
+            newest.scrape_id
+        );
+        return Err(Problem::new(Kind::Conflict, detail)
+            .advise("Wait for its end: it uses the live model set anyway."));
     }
     let scrape_id = ScrapeId(format!("retag-{}", Uuid::new_v4()));
     let event = ScrapeFinished {
@@ -192,8 +200,10 @@ pub async fn retag(
     };
     let body = serde_json::to_vec(&event).expect("an event is text and numbers");
     if body.len() > MOST_EVENT {
-        let detail = format!("the inventory is {} bytes as an event, and at most {MOST_EVENT} are sent", body.len());
-        return Err(Problem::new(Kind::Unprocessable, detail).advise("Have the pipeline send it with a manifest_url."));
+        let detail =
+            format!("the inventory is {} bytes as an event, and at most {MOST_EVENT} are sent", body.len());
+        return Err(Problem::new(Kind::Unprocessable, detail)
+            .advise("Have the pipeline send it with a manifest_url."));
     }
     publish(&console, &scrape_id, body).await?;
     Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))

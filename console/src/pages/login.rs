@@ -24,13 +24,37 @@ pub async fn begin(
     Params(wanted): Params<Wanted>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let provider = provider(&console)?;
-    console.auth.limits.login(&guard::address(&console, &request).unwrap_or_default())?;
+    let address = guard::address(&console, &request);
+    let begun = send_away(&console, wanted, address.as_deref()).await;
+    noted(&console, "/login", address, begun).await
+}
+
+async fn send_away(console: &Console, wanted: Wanted, address: Option<&str>) -> Result<Response, Problem> {
+    let provider = provider(console)?;
+    console.auth.limits.login(address.unwrap_or_default())?;
     let begun = provider.begin(local(wanted.next.as_deref())).await?;
     sessions::await_login(&console.pool, &token::hash(&begun.state), &begun.login).await?;
     let cookies = &console.auth.cookies;
     let cookie = [(header::SET_COOKIE, cookies.set(cookies.login(), &begun.state))];
     Ok((cookie, Redirect::to(begun.url.as_str())).into_response())
+}
+
+/// Whoever is refused here stands in the audit; `path` is without its query, which holds the code.
+async fn noted(
+    console: &Console,
+    path: &str,
+    address: Option<String>,
+    answer: Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    if let Err(problem) = &answer
+        && matches!(problem.kind(), Kind::Unauthorized | Kind::Forbidden | Kind::TooMany)
+    {
+        let (via, method) = ("nobody".into(), "GET".into());
+        let request = audit::Request { who: None, via, address, method, path: path.into() };
+        let status = problem.kind().status().as_u16();
+        audit::refuse(&console.pool, &request, status, problem.detail()).await?;
+    }
+    answer
 }
 
 /// What the provider says of somebody who comes back.
@@ -49,25 +73,17 @@ pub async fn end(
     request: Request,
 ) -> Result<Response, Problem> {
     let address = guard::address(&console, &request);
-    console.auth.limits.login(address.as_deref().unwrap_or_default())?;
-    let ended = take_in(&console, answer, &headers).await;
-    if let Err(problem) = &ended
-        && problem.kind() != Kind::Unavailable
-    {
-        let noted = audit::Request {
-            via: "nobody".into(),
-            address,
-            method: "GET".into(),
-            // Without the query: it holds the code.
-            path: "/login/callback".into(),
-            ..Default::default()
-        };
-        audit::refuse(&console.pool, &noted, problem.kind().status().as_u16(), problem.detail()).await?;
-    }
-    ended
+    let ended = take_in(&console, answer, &headers, address.as_deref()).await;
+    noted(&console, "/login/callback", address, ended).await
 }
 
-async fn take_in(console: &Console, answer: Answer, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn take_in(
+    console: &Console,
+    answer: Answer,
+    headers: &HeaderMap,
+    address: Option<&str>,
+) -> Result<Response, Problem> {
+    console.auth.limits.login(address.unwrap_or_default())?;
     let wrong = |detail: &str| Problem::new(Kind::Unauthorized, detail).advise("Log in again at /login.");
     let provider = provider(console)?;
     let cookies = &console.auth.cookies;
