@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use tagfleet_loadtest::origin::{Content, Origin, Response};
 use tagfleet_console::config as console;
+use tagfleet_loadtest::origin::{Content, Origin, Response};
 use tagfleet_scheduler::app::App as Scheduler;
 use tagfleet_scheduler::config as scheduler;
 use tagfleet_shared::broker::{Broker, BrokerConfig, Consumer, Outgoing, SCRAPE_FINISHED, SCRAPE_TAGGED};

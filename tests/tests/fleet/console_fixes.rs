@@ -57,10 +57,13 @@ async fn a_fix_holds_everywhere_and_can_be_withdrawn_reverted_and_undone() {
     editor.post("/v1/fixes/undo", json!({ "entries": [second] })).await.expect(409);
     assert_eq!(colors(&fleet, &after.scrape_id).await, ["red"], "somebody has corrected it since");
 
-    let withdrawn = any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null).await;
+    let withdrawn =
+        any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null).await;
     let withdrawn = withdrawn.expect(200)["entries"][0]["id"].clone();
     assert_eq!(colors(&fleet, &before.scrape_id).await, machine, "the machine's value is back");
-    any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null).await.expect(404);
+    any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null)
+        .await
+        .expect(404);
     editor.post("/v1/fixes/undo", json!({ "entries": [withdrawn] })).await.expect(200);
     assert_eq!(colors(&fleet, &before.scrape_id).await, ["red"]);
 
@@ -162,9 +165,7 @@ async fn a_thousand_images_are_corrected_at_once_or_none_is() {
     drop(client);
     let images: Vec<Value> =
         ids.iter().map(|row| json!({ "image_id": row.get::<_, uuid::Uuid>(0), "version": "0.0" })).collect();
-    let bulk = |images: &[Value]| {
-        json!({ "images": images, "attribute": "color", "verdict": { "set": "red" }, "scope": { "advertiser": "dealer" } })
-    };
+    let bulk = |images: &[Value]| json!({ "images": images, "attribute": "color", "verdict": { "set": "red" }, "scope": { "advertiser": "dealer" } });
     const RED: &str = "SELECT count(*) FROM scrape_images WHERE tags ->> 'color' = 'red'";
 
     let mut with_stranger = images.clone();
@@ -177,7 +178,8 @@ async fn a_thousand_images_are_corrected_at_once_or_none_is() {
 
     let written = editor.post("/v1/fixes/bulk", bulk(&images)).await.expect(200);
     assert_eq!(fleet.count(RED).await, 1000);
-    let entries: Vec<_> = written["entries"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect();
+    let entries: Vec<_> =
+        written["entries"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect();
     assert_eq!(entries.len(), 1000);
     editor.post("/v1/fixes/bulk", bulk(&images)).await.expect(409);
 
@@ -260,9 +262,16 @@ async fn the_feed_of_fixes_misses_none() {
 
     let csv = editor.clone().with("accept", "text/csv");
     let table = csv.ask("GET", "/v1/fixes?since=1970-01-01T00:00:00Z", &Value::Null).await;
-    assert!(table.text.starts_with("id,image_id,advertiser_id,attribute,action,from,to,by,note,at,url,image_key\n"));
+    assert!(
+        table
+            .text
+            .starts_with("id,image_id,advertiser_id,attribute,action,from,to,by,note,at,url,image_key\n")
+    );
     assert_eq!(table.text.lines().count(), 21);
-    assert_eq!(csv.ask("GET", "/v1/fixes?since=2962-01-01T00:00:00Z", &Value::Null).await.text.lines().count(), 1);
+    assert_eq!(
+        csv.ask("GET", "/v1/fixes?since=2962-01-01T00:00:00Z", &Value::Null).await.text.lines().count(),
+        1
+    );
     console.stop().await;
     fleet.end().await;
 }
@@ -305,8 +314,14 @@ async fn every_fix_is_published_though_the_broker_goes_away() {
     }
     told.sort_by_key(|fixed| fixed.fix_id);
     for (fixed, color) in told.iter().zip(colors) {
-        assert_eq!((fixed.image_id, fixed.action, fixed.to.as_deref()), (image.0, FixAction::Set, Some(color)));
-        assert_eq!((fixed.url.as_deref(), fixed.advertiser_id.as_ref().map(|id| &*id.0)), (Some(&*url), Some("dealer")));
+        assert_eq!(
+            (fixed.image_id, fixed.action, fixed.to.as_deref()),
+            (image.0, FixAction::Set, Some(color))
+        );
+        assert_eq!(
+            (fixed.url.as_deref(), fixed.advertiser_id.as_ref().map(|id| &*id.0)),
+            (Some(&*url), Some("dealer"))
+        );
     }
     news.close().finished().await;
     console.stop().await;
