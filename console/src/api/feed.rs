@@ -26,6 +26,7 @@ pub struct Wanted {
     /// After the entry with this id, or from this time on (RFC 3339); from the first where absent.
     since: Option<String>,
     /// `ndjson` or `csv`; what `Accept` says where absent, and NDJSON where that says nothing.
+    #[param(inline)]
     format: Option<Format>,
 }
 

@@ -199,6 +199,8 @@ pub async fn story(pool: &Pool, image: ImageId) -> Result<Option<Story>, DbError
         .read_only(true)
         .start()
         .await?;
+    // It would take longer to compile these statements than to run them.
+    transaction.batch_execute("SET LOCAL jit = off").await?;
     let sql = format!("SELECT {} FROM (SELECT $1::uuid AS image) AS i", version::OF_IMAGE);
     let version: String = transaction.query_one(&sql, &[&image.0]).await?.get(0);
     let listed = listed(&transaction, image).await?;
