@@ -52,7 +52,8 @@ start_console() {
   psql -c "CREATE DATABASE $database" >/dev/null
   trap clean_up EXIT
   export TAGFLEET__DATABASE__URL=${TAGFLEET_DATABASE_URL%/*}/$database TAGFLEET__BROKER__URL=$TAGFLEET_AMQP_URL
-  export TAGFLEET__BROKER__PREFIX=$database TAGFLEET__ADMIN__LISTEN=127.0.0.1:0
+  # The same queues each time: nobody has to take them away.
+  export TAGFLEET__BROKER__PREFIX=tagfleet_contract TAGFLEET__ADMIN__LISTEN=127.0.0.1:0
   export TAGFLEET__LOG__FORMAT=json
   "$(binary scheduler)" migrate 2>/dev/null
   fill

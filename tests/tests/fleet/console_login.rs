@@ -1,4 +1,4 @@
-//! Logging in at a real, small OpenID Connect provider (`oidc-provider-mock` of PyPI, fetched by scripts/console.sh).
+//! Logging in at a real, small `OpenID` Connect provider: `oidc-provider-mock`, which `scripts/console.sh` fetches.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
