@@ -122,7 +122,8 @@ async fn dead_letters_are_looked_at_sent_back_and_dropped() {
     assert_eq!(letters["items"].as_array().unwrap().len(), 2);
     let id = letters["items"][0]["id"].as_str().unwrap();
     let letter = operator.get(&format!("/v1/dead-letters/messages/{id}")).await;
-    assert_eq!(letter["body"], "{\"not\": \"an event 0\"}");
+    assert_eq!(letter["body"], letters["items"][0]["body"]);
+    assert!(letter["body"].as_str().unwrap().starts_with("{\"not\": \"an event "), "{letter}");
     assert!(letter["error"].as_str().unwrap().contains("scrape_id"), "{letter}");
     operator.ask("GET", "/v1/dead-letters/messages/0123456789abcdef", &Value::Null).await.expect(404);
 
