@@ -1,6 +1,6 @@
 //! Fixes: corrections by people, which win over everything else.
 //!
-//! Whoever writes one does it by [`correct`] and then, after its commit, by [`apply_all`]; [`fix`] does both.
+//! Whoever writes one does it by [`correct()`] and then, after its commit, by [`apply_all`]; [`fix`] does both.
 
 mod correct;
 
