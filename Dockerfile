@@ -53,23 +53,25 @@ ENV CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo CARG
 # Dependencies first, from the manifests alone: this layer is built anew only when they change, not when our code does.
 COPY Cargo.toml Cargo.lock ./
 COPY shared/Cargo.toml shared/
+COPY download/Cargo.toml download/
 COPY scheduler/Cargo.toml scheduler/
 COPY workers/Cargo.toml workers/
 COPY console/Cargo.toml console/
 COPY loadtest/Cargo.toml loadtest/
 COPY tests/Cargo.toml tests/
 RUN set -eu; \
-    for crate in shared scheduler workers console loadtest tests; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done; \
+    for crate in shared download scheduler workers console loadtest tests; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done; \
     for crate in scheduler workers console; do echo 'fn main() {}' >"$crate/src/main.rs"; done; \
     cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker -p tagfleet-console; \
-    rm -r shared/src scheduler/src workers/src console/src
+    rm -r shared/src download/src scheduler/src workers/src console/src
 COPY migrations migrations
 COPY shared shared
+COPY download download
 COPY scheduler scheduler
 COPY workers workers
 COPY console console
 # Files keep the times of the checkout, which may be older than the empty ones that were just built.
-RUN find shared scheduler workers console migrations -type f -exec touch {} + \
+RUN find shared download scheduler workers console migrations -type f -exec touch {} + \
  && cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker -p tagfleet-console
 
 # --- the image

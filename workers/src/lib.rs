@@ -9,7 +9,6 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod decoding;
-pub mod download;
 pub mod elsewhere;
 pub mod files;
 pub mod freshness;
@@ -22,7 +21,6 @@ pub mod metrics;
 pub mod model;
 pub mod outcome;
 pub mod pipeline;
-pub mod places;
 pub mod preprocess;
 pub mod questions;
 pub mod record;
@@ -32,6 +30,9 @@ pub mod source;
 pub mod tag;
 pub mod trials;
 pub mod worker;
+
+pub use tagfleet_download as download;
+pub use tagfleet_download::places;
 
 /// Says that a test was skipped, where it is seen: not through `eprintln!`,
 /// whose output the test runner keeps to itself when a test passes.

@@ -7,8 +7,8 @@ use futures::future::join_all;
 
 use super::server::{Act, Server, ok, status};
 use super::{config, downloader, get, image};
-use crate::download::health::FAILURES;
-use crate::download::{Attempt, DownloadConfig, DownloadError, Transient};
+use crate::health::FAILURES;
+use crate::{Attempt, DownloadConfig, DownloadError, Transient};
 
 fn transient<T>(end: Result<T, DownloadError>) -> Transient {
     match end {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::server::{Act, Answer, Server, redirect};
 use super::{LANES, config, get, image};
-use crate::download::ranges::tests::RANGES;
-use crate::download::resolver::Names;
-use crate::download::{DownloadConfig, Downloader};
+use crate::ranges::tests::RANGES;
+use crate::resolver::Names;
+use crate::{DownloadConfig, Downloader};
 
 /// Set for the test that runs again inside.
 const INSIDE: &str = "TAGFLEET_TEST_EVERYWHERE";
@@ -43,7 +43,7 @@ fn no_connection_arrives_at_any_forbidden_address() {
     if tagfleet_shared::config::foreign_variable(INSIDE).is_some() {
         return tokio::runtime::Runtime::new().unwrap().block_on(every_way_to_every_forbidden_address());
     }
-    let name = "download::tests::everywhere::no_connection_arrives_at_any_forbidden_address";
+    let name = "tests::everywhere::no_connection_arrives_at_any_forbidden_address";
     let program = std::env::current_exe().unwrap();
     match inside(program.to_str().unwrap(), &["--exact", name, "--nocapture"]) {
         None => crate::skip(format_args!("no network of its own for a test (unshare, ip)")),
@@ -150,21 +150,21 @@ async fn every_way_to_every_forbidden_address() {
 async fn the_peer_of_the_socket_decides_and_not_the_answer_for_its_name() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::start(|_| super::server::ok(&image(100))).await;
-    let resolver = crate::download::resolver::Resolver::new(
-        crate::download::AddressPolicy::trusting().into(),
+    let resolver = crate::resolver::Resolver::new(
+        crate::AddressPolicy::trusting().into(),
         &Names::from_fn(|_| vec!["127.0.0.1".parse().unwrap()]),
     );
-    let policy = Arc::new(crate::download::AddressPolicy::default());
+    let policy = Arc::new(crate::AddressPolicy::default());
     let client = reqwest::Client::builder()
         .no_proxy()
         .dns_resolver(resolver)
-        .connector_layer(crate::download::peer::CheckPeer(policy))
+        .connector_layer(crate::peer::CheckPeer(policy))
         .build()
         .unwrap();
 
     let error = client.get(format!("http://inside.test:{}/", server.port())).send().await.unwrap_err();
 
-    let error = crate::download::transport::failed_to_ask(error);
+    let error = crate::transport::failed_to_ask(error);
     assert_eq!(error.reason(), "forbidden_address");
     assert!(server.requests().is_empty());
 }

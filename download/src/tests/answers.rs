@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan, fmt::rfc2822};
 
 use super::server::{Act, Server, chunk, chunked, ok, send, status};
 use super::{config, downloader, fetch, get, image, reason};
-use crate::download::{Cause, DownloadError, Transient};
+use crate::{Cause, DownloadError, Transient};
 
 #[tokio::test]
 async fn an_image_arrives_unchanged() {

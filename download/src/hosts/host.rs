@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tagfleet_shared::lane::Lane;
 
 use super::Politeness;
-use crate::download::aimd::Aimd;
-use crate::download::error::{Attempt, Cause, Limit, Transient};
-use crate::download::health::Health;
-use crate::download::pace::Pace;
-use crate::download::rate::Rate;
-use crate::download::recall::Recall;
+use crate::aimd::Aimd;
+use crate::error::{Attempt, Cause, Limit, Transient};
+use crate::health::Health;
+use crate::pace::Pace;
 use crate::places::{Place, Places};
+use crate::rate::Rate;
+use crate::recall::Recall;
 
 /// A line is so long that the last one waits for about this time. Long: a slow
 /// host takes more of the prefetch. Short: more jobs go through the retry queues,

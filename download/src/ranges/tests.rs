@@ -9,7 +9,7 @@ use super::*;
 /// Each row: the last address that may be used before a range, the first
 /// and the last of the range, and the first that may be used after it.
 /// `-` where a range borders on another forbidden one.
-pub(in crate::download) const RANGES: &[[&str; 4]] = &[
+pub(crate) const RANGES: &[[&str; 4]] = &[
     ["-", "0.0.0.0", "0.255.255.255", "1.0.0.0"],
     ["9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"],
     ["100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::server::{Act, Answer, Server, chunk, chunked, ok};
 use super::{LANES, config, downloader, fetch, get, image, reason};
-use crate::download::{Cause, DownloadConfig, DownloadError, Downloader, Limit, Undownloadable};
+use crate::{Cause, DownloadConfig, DownloadError, Downloader, Limit, Undownloadable};
 
 const SHORT: Duration = Duration::from_millis(200);
 

@@ -134,7 +134,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::Limit;
+    use crate::Limit;
 
     fn well() -> (Health, Instant) {
         (Health::default(), Instant::now())

@@ -1,8 +1,8 @@
 //! Turns, without a server.
 
 use super::*;
-use crate::download::health::{FAILURES, PAUSE};
-use crate::download::{Attempt, Cause, Limit, Undownloadable};
+use crate::health::{FAILURES, PAUSE};
+use crate::{Attempt, Cause, Limit, Undownloadable};
 use futures::FutureExt;
 use std::pin::Pin;
 use tokio::task::unconstrained;

@@ -274,7 +274,7 @@ mod tests {
         let transient = transient.map(|(cause, word)| (DownloadError::from(cause), word, "yes"));
         let last = last.map(|(error, word)| (DownloadError::from(error), word, "no"));
         let table: Vec<_> =
-            include_str!("mod.rs").lines().filter(|line| line.starts_with("//! | `")).collect();
+            include_str!("lib.rs").lines().filter(|line| line.starts_with("//! | `")).collect();
 
         assert_eq!(table.len(), transient.len() + last.len());
         for (error, word, again) in transient.into_iter().chain(last) {

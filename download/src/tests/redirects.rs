@@ -2,7 +2,7 @@
 
 use super::server::{Server, ok, redirect, status};
 use super::{config, fetch, image, reason};
-use crate::download::{DownloadConfig, Undownloadable};
+use crate::{DownloadConfig, Undownloadable};
 
 /// Redirects `/4` to `/3` and so on; the image is at `/0`.
 async fn countdown() -> Server {
