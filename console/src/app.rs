@@ -23,6 +23,7 @@ use crate::config::ConsoleConfig;
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::state::Console;
+use crate::thumbnails::Thumbnails;
 
 /// How often what can only be sampled is sampled for `/metrics`.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -64,6 +65,7 @@ impl App {
             broker,
             dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
             auth,
             metrics,

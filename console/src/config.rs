@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tagfleet_download::DownloadConfig;
 use tagfleet_shared::admin::AdminConfig;
 use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
 use tagfleet_shared::db::DatabaseConfig;
 use url::Url;
+
+use crate::thumbnails::ThumbnailsConfig;
 
 use crate::auth::Role;
 
@@ -42,6 +45,10 @@ pub struct ConsoleConfig {
     pub scrapes: ScrapesConfig,
     /// `tag.fixed`.
     pub announce: AnnounceConfig,
+    /// How pictures are fetched.
+    pub download: DownloadConfig,
+    /// Small pictures for the pages.
+    pub thumbnails: ThumbnailsConfig,
     /// How to stop.
     pub shutdown: ShutdownConfig,
 }
@@ -207,6 +214,8 @@ impl Check for ConsoleConfig {
         self.http.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        problems.extend(self.download.problems());
+        self.thumbnails.check(problems);
         self.login.check(&self.http.public_url, problems);
         if self.classify.timeout >= self.http.timeout || self.classify.timeout > Duration::from_secs(60) {
             problems.push("classify.timeout must be less than http.timeout, and at most 1m".into());

@@ -2,7 +2,7 @@
 //!
 //! `routes.rs` lists everything that is answered, with the right that it takes: begin there.
 //! `api/` answers programs, `pages/` people; both ask `store/`, where each file is one question to
-//! the database. `auth/` says who somebody is and what they may do.
+//! the database. `auth/` says who somebody is and what they may do, and `thumbnails/` brings pictures.
 
 pub mod announce;
 pub mod api;
@@ -15,5 +15,6 @@ pub mod pages;
 pub mod routes;
 pub mod state;
 pub mod store;
+pub mod thumbnails;
 pub mod tokens;
 pub mod web;

@@ -15,6 +15,7 @@ pub struct Metrics {
     requests_total: IntCounterVec,
     request_seconds: HistogramVec,
     fixes_published_total: IntCounter,
+    thumbnails_total: IntCounterVec,
     database_connections: IntGaugeVec,
 }
 
@@ -41,6 +42,11 @@ impl Metrics {
                 "fixes_published_total",
                 "Fixes that the broker has confirmed as tag.fixed, by this console.",
             )?,
+            thumbnails_total: add.counters(
+                "thumbnails_total",
+                "Small pictures sent, by whether there was one (`picture`) or a drawing in its place (`blank`).",
+                &["sent"],
+            )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
         })
     }
@@ -54,6 +60,11 @@ impl Metrics {
     /// So many fixes are published.
     pub fn fixes_published(&self, fixes: usize) {
         self.fixes_published_total.inc_by(fixes as u64);
+    }
+
+    /// A small picture was sent, or what stands in its place.
+    pub fn thumbnail(&self, is_picture: bool) {
+        self.thumbnails_total.with_label_values(&[if is_picture { "picture" } else { "blank" }]).inc();
     }
 
     /// How things stand now.

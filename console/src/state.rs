@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::auth::Auth;
 use crate::config::{ConsoleConfig, DEFAULTS};
 use crate::metrics::Metrics;
+use crate::thumbnails::Thumbnails;
 
 /// The parts that answers are made of. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct Console {
     pub config: Arc<ConsoleConfig>,
     /// Who somebody is.
     pub auth: Arc<Auth>,
+    /// Small pictures.
+    pub thumbnails: Thumbnails,
     /// What is counted and timed.
     pub metrics: Metrics,
 }
@@ -53,6 +56,7 @@ impl Console {
             broker,
             dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
             metrics: Metrics::register(&prometheus::Registry::new())?,
         })

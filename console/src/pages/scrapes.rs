@@ -1,11 +1,11 @@
-//! `/scrapes`: the list of scrapes.
+//! `/scrapes`: the list of scrapes, which follows how far each is.
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 
-use super::{Html, Layout};
+use super::{Html, Layout, live};
 use crate::auth::Person;
 use crate::state::Console;
 use crate::store::scrapes::{self, Filter, Scrape};
@@ -14,23 +14,49 @@ use crate::web::{Cursor, Listing, Params, Problem};
 /// The list of scrapes.
 #[derive(Template)]
 #[template(path = "scrapes.html")]
-pub struct ScrapesPage {
+struct ScrapesPage {
     layout: Layout,
+    rows: Rows,
+    wanted: Wanted,
+}
+
+/// Its rows, as they are now.
+#[derive(Template)]
+#[template(path = "scrape_rows.html")]
+struct Rows {
     scrapes: Listing<Scrape>,
-    filter: Filter,
 }
 
 /// Which scrapes to show.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Wanted {
     advertiser: Option<String>,
     state: Option<String>,
     cursor: Option<String>,
 }
 
-/// The first page is the list of scrapes.
-pub async fn home() -> Redirect {
-    Redirect::to("/scrapes")
+impl Wanted {
+    fn advertiser(&self) -> &str {
+        self.advertiser.as_deref().unwrap_or_default()
+    }
+
+    fn state(&self) -> &str {
+        self.state.as_deref().unwrap_or_default()
+    }
+
+    fn cursor(&self) -> &str {
+        self.cursor.as_deref().unwrap_or_default()
+    }
+
+    async fn rows(&self, console: &Console) -> Result<Rows, Problem> {
+        let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let filter = Filter { advertiser: said(&self.advertiser), state: said(&self.state) };
+        let cursor = Cursor { cursor: said(&self.cursor), limit: None };
+        let stuck_after = console.config.scrapes.stuck_after;
+        let scrapes =
+            scrapes::list(&console.pool, &filter, cursor.place()?, cursor.limit()?, stuck_after).await?;
+        Ok(Rows { scrapes })
+    }
 }
 
 /// Shows the list.
@@ -38,12 +64,15 @@ pub async fn list(
     State(console): State<Console>,
     Params(wanted): Params<Wanted>,
     person: Person,
-) -> Result<Html<ScrapesPage>, Problem> {
-    let said = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let filter = Filter { advertiser: said(wanted.advertiser), state: said(wanted.state) };
-    let cursor = Cursor { cursor: said(wanted.cursor), limit: None };
-    let stuck_after = console.config.scrapes.stuck_after;
-    let scrapes =
-        scrapes::list(&console.pool, &filter, cursor.place()?, cursor.limit()?, stuck_after).await?;
-    Ok(Html(ScrapesPage { layout: Layout::new("Scrapes", person), scrapes, filter }))
+) -> Result<impl IntoResponse, Problem> {
+    let rows = wanted.rows(&console).await?;
+    Ok(Html(ScrapesPage { layout: Layout::new("Scrapes", person), rows, wanted }))
+}
+
+/// Sends its rows whenever they change.
+pub async fn follow(State(console): State<Console>, Params(wanted): Params<Wanted>) -> impl IntoResponse {
+    live::stream(move || {
+        let (console, wanted) = (console.clone(), wanted.clone());
+        async move { Ok((wanted.rows(&console).await?, false)) }
+    })
 }

@@ -147,7 +147,7 @@ pub async fn list(
     Ok(Listing::cut(rows.iter().map(read).collect(), limit, |image: &Image| image.place))
 }
 
-fn read(row: &Row) -> Image {
+pub(super) fn read(row: &Row) -> Image {
     let tags: Option<Json<Tags>> = row.get(10);
     let scores: Option<Json<Scores>> = row.get(12);
     Image {
