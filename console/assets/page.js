@@ -105,11 +105,11 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// Rows that lead somewhere: j and k go from one to the next.
+// Rows that lead somewhere or do something: j and k go from one to the next, Enter presses.
 document.addEventListener("keydown", (event) => {
   const step = { j: 1, k: -1 }[nameOf(event)];
   if (!step || isTyping(document.activeElement, event.key) || document.querySelector("dialog[open]")) return;
-  const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("a[data-row]"))];
+  const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-row]"))];
   if (!rows.length) return;
   const at = rows.findIndex((row) => row === document.activeElement);
   const next = at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + step, 0), rows.length - 1);
