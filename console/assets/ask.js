@@ -60,7 +60,8 @@ export function say(text, kind = "good") {
   line.className = kind;
   line.textContent = text;
   place.replaceChildren(line);
-  if (kind === "good") setTimeout(() => line.remove(), 6000);
+  // Long enough for everybody to read; what is bad stays until the next word.
+  if (kind === "good") setTimeout(() => line.remove(), 30_000);
 }
 
 /** @param {unknown} error */

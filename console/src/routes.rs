@@ -93,7 +93,8 @@ impl Routes {
 
     fn guarded(&self, right: Right, page: bool, router: MethodRouter<Console>) -> MethodRouter<Console> {
         let door = Door { console: self.console.clone(), right, page };
-        router.route_layer(middleware::from_fn_with_state(door, guard::stand))
+        let router = router.route_layer(middleware::from_fn_with_state(door, guard::stand));
+        if page { router.route_layer(middleware::from_fn(pages::problem::draw)) } else { router }
     }
 
     /// The list.

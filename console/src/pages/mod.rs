@@ -10,6 +10,7 @@ pub mod live;
 pub mod login;
 pub mod model_sets;
 pub mod picture;
+pub mod problem;
 pub mod scrape;
 pub mod scrapes;
 pub mod thumbnails;

@@ -22,6 +22,7 @@ fn example(route: &Route) -> String {
         ("{advertiser_id}", "a"),
         ("{id}", "0123456789abcdef"),
         ("{name}", "console.css"),
+        ("{version}", "0"),
     ];
     let path = named.iter().fold(route.path.clone(), |path, (name, value)| path.replace(name, value));
     assert!(!path.contains('{'), "{path}: give it an example above");
@@ -82,7 +83,7 @@ async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
 fn the_rights_of_routes_are_those_of_roles() {
     let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
     let open: Vec<_> = list.iter().filter(|route| route.right.is_none()).map(|route| &*route.path).collect();
-    assert_eq!(open, ["/openapi.json", "/assets/{name}", "/login", "/login/callback"]);
+    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback"]);
     for route in list.iter().filter(|route| !route.method.is_safe() && route.path != "/logout") {
         let right = route.right.unwrap();
         assert!(!Role::Viewer.rights().has(right), "a viewer changes nothing: {route:?}");
@@ -183,7 +184,7 @@ async fn every_answer_has_the_headers_that_keep_strangers_out() {
         (&reader, "/v1/scrapes"),
         (&reader, "/nowhere"),
         (&console.stranger(), "/v1/scrapes"),
-        (&console.stranger(), "/assets/console.css"),
+        (&console.stranger(), "/assets/0/console.css"),
     ] {
         let answer = caller.ask("GET", path, &Value::Null).await;
         let policy = answer.header("content-security-policy");
