@@ -24,11 +24,11 @@ pub struct Console {
 }
 
 impl Console {
-    /// Starts one.
-    pub async fn start(settings: Vec<(String, String)>, pool: Pool) -> Self {
+    /// Starts one, which asks for a login or a token unless it is `insecure`.
+    pub async fn start(settings: Vec<(String, String)>, pool: Pool, insecure: bool) -> Self {
         let config: ConsoleConfig =
             tagfleet_shared::config::load(config::DEFAULTS, None, settings).unwrap().config;
-        let open = App::build(config, false).await.unwrap().open().await.unwrap();
+        let open = App::build(config, insecure).await.unwrap().open().await.unwrap();
         let (address, admin, stop) = (open.address, open.admin, CancellationToken::new());
         let task = tokio::spawn(open.run(stop.clone()));
         Self { address, admin, pool, stop, task }

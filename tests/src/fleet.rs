@@ -169,7 +169,12 @@ impl Fleet {
 
     /// One console in this process, which asks for a login or a token.
     pub async fn start_console(&self) -> Console {
-        Console::start(self.settings_of_console(), self.database.pool.clone()).await
+        Console::start(self.settings_of_console(), self.database.pool.clone(), false).await
+    }
+
+    /// One console in this process, for a browser that has no login.
+    pub async fn start_insecure_console(&self) -> Console {
+        Console::start(self.settings_of_console(), self.database.pool.clone(), true).await
     }
 
     /// The settings of a console of this fleet, as environment variables.
