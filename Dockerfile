@@ -53,22 +53,26 @@ ENV CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo CARG
 # Dependencies first, from the manifests alone: this layer is built anew only when they change, not when our code does.
 COPY Cargo.toml Cargo.lock ./
 COPY shared/Cargo.toml shared/
+COPY download/Cargo.toml download/
 COPY scheduler/Cargo.toml scheduler/
 COPY workers/Cargo.toml workers/
+COPY console/Cargo.toml console/
 COPY loadtest/Cargo.toml loadtest/
 COPY tests/Cargo.toml tests/
 RUN set -eu; \
-    for crate in shared scheduler workers loadtest tests; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done; \
-    for crate in scheduler workers; do echo 'fn main() {}' >"$crate/src/main.rs"; done; \
-    cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker; \
-    rm -r shared/src scheduler/src workers/src
+    for crate in shared download scheduler workers console loadtest tests; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done; \
+    for crate in scheduler workers console; do echo 'fn main() {}' >"$crate/src/main.rs"; done; \
+    cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker -p tagfleet-console; \
+    rm -r shared/src download/src scheduler/src workers/src console/src
 COPY migrations migrations
 COPY shared shared
+COPY download download
 COPY scheduler scheduler
 COPY workers workers
+COPY console console
 # Files keep the times of the checkout, which may be older than the empty ones that were just built.
-RUN find shared scheduler workers migrations -type f -exec touch {} + \
- && cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker
+RUN find shared download scheduler workers console migrations -type f -exec touch {} + \
+ && cargo auditable build --release --locked -p tagfleet-scheduler -p tagfleet-worker -p tagfleet-console
 
 # --- the image
 
@@ -80,18 +84,19 @@ ARG VARIANT
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tagfleet" \
-      org.opencontainers.image.description="Tags the pictures of classifieds marketplaces: scheduler, worker, default model set (${VARIANT})" \
+      org.opencontainers.image.description="Tags the pictures of classifieds marketplaces: scheduler, worker, console, default model set (${VARIANT})" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=onnxruntime /onnxruntime/library /opt/tagfleet/onnxruntime
 COPY models/default /opt/tagfleet/models/default
-COPY --from=build /build/target/release/tagfleet-scheduler /build/target/release/tagfleet-worker /usr/local/bin/
+COPY --from=build /build/target/release/tagfleet-scheduler /build/target/release/tagfleet-worker \
+     /build/target/release/tagfleet-console /usr/local/bin/
 # The library's place is a default only, and so is the model set's: the setting models.dir is "models/default", seen from here.
 ENV ORT_DYLIB_PATH=/opt/tagfleet/onnxruntime/libonnxruntime.so
 WORKDIR /opt/tagfleet
 # By its number: Kubernetes cannot tell of a name that it is not root's.
 USER 65532:65532
-EXPOSE 9090 9091
+EXPOSE 8080 9090 9091 9092
 ENTRYPOINT []
 CMD ["tagfleet-worker", "run"]

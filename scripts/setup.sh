@@ -5,6 +5,8 @@
 #     No server of the machine is started, stopped or set up; scripts/services.sh runs private ones.
 #   - ONNX Runtime, into .tagfleet/onnxruntime/ (unless ORT_DYLIB_PATH names a library)
 #   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
+#   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
+#     apt has no Chromium they are skipped
 #
 # Does nothing where everything is there. --quiet says only what it installs.
 set -euo pipefail
@@ -15,6 +17,8 @@ umask 022
 PATH=$PATH:/usr/sbin:/sbin
 
 ort_version=1.31.1
+axe_version=0.1.8
+axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
 pika_version=1.4.4
 pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
 # The hashes of the wheel and of the library in it.
@@ -47,6 +51,9 @@ find_missing() {
   has nasm || need nasm 'the fast paths of libjpeg-turbo'
   python3 -c 'import ensurepip, venv' 2>/dev/null ||
     need python3-venv 'fetches ONNX Runtime, and runs the Python example in the tests'
+  # Not where there is none to be had: its tests are skipped.
+  has chromedriver || ! has apt-cache || ! apt-cache show chromium-driver >/dev/null 2>&1 ||
+    need 'chromium chromium-driver fonts-dejavu-core' "the tests of the console's pages"
   { has flock && has setsid && has setpriv; } || need util-linux 'used by scripts/services.sh'
 }
 
@@ -146,6 +153,26 @@ install_venv() {
   "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$venv/pika.txt"
 }
 
+# --- axe
+
+# The wheel carries axe-core, a script for browsers; nothing of its Python is used.
+install_axe() {
+  local dir=$state/axe
+  if [[ $(cat "$dir/version" 2>/dev/null) == "$axe_version" ]]; then return; fi
+  say "fetching axe into .tagfleet/axe"
+  rm -rf "$dir" && mkdir -p "$dir"
+  say "axe-playwright-python==$axe_version --hash=sha256:$axe_wheel" >"$dir/wheel.txt"
+  "$state/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    -d "$dir" -r "$dir/wheel.txt"
+  "$state/venv/bin/python" -c 'import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+script = zipfile.ZipFile(wheel).read("axe_playwright_python/axe.min.js")
+(folder / "axe.min.js").write_bytes(script)
+wheel.unlink()' "$dir"
+  say "$axe_version" >"$dir/version"
+}
+
 # --- ONNX Runtime
 
 install_onnxruntime() {
@@ -192,6 +219,7 @@ main() {
   if has flock; then exec {lock}>"$state/setup.lock" && flock "$lock"; fi
   install_packages
   install_venv
+  install_axe
   install_onnxruntime
   $quiet || say "setup: everything is there"
 }

@@ -46,7 +46,10 @@ step clippy lint
 step doc document
 # The fleet tests start and kill the real binaries, which `cargo test` alone does not build.
 step binaries "$cargo" build "${locked[@]}" "${failpoints[@]}" --workspace --bins
+# A login provider for the tests; then requests of all kinds against the contract.
+step console scripts/console.sh tools
 step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
+step contract scripts/console.sh
 step chaos chaos 7
 step monitoring scripts/monitoring-test.sh
 

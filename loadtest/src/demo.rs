@@ -1,5 +1,6 @@
 //! `tagfleet-loadtest demo`: the whole fleet on real servers, shown in a minute.
 
+mod people;
 mod processes;
 mod scrape;
 mod stop;
@@ -48,8 +49,8 @@ impl DemoArgs {
         let servers = servers().await?;
         let (origin, paths, truth) = self.pictures()?;
 
-        say("starting a scheduler and two workers");
-        let processes = Processes::start(Path::new(STATE), &servers).await?;
+        say("starting a scheduler, two workers and a console");
+        let mut processes = Processes::start(Path::new(STATE), &servers).await?;
         let demo = Demo::open(&servers, &origin, paths).await?;
 
         say(&format!("\nFirst scrape: {} images nobody has seen before", demo.images()));
@@ -60,8 +61,25 @@ impl DemoArgs {
         let second = demo.scrape("demo-second").await?;
         summary::print(&demo, &second, None).await?;
 
+        say("\nA neighbour who shows some of the same pictures, and people who correct tags");
+        demo.neighbour("demo-neighbour").await?;
+        people::correct(&demo).await?;
+
+        let address = origin.address();
+        drop(origin);
+        processes.serve(address, &self.what(), Path::new(STATE)).await?;
         say(&footer(&servers, &processes));
         processes.leave_running()
+    }
+
+    /// The same pictures, as `tagfleet-loadtest origin` takes them.
+    fn what(&self) -> Vec<String> {
+        match &self.images {
+            Some(dir) => vec!["--dir".into(), dir.display().to_string()],
+            None => ["--count", &self.count.to_string(), "--seed", &self.seed.to_string()]
+                .map(String::from)
+                .into(),
+        }
     }
 
     /// The host of pictures, the paths on it, and what is really on them.
@@ -139,12 +157,14 @@ fn footer(servers: &Servers, processes: &Processes) -> String {
     let [scheduler, first, second] = processes.admin_ports();
     format!(
         "
+Console   {console}
 Rows      psql {database}
           select * from scrape_overview;   select * from tagged_images where outcome = 'skipped';
 Logs      {STATE}/*.log
 Metrics   http://127.0.0.1:{scheduler}/metrics (scheduler)
           http://127.0.0.1:{first}/metrics, http://127.0.0.1:{second}/metrics (workers); /readyz beside them
 Stop      make stop",
+        console = processes.console(),
         database = without_password(&servers.database),
     )
 }

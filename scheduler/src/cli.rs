@@ -49,7 +49,7 @@ pub enum Command {
     },
     /// Tell how the fleet is; exit code 1 where an alert would fire.
     Status(StatusArgs),
-    /// Write the JSON Schemas of both events.
+    /// Write the JSON Schemas of all events.
     #[command(hide = true)]
     Schemas {
         /// Where to, e.g. `docs/schemas`.

@@ -1,17 +1,18 @@
-//! The JSON Schemas of both events, made from their types.
+//! The JSON Schemas of all events, made from their types.
 
 use std::path::Path;
 
 use anyhow::Context;
 use schemars::schema_for;
-use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
+use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged, TagFixed};
 
 /// File names and their contents.
-fn all() -> anyhow::Result<[(&'static str, String); 2]> {
+fn all() -> anyhow::Result<[(&'static str, String); 3]> {
     let text = |schema| anyhow::Ok(format!("{}\n", serde_json::to_string_pretty(&schema)?));
     Ok([
         ("scrape.finished.v1.json", text(schema_for!(ScrapeFinished))?),
         ("scrape.tagged.v1.json", text(schema_for!(ScrapeTagged))?),
+        ("tag.fixed.v1.json", text(schema_for!(TagFixed))?),
     ])
 }
 

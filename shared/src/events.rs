@@ -1,4 +1,4 @@
-//! The two events that the fleet and its neighbours exchange, version 1.
+//! The events that the fleet and its neighbours exchange, version 1.
 //!
 //! A field may be added to an event; none is renamed, retyped or removed
 //! without a new version. The JSON Schemas in `docs/schemas/` are generated
@@ -88,6 +88,53 @@ pub struct ScrapeTagged {
     pub published_at: Timestamp,
     /// When the last image had its outcome.
     pub tagged_at: Timestamp,
+}
+
+/// A person has corrected a tag, or withdrawn a correction.
+///
+/// The first event of a fix is told after its commit, and each at least once; of two events of one
+/// image and attribute the one with the higher `fix_id` is the later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "tag.fixed, version 1")]
+pub struct TagFixed {
+    /// The entry in the history of fixes; also the AMQP message id. Every copy has the same.
+    pub fix_id: i64,
+    /// The image.
+    pub image_id: uuid::Uuid,
+    /// The pipeline's own name of it, if it has one and is still listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_key: Option<String>,
+    /// Where it is, if it is still listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whose value it is; absent: everyone's who has no fix of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertiser_id: Option<AdvertiserId>,
+    /// The attribute.
+    pub attribute: String,
+    /// What was done.
+    pub action: FixAction,
+    /// The value of the fix before, if there was one.
+    pub from: Option<String>,
+    /// The value of the fix now; null is a value too, if `action` is `set`.
+    pub to: Option<String>,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What can be done to a fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FixAction {
+    /// It has a value.
+    Set,
+    /// It is gone: the machine's value is back.
+    Withdrawn,
 }
 
 /// Why an event or a manifest line is not taken, with the field that is wrong.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use tagfleet_console::config as console;
 use tagfleet_loadtest::origin::{Content, Origin, Response};
 use tagfleet_scheduler::app::App as Scheduler;
 use tagfleet_scheduler::config as scheduler;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::process::path_of;
-use crate::{Process, Services, TestDatabase, eventually, jpeg};
+use crate::{Console, Process, Services, TestDatabase, eventually, jpeg};
 
 /// How a fleet differs from the usual one.
 pub struct Options {
@@ -164,6 +165,21 @@ impl Fleet {
         let (admin, stop) = (open.admin, CancellationToken::new());
         let task = tokio::spawn(open.run(stop.clone()));
         self.workers.push(Running { admin, stop, task });
+    }
+
+    /// One console in this process, which asks for a login or a token.
+    pub async fn start_console(&self) -> Console {
+        Console::start(self.settings_of_console(), self.database.pool.clone(), false).await
+    }
+
+    /// One console in this process, for a browser that has no login.
+    pub async fn start_insecure_console(&self) -> Console {
+        Console::start(self.settings_of_console(), self.database.pool.clone(), true).await
+    }
+
+    /// The settings of a console of this fleet, as environment variables.
+    pub fn settings_of_console(&self) -> Vec<(String, String)> {
+        known(console::DEFAULTS, &self.settings)
     }
 
     /// Changes a setting of whoever is started from now on.
@@ -370,6 +386,7 @@ fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, S
         ("MODELS__SESSIONS", "1"),
         ("RUNTIME__LIBRARY", &services.onnxruntime.display().to_string()),
         ("ANNOUNCE__EVERY", "50ms"),
+        ("HTTP__LISTEN", "127.0.0.1:0"),
     ]
     .map(|(name, value)| (format!("{}{name}", config::ENV_PREFIX), value.to_owned()))
     .to_vec()

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod console;
 mod database;
 mod fleet;
 mod formats;
@@ -18,6 +19,7 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};
 pub use formats::{every_format, lying_jpeg, pixels, plain_png};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Action, Check};
-use tagfleet_shared::broker::{Broker, Lanes, Topology, first_silent};
+use tagfleet_shared::broker::{Broker, Consumer, Lanes, Topology, first_silent};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
@@ -25,6 +25,7 @@ use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::places::Places;
+use crate::questions::{self, Questions};
 use crate::record::Recorder;
 use crate::report::{self, Reporter};
 use crate::retries::Retries;
@@ -151,6 +152,9 @@ impl App {
             }
         });
 
+        let questions =
+            Questions { pipeline: self.worker.pipeline.clone(), publisher: self.broker.publisher() };
+        let asked = self.broker.questions(questions::AT_ONCE);
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
         worker.metrics.limited_to(self.config.work.prefetch);
         let reporter =
@@ -166,10 +170,12 @@ impl App {
                 worker.metrics.sample(pool.status(), worker.pipeline.sets.now().known.images(), &lanes);
             }
         });
+        let questions = (questions, asked);
         Ok(Open {
             worker: self.worker,
             pool: self.pool,
             sources,
+            questions,
             helpers: [sampler, hangups, reporter],
             admin,
         })
@@ -180,6 +186,7 @@ impl App {
 pub struct Open {
     worker: Arc<Worker>,
     sources: Sources,
+    questions: (Questions, Consumer),
     helpers: [tokio::task::JoinHandle<()>; 3],
     pool: Pool,
     /// Where the admin port is.
@@ -189,7 +196,8 @@ pub struct Open {
 impl Open {
     /// Works until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) {
-        self.worker.run(self.sources, stop).await;
+        let (questions, asked) = self.questions;
+        tokio::join!(self.worker.run(self.sources, stop.clone()), questions.run(asked, stop));
         self.helpers.iter().for_each(tokio::task::JoinHandle::abort);
         report::withdraw(&self.pool).await;
         info!("stopped");

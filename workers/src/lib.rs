@@ -9,7 +9,6 @@ pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod decoding;
-pub mod download;
 pub mod elsewhere;
 pub mod files;
 pub mod freshness;
@@ -22,8 +21,8 @@ pub mod metrics;
 pub mod model;
 pub mod outcome;
 pub mod pipeline;
-pub mod places;
 pub mod preprocess;
+pub mod questions;
 pub mod record;
 pub mod report;
 pub mod retries;
@@ -33,6 +32,9 @@ pub mod tag;
 pub mod trials;
 pub mod usage;
 pub mod worker;
+
+pub use tagfleet_download as download;
+pub use tagfleet_download::places;
 
 /// Says that a test was skipped, where it is seen: not through `eprintln!`,
 /// whose output the test runner keeps to itself when a test passes.

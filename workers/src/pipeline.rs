@@ -145,7 +145,7 @@ impl Pipeline {
     ///
     /// First the turn and then the place: the pictures of a slow host wait for
     /// each other, and take no place from those of other hosts.
-    async fn download(
+    pub(crate) async fn download(
         &self,
         image: &Wanted,
         known: Option<&Arc<Known>>,

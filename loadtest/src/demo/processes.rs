@@ -1,7 +1,8 @@
 //! The fleet's processes, which outlive the demo until `make stop`.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub struct Servers {
     pub prefix: String,
 }
 
-/// One scheduler and two workers.
+/// One scheduler, two workers, a console, and at last the host of pictures.
 pub struct Processes {
     running: Vec<Running>,
     pids: PathBuf,
@@ -37,6 +38,8 @@ struct Running {
     name: &'static str,
     child: Child,
     admin: u16,
+    /// For people, where it has such a port.
+    port: u16,
     log: PathBuf,
 }
 
@@ -55,6 +58,7 @@ impl Processes {
             ("scheduler", "tagfleet-scheduler"),
             ("worker-1", "tagfleet-worker"),
             ("worker-2", "tagfleet-worker"),
+            ("console", "tagfleet-console"),
         ] {
             processes.running.push(Running::start(name, binary, state, servers)?);
             processes.note()?;
@@ -77,6 +81,39 @@ impl Processes {
         }
         std::fs::remove_file(state.join("pids"))?;
         Ok(ours.len())
+    }
+
+    /// Where the console is.
+    pub fn console(&self) -> String {
+        let console = self.running.iter().find(|running| running.name == "console");
+        format!("http://127.0.0.1:{}/", console.map_or(0, |running| running.port))
+    }
+
+    /// Goes on serving pictures at `address` when this process is gone, so that the console can show them;
+    /// `what` are the arguments that name them.
+    pub async fn serve(&mut self, address: SocketAddr, what: &[String], state: &Path) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        // Whoever listened there may not be gone yet.
+        while TcpListener::bind(address).is_err() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let port = address.port();
+        let log = state.join("origin.log");
+        let child = Command::new(std::env::current_exe()?)
+            .args(["origin", "--port", &port.to_string()])
+            .args(what)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).with_context(|| log.display().to_string())?)
+            .process_group(0)
+            .spawn()?;
+        self.running.push(Running { name: "origin", child, admin: 0, port, log });
+        self.note()?;
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            anyhow::ensure!(Instant::now() < end, "the host of pictures does not answer: see origin.log");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     /// The admin ports of scheduler and workers.
@@ -110,12 +147,15 @@ impl Drop for Processes {
 
 impl Running {
     fn start(name: &'static str, binary: &str, state: &Path, servers: &Servers) -> anyhow::Result<Self> {
-        use std::os::unix::process::CommandExt;
-        let admin = free_port()?;
+        let (admin, port) = (free_port()?, free_port()?);
         let log = state.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| log.display().to_string())?;
-        let child = command(binary, servers)?
-            .arg("run")
+        let mut command = command(binary, servers)?;
+        command.arg("run");
+        if binary == "tagfleet-console" {
+            command.arg("--dev-insecure").env("TAGFLEET__HTTP__LISTEN", format!("127.0.0.1:{port}"));
+        }
+        let child = command
             .env("TAGFLEET__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -123,7 +163,7 @@ impl Running {
             // Ctrl-C ends the demo, not the fleet.
             .process_group(0)
             .spawn()?;
-        Ok(Self { name, child, admin, log })
+        Ok(Self { name, child, admin, port, log })
     }
 
     async fn until_ready(&mut self) -> anyhow::Result<()> {
@@ -175,10 +215,12 @@ fn command(binary: &str, servers: &Servers) -> anyhow::Result<Command> {
         .env("TAGFLEET__DATABASE__URL", &servers.database)
         .env("TAGFLEET__BROKER__URL", &servers.broker)
         .env("TAGFLEET__BROKER__PREFIX", &servers.prefix);
+    if matches!(binary, "tagfleet-worker" | "tagfleet-console") {
+        command.env("TAGFLEET__DOWNLOAD__ALLOW_NETWORKS", "127.0.0.1/32");
+    }
     if binary == "tagfleet-worker" {
         command
             .env("TAGFLEET__RUNTIME__LIBRARY", &servers.onnxruntime)
-            .env("TAGFLEET__DOWNLOAD__ALLOW_NETWORKS", "127.0.0.1/32")
             .env("TAGFLEET__WORK__DECODE_THREADS", &half)
             .env("TAGFLEET__MODELS__SESSIONS", &half);
     }
@@ -193,5 +235,6 @@ fn free_port() -> anyhow::Result<u16> {
 fn is_ours(pid: &str) -> bool {
     let command_line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let program = command_line.split('\0').next().unwrap_or_default();
-    program.ends_with("tagfleet-scheduler") || program.ends_with("tagfleet-worker")
+    let ours = ["tagfleet-scheduler", "tagfleet-worker", "tagfleet-console", "tagfleet-loadtest"];
+    ours.iter().any(|binary| program.ends_with(binary))
 }

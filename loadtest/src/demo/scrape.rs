@@ -66,13 +66,36 @@ impl Demo {
 
     /// Publishes the inventory, and watches until it is announced as tagged.
     pub async fn scrape(&self, name: &str) -> anyhow::Result<Tagged> {
+        self.publish(name, "demo-dealer", self.images.clone()).await
+    }
+
+    /// Another advertiser lists every third of the pictures.
+    pub async fn neighbour(&self, name: &str) -> anyhow::Result<Tagged> {
+        self.publish(name, "demo-neighbour", self.images.iter().step_by(3).cloned().collect()).await
+    }
+
+    /// Publishes what is no event: it ends among the dead letters.
+    pub async fn publish_nonsense(&self) -> anyhow::Result<()> {
+        let body = br#"{"scrape_id": "demo-half-an-event", "images": 3}"#.to_vec();
+        let event =
+            Outgoing::event(self.broker.topology(), SCRAPE_FINISHED, Uuid::new_v4().to_string(), body);
+        Ok(self.broker.publisher().publish(&[event]).await?)
+    }
+
+    async fn publish(
+        &self,
+        name: &str,
+        advertiser: &str,
+        images: Vec<ListedImage>,
+    ) -> anyhow::Result<Tagged> {
+        let total = images.len() as u64;
         let mut announcements = self.broker.listen(SCRAPE_TAGGED).await?;
         let event = ScrapeFinished {
             scrape_id: ScrapeId(format!("{name}-{}", Uuid::new_v4().simple())),
-            advertiser_id: AdvertiserId("demo-dealer".into()),
+            advertiser_id: AdvertiserId(advertiser.into()),
             finished_at: Timestamp::now(),
             lane: None,
-            images: Some(self.images.clone()),
+            images: Some(images),
             manifest_url: None,
         };
         let body = serde_json::to_vec(&event)?;
@@ -81,7 +104,7 @@ impl Demo {
         let since = Instant::now();
         self.broker.publisher().publish(&[outgoing]).await?;
 
-        let watched = self.watch(&event.scrape_id);
+        let watched = self.watch(&event.scrape_id, total);
         let event = tokio::select! {
             event = announced(&mut announcements, &event.scrape_id) => event?,
             stuck = watched => bail!("{}", stuck.context("the fleet does not move: see the logs")?),
@@ -93,9 +116,8 @@ impl Demo {
 
     /// Shows how far it is: a bar on a terminal, lines elsewhere. Returns when
     /// nothing has happened for long.
-    async fn watch(&self, scrape: &ScrapeId) -> anyhow::Result<String> {
+    async fn watch(&self, scrape: &ScrapeId, total: u64) -> anyhow::Result<String> {
         const SQL: &str = "SELECT ended::int8 FROM scrape_overview WHERE scrape_id = $1";
-        let total = self.images.len() as u64;
         let bar = bar(total);
         let mut moved = (Instant::now(), 0);
         let mut told = Instant::now();

@@ -9,7 +9,7 @@ use futures::stream;
 use jiff::civil::Date;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tagfleet_shared::fixes;
+use tagfleet_shared::fixes::{self, Correction, Verdict};
 use tagfleet_shared::ids::{ImageId, ScrapeId};
 use tagfleet_shared::jobs::TagImage;
 use tagfleet_shared::tags::Tags;
@@ -181,11 +181,6 @@ impl<'a> Arena<'a> {
 
     /// A person fixes and withdraws, for one advertiser and for everybody, and looks at once.
     async fn fix(&self, person: usize) -> anyhow::Result<()> {
-        const SET: &str = "
-            INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by) VALUES ($1, $2, $3, $4, 'a person')
-            ON CONFLICT (image_id, advertiser_id, attribute) DO UPDATE SET value = excluded.value";
-        const WITHDRAW: &str =
-            "DELETE FROM fixes WHERE image_id = $1 AND advertiser_id = $2 AND attribute = $3";
         let mut random = self.random(2 + person as u64);
         for deed in 0..DEEDS {
             let image = random.random_range(0..IMAGES);
@@ -193,20 +188,26 @@ impl<'a> Arena<'a> {
             let place = Place { image, scope, attribute: random.random_range(0..ATTRIBUTES.len()) };
             let withdraws = random.random_range(0..3) == 0;
             let turn = self.turns[&place].lock().await;
-            let (id, attribute) = (self.images[image].0, ATTRIBUTES[place.attribute]);
-            let client = self.shared.pool.get().await?;
-            if withdraws && self.ledger.is_fixed(place) {
-                self.ledger.begin(place, None);
-                client.execute(WITHDRAW, &[&id, &advertiser_id(scope), &attribute]).await?;
+            let value = format!("person {person} deed {deed}");
+            let withdraws = withdraws && self.ledger.is_fixed(place);
+            let verdict = if withdraws { Verdict::Withdraw } else { Verdict::Set(Some(&value)) };
+            self.ledger.begin(place, (!withdraws).then(|| value.clone()));
+            if withdraws {
                 self.shared.counts.withdrawals();
             } else {
-                let value = format!("person {person} deed {deed}");
-                self.ledger.begin(place, Some(value.clone()));
-                client.execute(SET, &[&id, &advertiser_id(scope), &attribute, &value]).await?;
                 self.shared.counts.fixes();
             }
-            drop(client);
-            fixes::apply(&self.shared.pool, self.images[image]).await?;
+            let correction = Correction {
+                images: &[self.images[image]],
+                place: fixes::Place {
+                    advertiser: &advertiser_id(scope),
+                    attribute: ATTRIBUTES[place.attribute],
+                },
+                verdict,
+                by: "a person",
+                note: None,
+            };
+            fixes::fix(&self.shared.pool, &correction).await?;
             self.ledger.done(place);
             drop(turn);
             self.look(image).await?;

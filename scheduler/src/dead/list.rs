@@ -1,32 +1,14 @@
 //! `dead list`.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use jiff::Timestamp;
 use tagfleet_shared::broker::{Broker, Kind};
-
-/// Dead letters that have the same reason, kind and lane.
-#[derive(Default)]
-struct Group {
-    messages: u64,
-    redriven: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-}
+use tagfleet_shared::dead;
 
 /// Prints a line for each group.
 pub(super) async fn list(broker: &Broker, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut letters = broker.dead_letters().await?;
-    let mut groups: BTreeMap<(String, Kind), Group> = BTreeMap::new();
-    while let Some(letter) = letters.next().await? {
-        let group = groups.entry((letter.reason, letter.kind)).or_default();
-        group.messages += 1;
-        group.redriven += u64::from(letter.redriven > 0);
-        group.first = group.first.into_iter().chain(letter.dead_at).min();
-        group.last = group.last.max(letter.dead_at);
-    }
-    letters.close().await;
+    let groups = dead::groups(broker).await?;
     if groups.is_empty() {
         return Ok(writeln!(out, "no dead letters")?);
     }

@@ -4,7 +4,7 @@
 //! - `show` prints some of them, with headers and body, and takes none of them.
 //! - `redrive` sends some of them back to where they came from, as new: an event to the schedulers, a job
 //!   to its lane, with attempts and returns forgotten, and the number of its ways back noted. First the
-//!   image of a parked job loses the defaults that it got for it (see `store/reopen.rs`), then the copy is
+//!   image of a parked job loses the defaults that it got for it (see `shared/src/reopen.rs`), then the copy is
 //!   published and confirmed, and only then is the dead letter taken out of the queue: whoever is killed in
 //!   between loses nothing, and what is there twice then is harmless.
 //! - `drop` takes some of them out of the queue, for good. An image keeps the defaults that it got.
@@ -14,18 +14,18 @@
 
 mod filter;
 mod list;
-mod redrive;
 mod show;
 
 use std::io::Write;
 
 use clap::Subcommand;
-use tagfleet_shared::broker::{Broker, DeadLetters};
+use tagfleet_shared::broker::Broker;
+use tagfleet_shared::dead;
 
-use self::filter::Filter;
+use self::filter::FilterArgs;
 use crate::config::SchedulerConfig;
 
-pub use self::redrive::{Redriven, redrive};
+pub use tagfleet_shared::dead::{Redriven, redrive};
 
 /// What to do with the dead-letter queue.
 #[derive(Debug, Subcommand)]
@@ -36,19 +36,19 @@ pub enum DeadCommand {
     Show {
         /// Which ones.
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArgs,
     },
     /// Send dead letters back to where they came from, as if they were new.
     Redrive {
         /// Which ones: all, if nothing is said.
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArgs,
     },
     /// Take dead letters out of the queue, for good.
     Drop {
         /// Which ones: all, if nothing is said.
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterArgs,
         /// Really.
         #[arg(long)]
         yes: bool,
@@ -71,10 +71,10 @@ impl DeadCommand {
         let mut out = std::io::stdout();
         match self {
             Self::List => list::list(&broker, &mut out).await,
-            Self::Show { filter } => show::show(&broker, filter, &mut out).await,
+            Self::Show { filter } => show::show(&broker, filter.into(), &mut out).await,
             Self::Redrive { filter } => {
                 let pool = tagfleet_shared::db::pool(&config.database)?;
-                let Redriven { messages, reopened, foreign } = redrive(&broker, &pool, filter).await?;
+                let Redriven { messages, reopened, foreign } = redrive(&broker, &pool, filter.into()).await?;
                 if foreign > 0 {
                     writeln!(out, "{foreign} are not from this fleet, and stay")?;
                 }
@@ -84,23 +84,9 @@ impl DeadCommand {
                 anyhow::bail!("this cannot be undone: look at them with `dead show`, then say --yes")
             }
             Self::Drop { filter, yes: true } => {
-                let dropped = drop_letters(broker.dead_letters().await?, filter).await?;
+                let dropped = dead::discard(&broker, filter.into()).await?;
                 Ok(writeln!(out, "dropped {dropped}")?)
             }
         }
     }
-}
-
-async fn drop_letters(mut letters: DeadLetters, mut filter: Filter) -> anyhow::Result<u64> {
-    let mut dropped = 0;
-    while !filter.is_satisfied()
-        && let Some(letter) = letters.next().await?
-    {
-        if filter.takes(&letter) {
-            letters.forget(&[letter]).await?;
-            dropped += 1;
-        }
-    }
-    letters.close().await;
-    Ok(dropped)
 }

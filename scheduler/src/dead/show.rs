@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use tagfleet_shared::broker::Broker;
+use tagfleet_shared::dead::Filter;
 
-use super::filter::Filter;
 use super::list::time;
 
 /// Printed where nothing is said: enough for a screen.

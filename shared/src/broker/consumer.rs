@@ -283,6 +283,7 @@ impl Supervisor {
             put_off_at,
             early: not_before.and_then(until),
             not_before,
+            reply_to: delivery.properties.reply_to().as_ref().map(|asker| asker.as_str().to_owned()),
             headers: texts(&delivery.properties),
             tag: delivery.delivery_tag,
             body: delivery.data,

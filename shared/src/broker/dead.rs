@@ -26,6 +26,16 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// The lane of a job.
+    pub fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Job(lane) => Some(lane),
+            Self::Event | Self::Unknown => None,
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -184,10 +194,7 @@ impl DeadLetter {
 
     /// The lane of a job.
     pub fn lane(&self) -> Option<Lane> {
-        match self.kind {
-            Kind::Job(lane) => Some(lane),
-            Kind::Event | Kind::Unknown => None,
-        }
+        self.kind.lane()
     }
 }
 

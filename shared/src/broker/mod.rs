@@ -10,6 +10,7 @@ mod dead;
 mod headers;
 mod lanes;
 mod publisher;
+mod questions;
 mod received;
 mod returned;
 mod settler;
@@ -33,7 +34,7 @@ pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
 pub use received::Received;
 pub use returned::Returned;
-pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, Topology};
+pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, TAG_FIXED, Topology};
 
 /// The longest that any request to the broker may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -37,6 +37,9 @@ pub(super) const ERROR: &str = "x-tagfleet-error";
 /// Header of a dead letter: the queue that it came from.
 pub(super) const QUEUE: &str = "x-tagfleet-queue";
 
+/// Header of a question: its kind.
+pub(super) const QUESTION: &str = "x-tagfleet-question";
+
 /// One message on its way out.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -49,9 +52,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event. Nobody has to be listening to a `scrape.tagged`.
+    /// An event. Somebody has to be listening to a `scrape.finished`; to others, whoever likes.
     pub fn event(topology: &Topology, routing_key: &str, message_id: String, body: Vec<u8>) -> Self {
-        let must_route = routing_key != super::SCRAPE_TAGGED;
+        let must_route = routing_key == super::SCRAPE_FINISHED;
         let new = Self::new(topology.events_exchange(), routing_key.into(), body);
         Self { message_id: Some(message_id), must_route, ..new }
     }
@@ -146,6 +149,11 @@ impl Outgoing {
         };
         new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
         Some(new)
+    }
+
+    /// The answer to a question. Whoever asked may have gone.
+    pub(super) fn reply(asker: String, body: Vec<u8>) -> Self {
+        Self { must_route: false, ..Self::new(String::new(), asker, body) }
     }
 
     fn new(exchange: String, routing_key: String, body: Vec<u8>) -> Self {

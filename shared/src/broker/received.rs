@@ -42,6 +42,8 @@ pub struct Received {
     pub early: Option<Duration>,
     /// When it may be worked on, in milliseconds since 1970.
     pub(super) not_before: Option<i64>,
+    /// Where whoever asks waits for the answer, of a question.
+    pub(super) reply_to: Option<String>,
     /// Its text headers.
     pub(super) headers: BTreeMap<String, String>,
     /// Whether it came back.
@@ -83,6 +85,7 @@ impl Received {
             put_off_at: None,
             early: None,
             not_before: None,
+            reply_to: None,
             headers,
             in_hand: None,
             tag: 1,

@@ -3,13 +3,15 @@
 //! ```text
 //! scrape pipeline ─▶ (events) ─scrape.finished─▶ [scrape.finished] ─▶ scheduler
 //!                    (events) ◀─scrape.tagged── scheduler
+//!                    (events) ◀─tag.fixed── console
 //! scheduler ─▶ (jobs) ─lane─▶ [jobs.express] [jobs.standard] [jobs.bulk] ─▶ workers
 //! worker ─▶ (retry.30s) ─▶ [retry.30s] ─after 30 s─▶ (jobs) ─lane─▶ …
 //! worker ─▶ (suspects) ─▶ [suspects] ─one at a time─▶ workers
 //! any ─▶ (dead) ─▶ [dead] ─▶ a person
+//! console ─▶ [questions] ─▶ workers ─▶ the console that asked
 //! ```
 //!
-//! All queues are quorum queues. Their arguments cannot be changed once they
+//! All queues but that of questions are quorum queues. Their arguments cannot be changed once they
 //! exist; a changed delay gets a queue of its own, because its name holds it.
 
 use std::time::Duration;
@@ -24,10 +26,17 @@ use crate::lane::Lane;
 pub const SCRAPE_FINISHED: &str = "scrape.finished";
 /// Routing key of the announcement.
 pub const SCRAPE_TAGGED: &str = "scrape.tagged";
+/// Routing key of the news that a person has corrected a tag.
+pub const TAG_FIXED: &str = "tag.fixed";
 
 /// Delays beyond those that are configured, for jobs whose host wants to be asked
 /// much later, or has work for long: few messages for a long time.
 const LONG_DELAYS: [Duration; 2] = [Duration::from_secs(480), Duration::from_secs(1920)];
+
+/// How long a question may wait for a worker. Whoever asked waits no longer.
+const QUESTIONS_LAST: Duration = Duration::from_secs(60);
+/// Questions that wait at most: some have a picture of many megabytes with them.
+const MOST_QUESTIONS: i64 = 100;
 
 /// The names of all exchanges and queues, under one prefix.
 #[derive(Clone, Debug)]
@@ -50,7 +59,7 @@ impl Topology {
         delays
     }
 
-    /// Topic exchange of `scrape.finished` and `scrape.tagged`.
+    /// Topic exchange of `scrape.finished`, `scrape.tagged` and `tag.fixed`.
     pub fn events_exchange(&self) -> String {
         format!("{}.events", self.prefix)
     }
@@ -81,6 +90,11 @@ impl Topology {
         format!("{}.suspects", self.prefix)
     }
 
+    /// Queue of questions that somebody waits for the answer of.
+    pub fn questions(&self) -> String {
+        format!("{}.questions", self.prefix)
+    }
+
     /// Fanout exchange, and queue, of jobs that wait for `delay`.
     pub fn retry(&self, delay: Duration) -> String {
         format!("{}.retry.{}", self.prefix, humantime_serde::re::humantime::format_duration(delay))
@@ -92,7 +106,7 @@ impl Topology {
         let mut queues = vec![self.finished_queue()];
         queues.extend(Lane::ALL.iter().map(|&lane| self.lane_queue(lane)));
         queues.extend(self.delays.iter().map(|&delay| self.retry(delay)));
-        queues.extend([self.suspects(), self.dead()]);
+        queues.extend([self.suspects(), self.questions(), self.dead()]);
         queues
     }
 
@@ -133,6 +147,7 @@ impl Topology {
         exchange(channel, &suspects, ExchangeKind::Fanout).await?;
         queue(channel, &suspects, &to_dead).await?;
         bind(channel, &suspects, &suspects, "").await?;
+        self.declare_questions(channel).await?;
         for &delay in &self.delays {
             let retry = self.retry(delay);
             let ttl = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
@@ -148,6 +163,18 @@ impl Topology {
             bind(channel, &retry, &retry, "").await?;
         }
         Ok(())
+    }
+
+    /// Not a quorum queue: nobody wants a question back that its asker has given up.
+    async fn declare_questions(&self, channel: &Channel) -> lapin::Result<()> {
+        let mut arguments = FieldTable::default();
+        let ttl = i64::try_from(QUESTIONS_LAST.as_millis()).unwrap_or(i64::MAX);
+        arguments.insert("x-queue-type".into(), text("classic"));
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(ttl));
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MOST_QUESTIONS));
+        arguments.insert("x-overflow".into(), text("reject-publish"));
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare(short(&self.questions()), options, arguments).await.map(drop)
     }
 
     /// Declares a queue for one who listens to events, and returns its name.

@@ -4,6 +4,12 @@
 
 mod admin;
 mod chains;
+mod console_contract;
+mod console_fixes;
+mod console_login;
+mod console_scrapes;
+mod console_security;
+mod console_stories;
 mod dead;
 mod embeddings;
 mod events;

@@ -3,20 +3,23 @@
 
 use futures::future::join_all;
 use tagfleet_shared::events::ListedImage;
-use tagfleet_shared::fixes;
+use tagfleet_shared::fixes::{self, Correction, Place, Verdict};
 use tagfleet_shared::ids::ImageId;
 use tagfleet_tests::{Fleet, Options, listed, scrape};
 
+async fn correct(fleet: &Fleet, url: &str, advertiser: &str, verdict: Verdict<'_>) {
+    let correction = Correction {
+        images: &[ImageId::of(None, url)],
+        place: Place { advertiser, attribute: "color" },
+        verdict,
+        by: "test",
+        note: None,
+    };
+    fixes::fix(&fleet.database.pool, &correction).await.unwrap();
+}
+
 async fn fix(fleet: &Fleet, url: &str, advertiser: &str, color: &str) {
-    let image = ImageId::of(None, url);
-    fleet
-        .execute(&format!(
-            "INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by)
-             VALUES ('{image}', '{advertiser}', 'color', '{color}', 'test')
-             ON CONFLICT (image_id, advertiser_id, attribute) DO UPDATE SET value = excluded.value"
-        ))
-        .await;
-    fixes::apply(&fleet.database.pool, image).await.unwrap();
+    correct(fleet, url, advertiser, Verdict::Set(Some(color))).await;
 }
 
 async fn color(fleet: &Fleet, advertiser: &str, url: &str) -> String {
@@ -90,9 +93,7 @@ async fn a_withdrawn_fix_gives_the_machines_value_back() {
     let models = fleet.rows(&event.scrape_id).await[0].tag("color").to_owned();
     fix(&fleet, &url, "dealer", "teal").await;
 
-    let image = ImageId::of(None, &url);
-    fleet.execute(&format!("DELETE FROM fixes WHERE image_id = '{image}'")).await;
-    fixes::apply(&fleet.database.pool, image).await.unwrap();
+    correct(&fleet, &url, "dealer", Verdict::Withdraw).await;
 
     assert_eq!(fleet.rows(&event.scrape_id).await[0].tag("color"), models);
     let history = fleet.count("SELECT count(*) FROM fix_history").await;

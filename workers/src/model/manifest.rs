@@ -21,6 +21,7 @@ use crate::decode::InputSize;
 pub struct ModelSet {
     pub(super) name: String,
     pub(super) description: Option<String>,
+    pub(super) card: Option<String>,
     pub(super) digest: String,
     pub(super) stages: Vec<Stage>,
     pub(super) examples: Vec<Example>,
@@ -136,6 +137,11 @@ impl ModelSet {
     /// What the manifest says of it.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// The card beside its manifest: what it can and cannot do, as Markdown.
+    pub fn card(&self) -> Option<&str> {
+        self.card.as_deref()
     }
 
     /// Tells this set from every other: 32 hex digits, from the SHA-256 of the

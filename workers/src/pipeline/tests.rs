@@ -5,14 +5,18 @@ use std::time::Duration;
 use prometheus::Registry;
 use tagfleet_shared::tags::Tags;
 
+use self::server::{Server, ok};
 use super::*;
 use crate::config::WorkerConfig;
 use crate::decoding::DecodeThreads;
-use crate::download::tests::server::{Server, ok};
 use crate::inference::Inference;
 use crate::known::{CacheConfig, KnownImages};
 use crate::model::OnnxModel;
 use crate::outcome::Outage;
+
+#[path = "../../../download/src/tests/server.rs"]
+#[allow(dead_code, reason = "the downloader's own tests use all of it")]
+mod server;
 
 /// A picture of one pixel.
 fn bmp() -> Vec<u8> {

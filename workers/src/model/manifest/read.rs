@@ -13,6 +13,10 @@ use crate::decode::InputSize;
 
 /// The name of the file in a model set's folder.
 const MANIFEST: &str = "manifest.toml";
+/// The name of the file that says what the set can and cannot do.
+const CARD: &str = "card.md";
+/// More of it than this is not for people.
+const MAX_CARD_BYTES: usize = 64 << 10;
 
 /// Reads as much of the set in `dir` as makes sense, and what does not.
 ///
@@ -69,7 +73,15 @@ pub(in crate::model) fn read_text(text: &str, dir: &Path) -> (ModelSet, Vec<Stri
     }
     let digest = hex(&digest.finalize())[..32].to_owned();
     let (name, feed_exclude) = (name.unwrap_or_default(), feed_exclude.unwrap_or_default());
-    (ModelSet { name, description, digest, stages, examples, feed_exclude }, problems)
+    let card = read_card(dir);
+    (ModelSet { name, description, card, digest, stages, examples, feed_exclude }, problems)
+}
+
+/// The card, where there is one: a set works without, and no answer depends on it.
+fn read_card(dir: &Path) -> Option<String> {
+    let mut card = fs::read_to_string(dir.join(CARD)).ok()?.replace('\0', "");
+    card.truncate(card.floor_char_boundary(MAX_CARD_BYTES));
+    Some(card)
 }
 
 /// A stage, and the SHA-256 of its file where that is what it should be.

@@ -1,0 +1,248 @@
+// @ts-check
+// The grid: selecting, correcting at once, undoing, and loading more. What is a picture's is drawn by the
+// server; one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
+
+import { ask, complain, say } from "./ask.js";
+import { isTyping } from "./keys.js";
+import { arrow, MOST, requests, Selection } from "./selection.js";
+
+const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
+const count = /** @type {HTMLElement} */ (document.getElementById("count"));
+const undo = /** @type {HTMLButtonElement | null} */ (document.getElementById("undo"));
+const selection = new Selection();
+/** The cards, in their order. They are only ever added to. */
+const cards = /** @type {HTMLCollectionOf<HTMLElement>} */ (grid?.children ?? document.createElement("ul").children);
+/** @type {Set<number>} */
+let painted = new Set();
+
+function paint() {
+  for (const at of painted) if (!selection.chosen.has(at)) cards[at]?.setAttribute("aria-selected", "false");
+  for (const at of selection.chosen) if (!painted.has(at)) cards[at]?.setAttribute("aria-selected", "true");
+  painted = new Set(selection.chosen);
+  grid?.querySelector(".active")?.classList.remove("active");
+  const active = cards[selection.active];
+  active?.classList.add("active");
+  if (active) grid?.setAttribute("aria-activedescendant", active.id);
+  count.textContent = `${selection.chosen.size} selected`;
+}
+
+/** @param {number} at */
+function bring(at) {
+  cards[at]?.scrollIntoView({ block: "nearest" });
+  if (at >= cards.length - 20) loadMore();
+}
+
+// --- selecting
+
+grid?.addEventListener("click", (event) => {
+  const card = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".card"));
+  if (!card) return;
+  const at = [...cards].indexOf(card);
+  if (event.shiftKey) selection.extend(at);
+  else selection.toggle(at);
+  paint();
+});
+
+grid?.addEventListener("dblclick", (event) => {
+  const card = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".card"));
+  if (card) location.assign(`/images/${card.dataset.image}`);
+});
+
+// Shift-click would mark text as well.
+grid?.addEventListener("mousedown", (event) => {
+  if (event.shiftKey) event.preventDefault();
+  grid.focus({ preventScroll: true });
+});
+
+document.addEventListener("keydown", (event) => {
+  const focused = document.activeElement;
+  const elsewhere = focused !== grid && focused !== document.body && focused?.id !== "main";
+  if (!grid || isTyping(focused, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog[open]") || (elsewhere && !event.key.startsWith("Arrow"))) return;
+  if (event.key === " ") {
+    if (selection.active < 0) selection.active = 0;
+    selection.toggle(selection.active);
+  } else {
+    const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+    const to = arrow(event.key, selection.active, columns, cards.length);
+    if (to === null) return;
+    selection.go(to, cards.length, event.shiftKey);
+  }
+  event.preventDefault();
+  grid.focus({ preventScroll: true });
+  paint();
+  bring(selection.active);
+});
+
+document.getElementById("all")?.addEventListener("click", () => {
+  selection.all(cards.length);
+  paint();
+});
+document.getElementById("clear")?.addEventListener("click", () => {
+  selection.clear();
+  paint();
+});
+document.getElementById("open")?.addEventListener("click", () => {
+  const [first] = selection.meant();
+  if (first === undefined) say("No picture is selected.", "bad");
+  else location.assign(`/images/${cards[first].dataset.image}`);
+});
+
+// --- correcting
+
+let attribute = /** @type {HTMLElement | null} */ (document.querySelector("[data-attribute]"))?.dataset.attribute ?? "";
+
+for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-attribute]"))) {
+  button.addEventListener("click", () => {
+    attribute = button.dataset.attribute ?? "";
+    for (const other of document.querySelectorAll("[data-attribute]")) other.setAttribute("aria-pressed", String(other === button));
+    for (const values of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-of]"))) values.hidden = values.dataset.of !== attribute;
+  });
+}
+
+for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-value]"))) {
+  button.addEventListener("click", () => correct({ set: JSON.parse(button.dataset.value ?? "null") }));
+}
+for (const button of document.querySelectorAll("[data-withdraw]")) {
+  button.addEventListener("click", () => correct("withdraw"));
+}
+
+/** Corrections go out one after the other, in the order in which they were given. */
+let before = Promise.resolve();
+/** @param {() => Promise<void>} deed */
+const inTurn = (deed) => (before = before.then(deed).catch(complain));
+
+/** @param {{set: string | null} | "withdraw"} verdict */
+function correct(verdict) {
+  const meant = selection.meant().map((at) => cards[at].id);
+  const about = attribute;
+  const everyone = /** @type {HTMLSelectElement} */ (document.getElementById("scope")).value === "everyone";
+  if (!meant.length) return say("Select a picture first.", "bad");
+  if (meant.length > MOST) return say(`At most ${MOST} pictures are corrected at once.`, "bad");
+  inTurn(async () => {
+    // As they are now: a correction before this one has given them other versions.
+    const shown = meant.map((id) => /** @type {HTMLElement} */ (document.getElementById(id)).dataset);
+    const seen = shown.map((data) => ({ image: data.image ?? "", version: data.version ?? "", advertiser: data.advertiser ?? "" }));
+    /** @type {number[]} */
+    const entries = [];
+    try {
+      for (const { scope, images } of requests(seen, everyone)) {
+        const response = await ask("POST", "/v1/fixes/bulk", { body: { images, attribute: about, verdict, scope } });
+        entries.push(...(await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id));
+      }
+    } finally {
+      if (entries.length) remember(entries);
+      await refresh(seen.map((picture) => picture.image));
+    }
+    const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
+    say(entries.length ? `${about}: ${value}, ${pictures(entries.length)}.` : `${about}: nothing to change.`);
+  });
+}
+
+/** @param {number} n */
+const pictures = (n) => (n === 1 ? "1 picture" : `${n} pictures`);
+
+// --- undoing: what was corrected in this tab, also after the page was loaded anew
+
+/** @returns {number[][]} */
+const corrected = () => JSON.parse(sessionStorage.getItem("corrected") ?? "[]");
+
+/** @param {number[][]} entries */
+function keep(entries) {
+  sessionStorage.setItem("corrected", JSON.stringify(entries.slice(-50)));
+  if (undo) undo.disabled = !entries.length;
+}
+
+/** @param {number[]} entries */
+const remember = (entries) => keep([...corrected(), entries]);
+
+undo?.addEventListener("click", () =>
+  inTurn(async () => {
+    const all = corrected();
+    const entries = all.pop();
+    if (!entries) return;
+    // Also if it fails: what somebody has corrected since cannot be undone later either.
+    keep(all);
+    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } });
+    const undone = (await response.json()).entries;
+    await refresh(undone.map((/** @type {{image_id: string}} */ entry) => entry.image_id));
+    say(`Undone: ${pictures(undone.length)}.`);
+  }),
+);
+keep(corrected());
+
+// --- drawing anew, and more
+
+/**
+ * Draws all cards of these images anew.
+ * @param {string[]} images
+ */
+async function refresh(images) {
+  const wanted = new Set(images);
+  const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
+  for (let from = 0; from < places.length; from += MOST) {
+    const response = await ask("GET", `/images/cards?places=${places.slice(from, from + MOST).join(",")}`);
+    for (const card of drawn(await response.text()).querySelectorAll(".card")) {
+      const old = document.getElementById(card.id);
+      if (!old) continue;
+      card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
+      card.classList.toggle("active", old.classList.contains("active"));
+      // The picture is the same: it is not loaded again.
+      card.querySelector("img")?.replaceWith(/** @type {Node} */ (old.querySelector("img")));
+      old.replaceWith(card);
+    }
+  }
+}
+
+/** @param {string} html as our own templates drew it */
+function drawn(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+let loading = false;
+
+async function loadMore() {
+  const more = document.getElementById("more");
+  if (!more || loading) return;
+  loading = true;
+  try {
+    const response = await ask("GET", more.dataset.more ?? "");
+    const piece = drawn(await response.text());
+    grid?.append(...piece.querySelectorAll(".card"));
+    const next = piece.getElementById("more");
+    if (next) more.replaceWith(next);
+    else more.remove();
+  } catch (error) {
+    complain(error);
+  } finally {
+    loading = false;
+  }
+  watch();
+}
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) loadMore();
+  },
+  { rootMargin: "1500px" },
+);
+
+/** Loads more when the end comes near. */
+function watch() {
+  sight.disconnect();
+  const more = document.getElementById("more");
+  if (more) sight.observe(more);
+}
+
+document.addEventListener("click", (event) => {
+  if (!(/** @type {Element} */ (event.target).closest("#more"))) return;
+  event.preventDefault();
+  loadMore();
+});
+
+// On a small screen the filter is in the way.
+const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));
+if (filters && matchMedia("(max-width: 46rem)").matches) filters.open = false;
+watch();

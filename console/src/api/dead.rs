@@ -1,0 +1,246 @@
+//! `/v1/dead-letters`: messages that a person has to look at.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tagfleet_shared::broker::DeadLetter;
+use tagfleet_shared::dead::{self, DeadError, Filter};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::state::Console;
+use crate::web::problem::ProblemBody;
+use crate::web::{Body, Kind, Params, Path, Problem};
+
+/// Letters of one answer at most.
+const MOST: u64 = 1000;
+
+/// Dead letters by reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Groups {
+    /// One for each reason, kind and lane.
+    items: Vec<Group>,
+}
+
+/// Dead letters that have the same reason, kind and lane.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Group {
+    /// A stable word for why.
+    reason: String,
+    /// `event`, `job` or `unknown`.
+    kind: String,
+    /// The lane of jobs.
+    lane: Option<String>,
+    /// How many.
+    messages: u64,
+    /// Of these, sent back before.
+    redriven: u64,
+    /// When the first of them died.
+    first: Option<Timestamp>,
+    /// When the last of them did.
+    last: Option<Timestamp>,
+}
+
+/// Dead letters by reason
+///
+/// While somebody looks at the queue, nobody else sees what is in it.
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
+    responses((status = 200, description = "the groups", body = Groups)))]
+pub async fn groups(State(console): State<Console>) -> Result<Json<Groups>, Problem> {
+    let _turn = console.dead.lock().await;
+    let groups = dead::groups(&console.broker).await?;
+    let items = groups.into_iter().map(|((reason, kind), group)| Group {
+        reason,
+        kind: kind.to_string(),
+        lane: kind.lane().map(|lane| lane.to_string()),
+        messages: group.messages,
+        redriven: group.redriven,
+        first: group.first,
+        last: group.last,
+    });
+    Ok(Json(Groups { items: items.collect() }))
+}
+
+/// Which letters to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// With this reason.
+    reason: Option<String>,
+    /// At most so many, the oldest first.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u64>,
+}
+
+/// Dead letters.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Letters {
+    /// The oldest first.
+    items: Vec<Letter>,
+}
+
+/// One dead letter.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Letter {
+    /// Of its body and the queue that it came from: copies have the same.
+    id: String,
+    /// A stable word for why.
+    reason: String,
+    /// What is wrong, in words.
+    error: Option<String>,
+    /// `event`, `job` or `unknown`.
+    kind: String,
+    /// The lane of a job.
+    lane: Option<String>,
+    /// When it died, where that is known.
+    dead_at: Option<Timestamp>,
+    /// How often it was sent back from here.
+    redriven: u32,
+    /// Its text headers.
+    headers: BTreeMap<String, String>,
+    /// The message, as text.
+    body: String,
+}
+
+impl From<DeadLetter> for Letter {
+    fn from(letter: DeadLetter) -> Self {
+        Self {
+            error: letter.error().map(str::to_owned),
+            kind: letter.kind.to_string(),
+            lane: letter.lane().map(|lane| lane.to_string()),
+            id: letter.id,
+            reason: letter.reason,
+            dead_at: letter.dead_at,
+            redriven: letter.redriven,
+            headers: letter.headers,
+            body: String::from_utf8_lossy(&letter.body).into_owned(),
+        }
+    }
+}
+
+/// Dead letters, the oldest first
+#[utoipa::path(get, path = "/v1/dead-letters/messages", params(Wanted), tag = "dead letters",
+    responses((status = 200, description = "the letters", body = Letters)))]
+pub async fn list(
+    State(console): State<Console>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Letters>, Problem> {
+    let limit = limit(wanted.limit.or(Some(50)))?;
+    let filter = Filter { reasons: wanted.reason.into_iter().collect(), ids: Vec::new(), limit };
+    let _turn = console.dead.lock().await;
+    let letters = dead::look(&console.broker, filter).await?;
+    Ok(Json(Letters { items: letters.into_iter().map(Letter::from).collect() }))
+}
+
+/// Which letter is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Named {
+    /// Its id.
+    id: String,
+}
+
+/// One dead letter, with headers and body
+#[utoipa::path(get, path = "/v1/dead-letters/messages/{id}", params(Named), tag = "dead letters",
+    responses((status = 200, description = "the letter", body = Letter),
+              (status = 404, description = "there is no such letter", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn show(
+    State(console): State<Console>,
+    Path(Named { id }): Path<Named>,
+) -> Result<Json<Letter>, Problem> {
+    let filter = Filter { reasons: Vec::new(), ids: vec![id.clone()], limit: Some(1) };
+    let _turn = console.dead.lock().await;
+    let letter = dead::look(&console.broker, filter).await?.pop().filter(|letter| letter.id == id);
+    letter
+        .map(|letter| Json(letter.into()))
+        .ok_or_else(|| Problem::not_found(format_args!("dead letter {id}")))
+}
+
+/// Which letters are meant: those that every part is true of, and one part at least.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// With one of these reasons.
+    #[serde(default)]
+    reasons: Vec<String>,
+    /// With one of these ids.
+    #[serde(default)]
+    ids: Vec<String>,
+    /// At most so many, the oldest first.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1000)]
+    limit: Option<u64>,
+}
+
+impl Chosen {
+    fn filter(self) -> Result<Filter, Problem> {
+        let Self { reasons, ids, limit: most } = self;
+        // A body that says nothing is a mistake more often than a wish for all.
+        if reasons.is_empty() && ids.is_empty() {
+            return Err(Problem::new(Kind::BadRequest, "say which: give reasons or ids"));
+        }
+        if ids.iter().any(|id| id.len() != 16) {
+            return Err(Problem::new(Kind::BadRequest, "an id has 16 characters"));
+        }
+        Ok(Filter { reasons, ids, limit: limit(most)? })
+    }
+}
+
+fn limit(limit: Option<u64>) -> Result<Option<u64>, Problem> {
+    match limit {
+        None | Some(1..=MOST) => Ok(limit),
+        Some(other) => {
+            Err(Problem::new(Kind::BadRequest, format!("limit is {other}, and must be 1 to {MOST}")))
+        }
+    }
+}
+
+/// What was sent back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Redriven {
+    /// Messages.
+    messages: u64,
+    /// Images that have no outcome again.
+    reopened: u64,
+    /// Messages that were meant, but belong to nobody here: they stay.
+    foreign: u64,
+}
+
+/// Sends dead letters back to where they came from, as new
+#[utoipa::path(post, path = "/v1/dead-letters/redrive", tag = "dead letters", request_body = Chosen,
+    responses((status = 200, description = "they are back; fewer than were meant is an answer too", body = Redriven)))]
+pub async fn redrive(
+    State(console): State<Console>,
+    Body(chosen): Body<Chosen>,
+) -> Result<Json<Redriven>, Problem> {
+    let filter = chosen.filter()?;
+    let _turn = console.dead.lock().await;
+    let redriven =
+        dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| match error {
+            DeadError::Broker(error) => Problem::from(error),
+            DeadError::Database(error) => Problem::from(error),
+        })?;
+    let dead::Redriven { messages, reopened, foreign } = redriven;
+    Ok(Json(Redriven { messages, reopened, foreign }))
+}
+
+/// What was dropped.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Dropped {
+    /// Messages.
+    messages: u64,
+}
+
+/// Drops dead letters, for good: images keep the defaults that they got
+#[utoipa::path(post, path = "/v1/dead-letters/drop", tag = "dead letters", request_body = Chosen,
+    responses((status = 200, description = "they are gone; fewer than were meant is an answer too", body = Dropped)))]
+pub async fn discard(
+    State(console): State<Console>,
+    Body(chosen): Body<Chosen>,
+) -> Result<Json<Dropped>, Problem> {
+    let filter = chosen.filter()?;
+    let _turn = console.dead.lock().await;
+    Ok(Json(Dropped { messages: dead::discard(&console.broker, filter).await? }))
+}

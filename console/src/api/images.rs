@@ -1,0 +1,142 @@
+//! `/v1/images`: pictures, and the story of each.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use tagfleet_shared::ids::ImageId;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::state::Console;
+use crate::store::images::{self, Filter, Found, Image};
+use crate::store::story::{self, Story};
+use crate::web::problem::ProblemBody;
+use crate::web::{Cursor, Kind, Listing, Params, Path, Problem};
+
+/// Which pictures to list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// Of this scrape; without one, of the newest scrape of each advertiser.
+    pub scrape: Option<String>,
+    /// Of this advertiser.
+    pub advertiser: Option<String>,
+    /// About this attribute are `value` and `score_below`.
+    pub attribute: Option<String>,
+    /// With this value; `null` for null.
+    pub value: Option<String>,
+    /// Of whose value the models were less sure than this.
+    #[param(minimum = 0, maximum = 1)]
+    pub score_below: Option<f64>,
+    /// With this outcome: `inferred`, `cached`, `matched`, `skipped`, `defaulted`; `none`: with none yet.
+    pub outcome: Option<String>,
+    /// Whether a person corrected something of it.
+    pub fixed: Option<bool>,
+    /// With this text in URL or key.
+    pub text: Option<String>,
+    /// What an earlier piece gave as `next`.
+    pub cursor: Option<String>,
+    /// How many lines.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    pub limit: Option<u32>,
+}
+
+impl Wanted {
+    /// The filter that it asks for, and the piece.
+    ///
+    /// # Errors
+    ///
+    /// If a value is asked for without its attribute.
+    pub fn read(self) -> Result<(Filter, Cursor), Problem> {
+        let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let filter = Filter {
+            scrape_id: said(self.scrape),
+            advertiser: said(self.advertiser),
+            attribute: said(self.attribute),
+            value: said(self.value),
+            score_below: self.score_below,
+            outcome: said(self.outcome),
+            fixed: self.fixed,
+            text: said(self.text),
+        };
+        if filter.attribute.is_none() && (filter.value.is_some() || filter.score_below.is_some()) {
+            return Err(Problem::new(
+                Kind::BadRequest,
+                "value and score_below are about an attribute: say which",
+            ));
+        }
+        if filter.score_below.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return Err(Problem::new(Kind::BadRequest, "score_below is from 0 to 1"));
+        }
+        Ok((filter, Cursor { cursor: said(self.cursor), limit: self.limit }))
+    }
+}
+
+/// Pictures with their tags: of the newest scrapes first, in the order of their inventories
+#[utoipa::path(get, path = "/v1/images", params(Wanted), tag = "images",
+    responses((status = 200, description = "a piece of the list", body = Listing<Image>)))]
+pub async fn list(
+    State(console): State<Console>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Listing<Image>>, Problem> {
+    let (filter, cursor) = wanted.read()?;
+    Ok(Json(images::list(&console.pool, &filter, cursor.place()?, cursor.limit()?).await?))
+}
+
+/// Which image is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Named {
+    /// Its id.
+    pub image_id: Uuid,
+}
+
+/// Why this tag? Everything that the fleet knows of one image
+#[utoipa::path(get, path = "/v1/images/{image_id}", params(Named), tag = "images",
+    responses((status = 200, description = "its story", body = Story,
+               headers(("ETag" = String, description = "its version, for If-Match"))),
+              (status = 404, description = "nobody has ever listed it", body = ProblemBody,
+               content_type = "application/problem+json")))]
+pub async fn show(
+    State(console): State<Console>,
+    Path(Named { image_id }): Path<Named>,
+) -> Result<impl IntoResponse, Problem> {
+    let story = story::story(&console.pool, ImageId(image_id)).await?;
+    let story = story.ok_or_else(|| Problem::not_found(format_args!("image {image_id}")))?;
+    Ok(([(header::ETAG, format!("{:?}", story.version))], Json(story)))
+}
+
+/// What is known of an image that is looked for: one of the two, or both.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Sought {
+    /// The pipeline's own name of it.
+    image_key: Option<String>,
+    /// Its URL, exactly as scraped.
+    url: Option<String>,
+}
+
+/// The images that were found.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Finds {
+    /// One mostly; several where pictures with different keys have had one URL.
+    items: Vec<Found>,
+}
+
+/// Images by key or by URL
+#[utoipa::path(get, path = "/v1/lookup", params(Sought), tag = "images",
+    responses((status = 200, description = "those that the fleet knows; none is an answer too", body = Finds)))]
+pub async fn lookup(
+    State(console): State<Console>,
+    Params(Sought { image_key, url }): Params<Sought>,
+) -> Result<Json<Finds>, Problem> {
+    let by_key = image_key.as_deref().map(|key| ImageId::of(Some(key), ""));
+    let by_url = url.as_deref().map(|url| ImageId::of(None, url));
+    let candidates: Vec<_> = by_key.into_iter().chain(by_url).map(|image| image.0).collect();
+    if candidates.is_empty() {
+        return Err(Problem::new(Kind::BadRequest, "give image_key or url"));
+    }
+    Ok(Json(Finds { items: images::find(&console.pool, &candidates, url.as_deref()).await? }))
+}

@@ -1,0 +1,210 @@
+//! `/v1/scrapes`.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tagfleet_shared::broker::{Outgoing, SCRAPE_FINISHED};
+use tagfleet_shared::events::{Malformed, Parsed, ScrapeFinished};
+use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
+use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::reopen::{self, Reopened};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::state::Console;
+use crate::store::inventory;
+use crate::store::scrapes::{self, Filter, Reason, Scrape};
+use crate::web::problem::ProblemBody;
+use crate::web::{Cursor, Kind, Listing, Params, Path, Problem, extract};
+
+/// Jobs in one publication.
+const PAGE: usize = 500;
+/// Largest event that is sent, in bytes: RabbitMQ 4 takes 16 MiB.
+const MOST_EVENT: usize = 15 << 20;
+
+/// Which scrapes to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// Of this advertiser only.
+    advertiser: Option<String>,
+    /// In this state only: `fanning_out`, `tagging`, `tagged` or `refused`.
+    state: Option<String>,
+    /// What an earlier piece gave as `next`.
+    cursor: Option<String>,
+    /// How many lines.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u32>,
+}
+
+/// Scrapes, the newest first
+#[utoipa::path(get, path = "/v1/scrapes", params(Wanted), tag = "scrapes",
+    responses((status = 200, description = "a piece of the list", body = Listing<Scrape>)))]
+pub async fn list(
+    State(console): State<Console>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Listing<Scrape>>, Problem> {
+    let Wanted { advertiser, state, cursor, limit } = wanted;
+    let cursor = Cursor { cursor, limit };
+    let filter = Filter { advertiser, state };
+    let stuck_after = console.config.scrapes.stuck_after;
+    let scrapes =
+        scrapes::list(&console.pool, &filter, cursor.place()?, cursor.limit()?, stuck_after).await?;
+    Ok(Json(scrapes))
+}
+
+/// Which scrape is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Named {
+    /// What the scrape pipeline calls it.
+    scrape_id: String,
+}
+
+/// One scrape, and why its images were not tagged.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Whole {
+    #[serde(flatten)]
+    scrape: Scrape,
+    /// Why images were skipped or defaulted, the most frequent reason first. Its images are at
+    /// `/v1/images?scrape=…`.
+    reasons: Vec<Reason>,
+}
+
+/// One scrape: how far it is, how its images ended and why, and whether it is stuck
+#[utoipa::path(get, path = "/v1/scrapes/{scrape_id}", params(Named), tag = "scrapes",
+    responses((status = 200, description = "the scrape", body = Whole),
+              (status = 404, description = "there is no such scrape", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn show(
+    State(console): State<Console>,
+    Path(Named { scrape_id }): Path<Named>,
+) -> Result<Json<Whole>, Problem> {
+    let stuck_after = console.config.scrapes.stuck_after;
+    let scrape = scrapes::one(&console.pool, &scrape_id, stuck_after).await?;
+    let scrape = scrape.ok_or_else(|| Problem::not_found(format_args!("scrape {scrape_id}")))?;
+    Ok(Json(Whole { scrape, reasons: scrapes::reasons(&console.pool, &scrape_id).await? }))
+}
+
+/// A scrape that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Taken {
+    /// What it is called: `/v1/scrapes/{scrape_id}`, as soon as a scheduler has it.
+    scrape_id: String,
+    /// Fields of it that nobody knows: they change nothing.
+    unknown_fields: Vec<String>,
+}
+
+/// Hands in a scrape: the same as the event `scrape.finished`, for pipelines without RabbitMQ
+#[utoipa::path(post, path = "/v1/scrapes", tag = "scrapes",
+    request_body(content = super::document::FinishedSchema, content_type = "application/json"),
+    responses((status = 202, description = "the broker has it", body = Taken)))]
+pub async fn submit(State(console): State<Console>, request: Request) -> Result<impl IntoResponse, Problem> {
+    let body = extract::json_bytes(request, &console).await?;
+    let malformed = |error: Malformed| Problem::new(Kind::BadRequest, error.to_string());
+    let Parsed { value, unknown_fields } = ScrapeFinished::parse(&body).map_err(malformed)?;
+    publish(&console, &value.scrape_id, body.to_vec()).await?;
+    Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: value.scrape_id.0, unknown_fields })))
+}
+
+async fn publish(console: &Console, scrape_id: &ScrapeId, body: Vec<u8>) -> Result<(), Problem> {
+    let event = Outgoing::event(console.broker.topology(), SCRAPE_FINISHED, scrape_id.0.clone(), body);
+    Ok(console.publisher.publish(&[event]).await?)
+}
+
+/// How many images are worked on again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Again {
+    /// Images.
+    images: usize,
+}
+
+/// Runs the skipped images of a scrape again
+///
+/// Its counts stay true, and it is announced again when they have their outcome.
+#[utoipa::path(post, path = "/v1/scrapes/{scrape_id}/rerun", params(Named), tag = "scrapes",
+    responses((status = 202, description = "they are worked on again", body = Again),
+              (status = 404, description = "there is no such scrape", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "it cannot be run again", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn rerun(
+    State(console): State<Console>,
+    Path(Named { scrape_id }): Path<Named>,
+) -> Result<impl IntoResponse, Problem> {
+    let stuck_after = console.config.scrapes.stuck_after;
+    if scrapes::one(&console.pool, &scrape_id, stuck_after).await?.is_none() {
+        return Err(Problem::not_found(format_args!("scrape {scrape_id}")));
+    }
+    let reopened = reopen::skipped(&mut *console.pool.get().await?, &ScrapeId(scrape_id)).await?;
+    let Reopened::Jobs(jobs, lane) = reopened else {
+        let problem = Problem::new(
+            Kind::Conflict,
+            "its images are still being listed, or a newer scrape has overtaken it",
+        );
+        return Err(problem.advise("Wait until it is listed, or run the newer scrape again."));
+    };
+    // Whoever dies here leaves open images, and the sweep makes up for their jobs.
+    for page in jobs.chunks(PAGE) {
+        let topology = console.broker.topology();
+        let job = |job: &TagImage| {
+            let body = serde_json::to_vec(&Job::TagImageV1(job.clone())).expect("a job is text and numbers");
+            Outgoing::job(topology, lane, body)
+        };
+        console.publisher.publish(&page.iter().map(job).collect::<Vec<_>>()).await?;
+    }
+    Ok((StatusCode::ACCEPTED, Json(Again { images: jobs.len() })))
+}
+
+/// Whose inventory is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct Advertiser {
+    /// What the pipeline calls them.
+    advertiser_id: String,
+}
+
+/// Tags the newest inventory of an advertiser again, on the bulk lane, with the live model set
+///
+/// What this set has said already it is not asked again.
+#[utoipa::path(post, path = "/v1/advertisers/{advertiser_id}/retag", params(Advertiser), tag = "scrapes",
+    responses((status = 202, description = "it is a scrape of its own", body = Taken),
+              (status = 404, description = "they have no inventory that is still kept", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 409, description = "their newest scrape is still at work", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "it is too large for an event", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn retag(
+    State(console): State<Console>,
+    Path(Advertiser { advertiser_id }): Path<Advertiser>,
+) -> Result<impl IntoResponse, Problem> {
+    let newest = inventory::newest(&console.pool, &advertiser_id).await?;
+    let newest = newest.filter(|newest| !newest.images.is_empty());
+    let newest = newest
+        .ok_or_else(|| Problem::not_found(format_args!("inventory of {advertiser_id} that is still kept")))?;
+    if newest.unfinished {
+        let detail = format!(
+            "scrape {} of {advertiser_id} is still at work, and would be overtaken",
+            newest.scrape_id
+        );
+        return Err(Problem::new(Kind::Conflict, detail)
+            .advise("Wait for its end: it uses the live model set anyway."));
+    }
+    let scrape_id = ScrapeId(format!("retag-{}", Uuid::new_v4()));
+    let event = ScrapeFinished {
+        scrape_id: scrape_id.clone(),
+        advertiser_id: AdvertiserId(advertiser_id),
+        finished_at: Timestamp::now(),
+        lane: Some(Lane::Bulk),
+        images: Some(newest.images),
+        manifest_url: None,
+    };
+    let body = serde_json::to_vec(&event).expect("an event is text and numbers");
+    if body.len() > MOST_EVENT {
+        let detail =
+            format!("the inventory is {} bytes as an event, and at most {MOST_EVENT} are sent", body.len());
+        return Err(Problem::new(Kind::Unprocessable, detail)
+            .advise("Have the pipeline send it with a manifest_url."));
+    }
+    publish(&console, &scrape_id, body).await?;
+    Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))
+}

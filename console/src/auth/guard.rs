@@ -1,0 +1,152 @@
+//! Stands before every handler that takes a right.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, OriginalUri, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use deadpool_postgres::Pool;
+use tracing::warn;
+
+use super::person::Person;
+use super::right::Right;
+use crate::state::Console;
+use crate::store::audit;
+use crate::web::{Kind, Problem};
+
+/// The header that our own pages send with every write.
+pub const CSRF: &str = "x-csrf-token";
+
+/// What a door is like.
+#[derive(Clone)]
+pub struct Door {
+    /// What goes on behind it.
+    pub console: Console,
+    /// What it takes to come in.
+    pub right: Right,
+    /// Whether people come here, and are shown to the login instead of being refused.
+    pub page: bool,
+}
+
+/// Lets a request in, if whoever sends it may do what is behind this door; writes and refusals go
+/// into the audit.
+pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let pool = door.console.pool.clone();
+    let mut noted = noted(&door.console, &request);
+    let write = is_write(request.method());
+    let admitted = admit(&door, request.method(), request.headers(), &mut noted).await;
+    let person = match admitted {
+        Ok(person) => person,
+        Err(problem) if door.page && !write && problem.kind() == Kind::Unauthorized => {
+            return login(&request);
+        }
+        Err(problem) => return refuse(&pool, &noted, problem).await,
+    };
+    request.extensions_mut().insert(person);
+    if !write {
+        return next.run(request).await;
+    }
+    // Before: a write that nobody would hear of is not done.
+    let line = match audit::begin(&pool, &noted).await {
+        Ok(line) => line,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let response = next.run(request).await;
+    let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
+    if let Err(error) = audit::end(&pool, line, response.status().as_u16(), detail.as_deref()).await {
+        warn!(%error, audit.line = line, "the end of a write could not be noted");
+    }
+    response
+}
+
+async fn refuse(pool: &Pool, noted: &audit::Request, problem: Problem) -> Response {
+    let status = problem.kind().status().as_u16();
+    // A server of ours that is away refuses nobody.
+    if problem.kind() != Kind::Unavailable
+        && let Err(error) = audit::refuse(pool, noted, status, problem.detail()).await
+    {
+        warn!(%error, "a refusal could not be noted");
+    }
+    problem.into_response()
+}
+
+async fn admit(
+    door: &Door,
+    method: &Method,
+    headers: &HeaderMap,
+    noted: &mut audit::Request,
+) -> Result<Person, Problem> {
+    let auth = &door.console.auth;
+    let person = auth.identify(headers).await?;
+    let person = person.ok_or_else(|| Problem::new(Kind::Unauthorized, "this takes a login or a token"))?;
+    noted.who = Some(person.name.clone());
+    noted.via = person.came_by().into();
+    if !person.may(door.right) {
+        return Err(lacks(&person, door.right));
+    }
+    if is_write(method) {
+        check_origin(&person, headers)?;
+        auth.limits.write(&person.name)?;
+    }
+    Ok(person)
+}
+
+/// The request as the audit has it, before anybody knows who sends it.
+fn noted(console: &Console, request: &Request) -> audit::Request {
+    let path = request.extensions().get::<OriginalUri>().map_or(request.uri(), |uri| &uri.0);
+    audit::Request {
+        who: None,
+        via: "nobody".into(),
+        address: address(console, request),
+        method: request.method().to_string(),
+        path: path.path_and_query().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// Where a request comes from, as far as anybody can tell.
+pub fn address(console: &Console, request: &Request) -> Option<String> {
+    let header = &console.config.http.client_header;
+    if !header.is_empty() {
+        // The proxy adds to what the client says: only the last one is the proxy's own word.
+        let text = request.headers().get_all(header).iter().next_back()?.to_str().ok()?;
+        return text.rsplit(',').next().map(|last| last.trim().to_owned());
+    }
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string())
+}
+
+fn lacks(person: &Person, right: Right) -> Problem {
+    Problem::new(
+        Kind::Forbidden,
+        format!("this takes the right {right}; {} has: {}", person.name, person.rights),
+    )
+}
+
+/// Whether requests with this method change something.
+pub fn is_write(method: &Method) -> bool {
+    !method.is_safe()
+}
+
+/// A browser sends cookies with strangers' requests as well; the secret only our pages send.
+fn check_origin(person: &Person, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(secret) = person.csrf() else { return Ok(()) };
+    let sent = headers.get(CSRF).map(|value| value.as_bytes());
+    if sent.is_some_and(|sent| same(sent, secret.as_bytes())) {
+        return Ok(());
+    }
+    let problem =
+        Problem::new(Kind::Forbidden, "the header X-CSRF-Token is missing or not that of this login");
+    Err(problem.advise("Load the page again; programs use an API token, which needs no such header."))
+}
+
+/// Without telling by its time where two texts begin to differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    blake3::hash(a) == blake3::hash(b)
+}
+
+fn login(request: &Request) -> Response {
+    let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+    let query: String =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
+    Redirect::to(&format!("/login?{query}")).into_response()
+}

@@ -1,0 +1,276 @@
+//! Logging in at an OpenID Connect provider: authorization code, with PKCE, state and nonce.
+
+use std::pin::Pin;
+use std::str::FromStr;
+
+use axum::http::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreProviderMetadata};
+use openidconnect::{
+    AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
+    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tracing::warn;
+use url::Url;
+
+use super::right::Role;
+use crate::config::LoginConfig;
+use crate::store::sessions::Login;
+use crate::web::{Kind, Problem};
+
+/// Largest answer of a provider that is read.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The provider, and what it knows us by.
+pub struct Provider {
+    config: LoginConfig,
+    redirect: Url,
+    http: Http,
+    /// What it says of itself, once it was asked.
+    metadata: Mutex<Option<CoreProviderMetadata>>,
+}
+
+/// A login that begins.
+pub struct Begun {
+    /// Where the person is sent.
+    pub url: Url,
+    /// What the provider gives back, and what the cookie holds meanwhile.
+    pub state: String,
+    /// What is remembered until then.
+    pub login: Login,
+}
+
+/// Somebody who has proved who they are.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// What the provider calls them.
+    pub subject: String,
+    /// What they are called.
+    pub name: String,
+    /// What they are to the fleet; none if the claim says nothing of it.
+    pub role: Option<Role>,
+}
+
+impl Provider {
+    /// The one that `config` names; people come back to `redirect`.
+    ///
+    /// # Errors
+    ///
+    /// If no HTTP client can be made.
+    pub fn new(config: LoginConfig, redirect: Url) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(std::time::Duration::from_secs(10))
+            .build()?;
+        Ok(Self { config, redirect, http: Http(client), metadata: Mutex::default() })
+    }
+
+    /// Begins the login of somebody who wants to go to `next`.
+    ///
+    /// # Errors
+    ///
+    /// If the provider is away.
+    pub async fn begin(&self, next: String) -> Result<Begun, Problem> {
+        let client = client(&self.config, &self.redirect, self.metadata().await?)?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let flow = CoreAuthenticationFlow::AuthorizationCode;
+        let mut request = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
+        for scope in self.config.scopes.iter().filter(|scope| *scope != "openid") {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        let (url, state, nonce) = request.set_pkce_challenge(challenge).url();
+        let login = Login { nonce: nonce.secret().clone(), verifier: verifier.into_secret(), next };
+        Ok(Begun { url, state: state.into_secret(), login })
+    }
+
+    /// Who the person is that came back with `code`.
+    ///
+    /// # Errors
+    ///
+    /// If the provider is away, or does not vouch for them.
+    pub async fn end(&self, code: String, login: &Login) -> Result<Proved, Problem> {
+        let client = client(&self.config, &self.redirect, self.metadata().await?)?;
+        let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|error| refused(&error))?;
+        let request = request.set_pkce_verifier(PkceCodeVerifier::new(login.verifier.clone()));
+        let tokens = request.request_async(&self.http).await.map_err(|error| refused(&error))?;
+        let Some(token) = tokens.id_token() else {
+            return Err(refused(&"the provider gave no ID token"));
+        };
+        let nonce = Nonce::new(login.nonce.clone());
+        if let Err(error) = token.claims(&client.id_token_verifier(), &nonce) {
+            // It may have other keys by now.
+            *self.metadata.lock().await = None;
+            return Err(refused(&error));
+        }
+        let claims = claims(token).ok_or_else(|| refused(&"its ID token has no claims"))?;
+        Ok(proved(&claims, &self.config))
+    }
+
+    async fn metadata(&self) -> Result<CoreProviderMetadata, Problem> {
+        let mut metadata = self.metadata.lock().await;
+        if let Some(known) = &*metadata {
+            return Ok(known.clone());
+        }
+        let away = |error: &dyn std::fmt::Display| {
+            warn!(%error, "the login provider does not answer");
+            Problem::new(Kind::Unavailable, "the login provider does not answer").after(10)
+        };
+        let issuer = IssuerUrl::new(self.config.issuer.clone()).map_err(|error| away(&error))?;
+        let found =
+            CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|error| away(&error))?;
+        Ok(metadata.insert(found).clone())
+    }
+}
+
+type Client = CoreClient<
+    openidconnect::EndpointSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointNotSet,
+    openidconnect::EndpointMaybeSet,
+    openidconnect::EndpointMaybeSet,
+>;
+
+fn client(config: &LoginConfig, redirect: &Url, metadata: CoreProviderMetadata) -> Result<Client, Problem> {
+    let secret = config.client_secret.expose_secret();
+    let secret = (!secret.is_empty()).then(|| ClientSecret::new(secret.to_owned()));
+    let client =
+        CoreClient::from_provider_metadata(metadata, ClientId::new(config.client_id.clone()), secret);
+    let redirect = RedirectUrl::new(redirect.to_string()).map_err(|error| refused(&error))?;
+    Ok(client.set_redirect_uri(redirect))
+}
+
+fn refused(error: &dyn std::fmt::Display) -> Problem {
+    warn!(%error, "a login failed");
+    Problem::new(Kind::Unauthorized, "the login provider did not vouch for you")
+        .advise("Log in again at /login.")
+}
+
+/// The claims of a token that has been verified.
+fn claims(token: &CoreIdToken) -> Option<Value> {
+    let text = token.to_string();
+    let payload = URL_SAFE_NO_PAD.decode(text.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+fn proved(claims: &Value, config: &LoginConfig) -> Proved {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let subject = text("sub").unwrap_or_default();
+    let name = ["email", "preferred_username", "name"].into_iter().find_map(text);
+    let words = config.role_claim.split('.').try_fold(claims, |value, part| value.get(part));
+    let words: Vec<&str> = match words {
+        Some(Value::String(word)) => vec![word],
+        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let has = |role: &Role| config.words(*role).iter().any(|word| words.contains(&&**word));
+    let role = Role::ALL.into_iter().rev().find(has);
+    Proved { name: name.unwrap_or_else(|| subject.clone()), subject, role }
+}
+
+/// Where somebody who has logged in may be sent: a place of ours, whatever the link said.
+pub fn local(next: Option<&str>) -> String {
+    let next = next.unwrap_or("/");
+    let base = Url::from_str("http://console.invalid").expect("a URL");
+    match base.join(next) {
+        Ok(url) if url.origin() == base.origin() && next.starts_with('/') => {
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            // A path that begins with two slashes names a host.
+            format!("/{}{query}", url.path().trim_start_matches('/'))
+        }
+        _ => "/".into(),
+    }
+}
+
+/// The workspace's own HTTP client, for the library.
+struct Http(reqwest::Client);
+
+/// What went wrong on the way to the provider.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error(transparent)]
+    Away(#[from] reqwest::Error),
+    #[error("its answer is larger than {MOST_BYTES} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Malformed(#[from] axum::http::Error),
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(send(&self.0, request))
+    }
+}
+
+async fn send(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = request.into_parts();
+    let request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+    let mut answer = request.send().await?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if bytes.len() + chunk.len() > MOST_BYTES {
+            return Err(HttpError::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let mut response = Response::builder().status(answer.status());
+    if let Some(headers) = response.headers_mut() {
+        headers.extend(answer.headers().clone());
+    }
+    Ok(response.body(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config(claim: &str) -> LoginConfig {
+        let words = |word: &str| vec![word.to_owned()];
+        LoginConfig {
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret: String::new().into(),
+            scopes: Vec::new(),
+            role_claim: claim.into(),
+            viewers: words("support"),
+            editors: words("editor"),
+            operators: words("sre"),
+            lasts: std::time::Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn the_claim_may_be_a_word_or_a_list_or_lie_within_another() {
+        let role = |claim: &str, claims: Value| proved(&claims, &config(claim)).role;
+        assert_eq!(role("role", json!({"role": "editor"})), Some(Role::Editor));
+        assert_eq!(role("groups", json!({"groups": ["x", "support", "sre"]})), Some(Role::Operator));
+        assert_eq!(
+            role("realm_access.roles", json!({"realm_access": {"roles": ["support"]}})),
+            Some(Role::Viewer)
+        );
+        assert_eq!(role("role", json!({"role": "operator"})), None, "only the configured words count");
+        assert_eq!(role("role", json!({})), None);
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_stranger_after_the_login() {
+        assert_eq!(local(Some("/scrapes?state=tagging")), "/scrapes?state=tagging");
+        for stranger in
+            ["https://evil.test/", "//evil.test/x", "/\\evil.test", "javascript:alert(1)", "evil.test"]
+        {
+            let place = local(Some(stranger));
+            assert!(
+                place.starts_with('/') && !place.starts_with("//") && !place.starts_with("/\\"),
+                "{place}"
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `/dead-letters`: messages that a person has to look at.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use tagfleet_shared::broker::{DeadLetter, Kind};
+use tagfleet_shared::dead::{self, Filter, Group};
+
+use super::{Html, Layout};
+use crate::auth::Person;
+use crate::state::Console;
+use crate::web::{Params, Path, Problem};
+
+/// Letters of one page.
+const MOST: u64 = 100;
+
+/// The letters of one reason, or the reasons.
+#[derive(Template)]
+#[template(path = "dead_letters.html")]
+struct DeadLettersPage {
+    layout: Layout,
+    reason: String,
+    groups: Vec<(String, Kind, Group)>,
+    letters: Vec<DeadLetter>,
+}
+
+impl DeadLettersPage {
+    /// What redriving or dropping all of them sends.
+    fn all(&self) -> String {
+        serde_json::json!({ "reasons": [self.reason] }).to_string()
+    }
+
+    fn count(&self) -> u64 {
+        self.groups.iter().filter(|group| group.0 == self.reason).map(|group| group.2.messages).sum()
+    }
+}
+
+/// One letter.
+#[derive(Template)]
+#[template(path = "dead_letter.html")]
+struct DeadLetterPage {
+    layout: Layout,
+    letter: DeadLetter,
+}
+
+impl DeadLetterPage {
+    /// The message, set out where it is JSON.
+    fn body(&self) -> String {
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(&self.letter.body);
+        json.map_or_else(
+            |_| String::from_utf8_lossy(&self.letter.body).into_owned(),
+            |json| format!("{json:#}"),
+        )
+    }
+
+    /// What redriving or dropping it sends.
+    fn one(&self) -> String {
+        serde_json::json!({ "ids": [self.letter.id] }).to_string()
+    }
+}
+
+/// Which letters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    reason: String,
+}
+
+/// Shows the reasons, and the letters of one.
+pub async fn letters(
+    State(console): State<Console>,
+    Params(Wanted { reason }): Params<Wanted>,
+    person: Person,
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = console.dead.lock().await;
+    let groups = dead::groups(&console.broker).await?;
+    let groups = groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect();
+    let letters = if reason.is_empty() {
+        Vec::new()
+    } else {
+        let filter = Filter { reasons: vec![reason.clone()], ids: Vec::new(), limit: Some(MOST) };
+        dead::look(&console.broker, filter).await?
+    };
+    let layout = Layout::new("Dead letters", person);
+    Ok(Html(DeadLettersPage { layout, reason, groups, letters }))
+}
+
+/// Shows one.
+pub async fn letter(
+    State(console): State<Console>,
+    Path(id): Path<String>,
+    person: Person,
+) -> Result<impl IntoResponse, Problem> {
+    let filter = Filter { reasons: Vec::new(), ids: vec![id.clone()], limit: Some(1) };
+    let _turn = console.dead.lock().await;
+    let letter = dead::look(&console.broker, filter).await?.pop().filter(|letter| letter.id == id);
+    let letter = letter.ok_or_else(|| Problem::not_found(format_args!("dead letter {id}")))?;
+    let layout = Layout::new(format!("Dead letter {}", letter.id), person);
+    Ok(Html(DeadLetterPage { layout, letter }))
+}

@@ -1,0 +1,46 @@
+//! What people see where something is wrong; programs get the same as JSON.
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{Html, assets};
+use crate::web::Problem;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    problem: Problem,
+}
+
+impl ProblemPage {
+    fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+}
+
+/// Draws a problem for whoever came with a browser's address bar: our own scripts ask for anything but HTML.
+pub async fn draw(request: Request, next: Next) -> Response {
+    let wants_page = wants_page(request.headers());
+    let response = next.run(request).await;
+    let problem = response.extensions().get::<Problem>().filter(|_| wants_page).cloned();
+    let Some(problem) = problem else { return response };
+    let mut page = Html(ProblemPage { problem }).into_response();
+    *page.status_mut() = response.status();
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            page.headers_mut().insert(name, value.clone());
+        }
+    }
+    // Who counts and audits problems finds it still.
+    *page.extensions_mut() = response.extensions().clone();
+    page
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}

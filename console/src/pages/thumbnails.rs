@@ -1,0 +1,53 @@
+//! `/thumbnails/{image_id}`: a picture for the pages, from this server.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tagfleet_shared::db::DbError;
+use uuid::Uuid;
+
+use crate::state::Console;
+use crate::store::pictures;
+use crate::thumbnails::Size;
+use crate::web::{Kind, Params, Path, Problem};
+
+/// Why there is a drawing instead of a picture.
+const MISSING: HeaderName = HeaderName::from_static("x-tagfleet-missing");
+
+/// How large.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    size: u32,
+}
+
+/// Sends a small picture, or a drawing that says why there is none. The latter with status 200 as well:
+/// a browser shows it, and it may be kept for a while.
+pub async fn thumbnail(
+    State(console): State<Console>,
+    Path(image): Path<Uuid>,
+    Params(wanted): Params<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let size = Size::named(wanted.size);
+    let size = size.ok_or_else(|| Problem::new(Kind::BadRequest, "size must be 320 or 1280"))?;
+    let made = console.thumbnails.of(image, size, pictures::url_of(&console.pool, image)).await;
+    let made = made.map_err(|error: std::sync::Arc<DbError>| {
+        tracing::warn!(%error, "the database did not answer");
+        Problem::new(Kind::Unavailable, "the database does not answer").after(5)
+    })?;
+    console.metrics.thumbnail(made.missing.is_none());
+    // Only for whoever may see it.
+    let keep = format!("private, max-age={}", made.keep.as_secs());
+    let about = [(header::ETAG, made.etag.clone()), (header::CACHE_CONTROL, keep)];
+    let had = headers.get(header::IF_NONE_MATCH).and_then(|had| had.to_str().ok());
+    if had.is_some_and(|had| had.split(',').any(|tag| tag.trim() == made.etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    }
+    let missing = made.missing.map(|reason| [(MISSING, reason)]);
+    let mut response = (about, [(header::CONTENT_TYPE, made.kind)], made.bytes).into_response();
+    if let Some([(name, reason)]) = missing {
+        response.headers_mut().insert(name, axum::http::HeaderValue::from_static(reason));
+    }
+    Ok(response)
+}

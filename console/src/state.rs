@@ -1,0 +1,70 @@
+//! What every handler may use.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use deadpool_postgres::Pool;
+use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::config::{self, ENV_PREFIX};
+use tagfleet_shared::db;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::auth::Auth;
+use crate::config::{ConsoleConfig, DEFAULTS};
+use crate::metrics::Metrics;
+use crate::thumbnails::Thumbnails;
+
+/// The parts that answers are made of. Cheap to clone.
+#[derive(Clone)]
+pub struct Console {
+    /// The database; the questions to it are in [`crate::store`].
+    pub pool: Pool,
+    /// RabbitMQ.
+    pub broker: Broker,
+    /// Publishes with confirms.
+    pub publisher: Arc<Publisher>,
+    /// Held by whoever looks at the dead letters: a second look would find the queue empty.
+    pub dead: Arc<Mutex<()>>,
+    /// A place for each picture that workers are asked about.
+    pub classifying: Arc<Semaphore>,
+    /// The settings.
+    pub config: Arc<ConsoleConfig>,
+    /// Who somebody is.
+    pub auth: Arc<Auth>,
+    /// Small pictures.
+    pub thumbnails: Thumbnails,
+    /// What is counted and timed.
+    pub metrics: Metrics,
+}
+
+impl Console {
+    /// One that has never met a server: for a look at the list of routes.
+    ///
+    /// # Errors
+    ///
+    /// If the defaults do not hold together.
+    pub fn unconnected() -> anyhow::Result<Self> {
+        tagfleet_shared::tls::install();
+        let variables = [("DATABASE", "postgres://nowhere/none"), ("BROKER", "amqp://nowhere/%2f")]
+            .map(|(section, url)| (format!("{ENV_PREFIX}{section}__URL"), url.to_owned()));
+        let config: ConsoleConfig = config::load(DEFAULTS, None, variables)?.config;
+        let (pool, broker) = (db::pool(&config.database)?, Broker::lazy(&config.broker, "nobody"));
+        Ok(Self {
+            auth: Arc::new(Auth::new(&config, pool.clone(), false)?),
+            pool,
+            publisher: Arc::new(broker.publisher()),
+            broker,
+            dead: Arc::default(),
+            classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
+            config: Arc::new(config),
+            metrics: Metrics::register(&prometheus::Registry::new())?,
+        })
+    }
+}
+
+impl FromRef<Console> for Pool {
+    fn from_ref(console: &Console) -> Self {
+        console.pool.clone()
+    }
+}

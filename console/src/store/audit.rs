@@ -1,0 +1,131 @@
+//! Who did what, and who was refused?
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use serde::Serialize;
+use tagfleet_shared::db::DbError;
+use tokio_postgres::Row;
+use utoipa::ToSchema;
+
+use crate::web::Listing;
+
+/// Longest path that is kept, in characters.
+const MOST_PATH: usize = 500;
+
+/// Somebody's request, as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Who; none if nobody said so.
+    pub who: Option<String>,
+    /// How they came in.
+    pub via: String,
+    /// From where.
+    pub address: Option<String>,
+    /// GET, POST, …
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+}
+
+/// One line of the audit.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Line {
+    /// Of the line; later ones have higher ones.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// `write` or `refusal`.
+    pub kind: String,
+    /// Who; null: nobody said so.
+    pub who: Option<String>,
+    /// How they came in: `session`, `token`, `insecure`, `nobody`.
+    pub via: String,
+    /// From where.
+    pub address: Option<String>,
+    /// GET, POST, …
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The status of the answer; null: the write goes on, or its console died.
+    pub status: Option<i32>,
+    /// What was wrong, if something was.
+    pub detail: Option<String>,
+}
+
+/// Notes a write before it is done. Returns the id of the line.
+///
+/// # Errors
+///
+/// If the database is away: then the write must not be done.
+pub async fn begin(pool: &Pool, request: &Request) -> Result<i64, DbError> {
+    const SQL: &str = "
+        INSERT INTO audit (kind, who, via, address, method, path) VALUES ('write', $1, $2, $3, $4, $5) RETURNING id";
+    let Request { who, via, address, method, path } = request;
+    let path = cut(path);
+    let row = pool.get().await?.query_one(SQL, &[who, via, address, method, &path]).await?;
+    Ok(row.get(0))
+}
+
+/// Notes how the write `id` ended.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn end(pool: &Pool, id: i64, status: u16, detail: Option<&str>) -> Result<(), DbError> {
+    const SQL: &str =
+        "UPDATE audit SET status = $2, detail = $3, ended_at = now() WHERE id = $1 AND status IS NULL";
+    pool.get().await?.execute(SQL, &[&id, &i32::from(status), &detail]).await?;
+    Ok(())
+}
+
+/// Notes a refusal.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn refuse(pool: &Pool, request: &Request, status: u16, detail: &str) -> Result<(), DbError> {
+    const SQL: &str = "
+        INSERT INTO audit (kind, who, via, address, method, path, status, detail, ended_at)
+        VALUES ('refusal', $1, $2, $3, $4, $5, $6, $7, now())";
+    let Request { who, via, address, method, path } = request;
+    let (path, status) = (cut(path), i32::from(status));
+    pool.get().await?.execute(SQL, &[who, via, address, method, &path, &status, &detail]).await?;
+    Ok(())
+}
+
+fn cut(path: &str) -> String {
+    path.chars().filter(|c| *c != '\0').take(MOST_PATH).collect()
+}
+
+/// A piece of the audit, the latest first, after the line `after`.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn list(
+    pool: &Pool,
+    who: Option<&str>,
+    kind: Option<&str>,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Listing<Line>, DbError> {
+    const SQL: &str = "
+        SELECT id, at, kind, who, via, address, method, path, status, detail FROM audit
+         WHERE ($1::text IS NULL OR who = $1) AND ($2::text IS NULL OR kind = $2) AND ($3::int8 IS NULL OR id < $3)
+         ORDER BY id DESC LIMIT $4";
+    let one_more = i64::from(limit) + 1;
+    let rows = pool.get().await?.query(SQL, &[&who, &kind, &after, &one_more]).await?;
+    let read = |row: &Row| Line {
+        id: row.get(0),
+        at: row.get(1),
+        kind: row.get(2),
+        who: row.get(3),
+        via: row.get(4),
+        address: row.get(5),
+        method: row.get(6),
+        path: row.get(7),
+        status: row.get(8),
+        detail: row.get(9),
+    };
+    Ok(Listing::cut(rows.iter().map(read).collect(), limit, |line: &Line| line.id))
+}

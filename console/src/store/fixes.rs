@@ -1,0 +1,222 @@
+//! Corrections: one, many at once, back to an earlier one, undone.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::{Pool, Transaction};
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::fixes::{self, Correction, Entry, Place, Verdict};
+use tagfleet_shared::ids::ImageId;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::version::{self, Version};
+
+/// How a correction went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corrected {
+    /// It holds, everywhere: these are its entries in the history.
+    Done(Vec<Entry>),
+    /// Nothing was written: these images have changed since they were seen.
+    Changed(Vec<ImageId>),
+    /// Nothing was written: nobody has ever listed these images.
+    Unknown(Vec<ImageId>),
+    /// Nothing was written: there are no such entries in the history.
+    NoEntry(Vec<i64>),
+}
+
+/// What becomes of one place of some images.
+#[derive(Clone, Debug)]
+struct Deed {
+    images: Vec<ImageId>,
+    advertiser: String,
+    attribute: String,
+    /// None: it is withdrawn.
+    value: Option<Option<String>>,
+}
+
+/// What somebody wants.
+enum Wish<'a> {
+    /// This, unless one of the images has changed since it was seen.
+    Deed(Deed, &'a HashMap<ImageId, Version>),
+    /// What held before these entries.
+    Undo(&'a [i64]),
+}
+
+/// Writes `correction` in one transaction, all of it or nothing, unless one of its images has changed since
+/// `seen`; then merges it into every row. When this returns, no reader sees the old value.
+///
+/// # Errors
+///
+/// If the database is away. After the commit the scheduler's sweep merges what is not merged yet.
+pub async fn correct(
+    pool: &Pool,
+    correction: &Correction<'_>,
+    seen: &HashMap<ImageId, Version>,
+) -> Result<Corrected, DbError> {
+    let deed = Deed {
+        images: correction.images.to_vec(),
+        advertiser: correction.place.advertiser.into(),
+        attribute: correction.place.attribute.into(),
+        value: match correction.verdict {
+            Verdict::Set(value) => Some(value.map(str::to_owned)),
+            Verdict::Withdraw => None,
+        },
+    };
+    let wish = Wish::Deed(deed, seen);
+    carry_out(pool, correction.images, correction.by, correction.note, &wish).await
+}
+
+/// Brings the place that the entry `id` is about back to what held after it, unless the image has changed
+/// since `seen`.
+///
+/// # Errors
+///
+/// As [`correct`].
+pub async fn revert(pool: &Pool, id: i64, seen: Option<&Version>, by: &str) -> Result<Corrected, DbError> {
+    const SQL: &str = "
+        SELECT image_id, advertiser_id, attribute, action = 'set', to_value FROM fix_history WHERE id = $1";
+    let Some(row) = pool.get().await?.query_opt(SQL, &[&id]).await? else {
+        return Ok(Corrected::NoEntry(vec![id]));
+    };
+    let deed = read_deed(&row);
+    let images = deed.images.clone();
+    let seen = seen.map(|version| (images[0], version.clone())).into_iter().collect();
+    carry_out(pool, &images, by, Some(&format!("back to entry {id}")), &Wish::Deed(deed, &seen)).await
+}
+
+/// Brings the places that these entries are about back to what held before them; nothing, if somebody has
+/// written to one of them since.
+///
+/// # Errors
+///
+/// As [`correct`].
+pub async fn undo(pool: &Pool, ids: &[i64], by: &str) -> Result<Corrected, DbError> {
+    const IMAGES: &str = "SELECT id, image_id FROM fix_history WHERE id = ANY($1)";
+    let rows = pool.get().await?.query(IMAGES, &[&ids]).await?;
+    let found: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let missing: Vec<_> = ids.iter().copied().filter(|id| !found.contains(id)).collect();
+    if !missing.is_empty() {
+        return Ok(Corrected::NoEntry(missing));
+    }
+    let images: Vec<_> = rows.iter().map(|row| ImageId(row.get(1))).collect();
+    carry_out(pool, &images, by, Some("undone"), &Wish::Undo(ids)).await
+}
+
+/// Plans and writes while the fixes of `images` wait, commits, and merges.
+async fn carry_out(
+    pool: &Pool,
+    images: &[ImageId],
+    by: &str,
+    note: Option<&str>,
+    wish: &Wish<'_>,
+) -> Result<Corrected, DbError> {
+    let entries = loop {
+        match write(pool, images, by, note, wish).await {
+            Ok(Ok(entries)) => break entries,
+            Ok(Err(refused)) => return Ok(refused),
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+    };
+    fixes::apply_all(pool, images).await?;
+    Ok(Corrected::Done(entries))
+}
+
+async fn write(
+    pool: &Pool,
+    images: &[ImageId],
+    by: &str,
+    note: Option<&str>,
+    wish: &Wish<'_>,
+) -> Result<Result<Vec<Entry>, Corrected>, DbError> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    fixes::lock(&transaction, images).await?;
+    let deeds = match wish {
+        Wish::Deed(deed, seen) => allowed(&transaction, deed, seen).await?,
+        Wish::Undo(ids) => before(&transaction, ids).await?,
+    };
+    let deeds = match deeds {
+        Ok(deeds) => deeds,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let mut entries = Vec::new();
+    for Deed { images, advertiser, attribute, value } in &deeds {
+        let verdict = value.as_ref().map_or(Verdict::Withdraw, |value| Verdict::Set(value.as_deref()));
+        let correction = Correction { images, place: Place { advertiser, attribute }, verdict, by, note };
+        entries.extend(fixes::correct(&transaction, &correction).await?);
+    }
+    transaction.commit().await?;
+    Ok(Ok(entries))
+}
+
+/// `deed`, if its images are known and have not changed since they were seen.
+async fn allowed(
+    transaction: &Transaction<'_>,
+    deed: &Deed,
+    seen: &HashMap<ImageId, Version>,
+) -> Result<Result<Vec<Deed>, Corrected>, DbError> {
+    let unknown = unknown(transaction, &deed.images).await?;
+    if !unknown.is_empty() {
+        return Ok(Err(Corrected::Unknown(unknown)));
+    }
+    let place = Place { advertiser: &deed.advertiser, attribute: &deed.attribute };
+    let changed = version::changed(transaction, seen, place).await?;
+    Ok(if changed.is_empty() { Ok(vec![deed.clone()]) } else { Err(Corrected::Changed(changed)) })
+}
+
+/// What has to be done so that what held before the entries `ids` holds again.
+async fn before(transaction: &Transaction<'_>, ids: &[i64]) -> Result<Result<Vec<Deed>, Corrected>, DbError> {
+    // After the entry before it. Of several entries about one place, before the first.
+    const SQL: &str = "
+        SELECT DISTINCT ON (h.image_id, h.advertiser_id, h.attribute)
+               h.image_id, h.advertiser_id, h.attribute, coalesce(b.action = 'set', false), b.to_value,
+               EXISTS (SELECT FROM fix_history n
+                        WHERE n.image_id = h.image_id AND n.advertiser_id = h.advertiser_id
+                          AND n.attribute = h.attribute AND n.id > h.id AND n.id <> ALL($1))
+          FROM fix_history h
+          LEFT JOIN LATERAL (SELECT action, to_value FROM fix_history b
+                              WHERE b.image_id = h.image_id AND b.advertiser_id = h.advertiser_id
+                                AND b.attribute = h.attribute AND b.id < h.id
+                              ORDER BY b.id DESC LIMIT 1) b ON true
+         WHERE h.id = ANY($1) ORDER BY h.image_id, h.advertiser_id, h.attribute, h.id";
+    let rows = transaction.query(SQL, &[&ids]).await?;
+    let changed: Vec<_> = rows.iter().filter(|row| row.get(5)).map(|row| ImageId(row.get(0))).collect();
+    Ok(if changed.is_empty() {
+        Ok(together(rows.iter().map(read_deed)))
+    } else {
+        Err(Corrected::Changed(changed))
+    })
+}
+
+/// Image, advertiser, attribute, whether it is set, value.
+fn read_deed(row: &Row) -> Deed {
+    Deed {
+        images: vec![ImageId(row.get(0))],
+        advertiser: row.get(1),
+        attribute: row.get(2),
+        value: row.get::<_, bool>(3).then(|| row.get(4)),
+    }
+}
+
+/// Deeds that do the same to different images as one deed.
+fn together(deeds: impl Iterator<Item = Deed>) -> Vec<Deed> {
+    let mut groups: HashMap<_, Vec<ImageId>> = HashMap::new();
+    for Deed { images, advertiser, attribute, value } in deeds {
+        groups.entry((advertiser, attribute, value)).or_default().extend(images);
+    }
+    let deed = |((advertiser, attribute, value), images)| Deed { images, advertiser, attribute, value };
+    groups.into_iter().map(deed).collect()
+}
+
+/// Of `images`, those that nobody has ever listed or tagged.
+async fn unknown(transaction: &Transaction<'_>, images: &[ImageId]) -> Result<Vec<ImageId>, DbError> {
+    const SQL: &str = "
+        SELECT image FROM unnest($1::uuid[]) AS image
+         WHERE NOT EXISTS (SELECT FROM image_tags WHERE image_id = image)
+           AND NOT EXISTS (SELECT FROM scrape_images WHERE image_id = image)
+           AND NOT EXISTS (SELECT FROM fix_history WHERE image_id = image)";
+    let images: Vec<Uuid> = images.iter().map(|image| image.0).collect();
+    let rows = transaction.query(SQL, &[&images]).await?;
+    Ok(rows.iter().map(|row| ImageId(row.get(0))).collect())
+}

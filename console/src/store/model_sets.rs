@@ -1,0 +1,96 @@
+//! Which model sets have spoken, and which one does now?
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use serde::Serialize;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::model_sets::AttributeValues;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+use utoipa::ToSchema;
+
+/// One model set.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ModelSet {
+    /// What its manifest calls it; two sets may have one name.
+    pub name: String,
+    /// Tells it from every other.
+    pub digest: String,
+    /// What its manifest says of it.
+    pub description: Option<String>,
+    /// Its card: what it can and cannot do, as Markdown.
+    pub card: Option<String>,
+    /// What it says of an image, in the order in which that is decided.
+    pub attributes: Vec<Attribute>,
+    /// Whether it is the one that workers began to work with last.
+    pub live: bool,
+    /// When it first spoke.
+    pub first_seen: Timestamp,
+    /// When a worker last began to work with it.
+    pub loaded_at: Option<Timestamp>,
+    /// Images that it has said something of, and that are remembered: an estimate.
+    pub images: i64,
+}
+
+/// One attribute and its values.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its values.
+    pub classes: Vec<String>,
+    /// The value of an image of which the models could say nothing.
+    pub default: Option<String>,
+}
+
+/// Every model set, the one that was at work last first.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn list(pool: &Pool) -> Result<Vec<ModelSet>, DbError> {
+    // Counting ten million rows takes a second; the planner's guess takes none.
+    const SQL: &str = "
+        SELECT name, digest, description, card, attributes, first_seen, loaded_at,
+               coalesce((SELECT (c.reltuples * f.freq)::int8
+                           FROM pg_stats s, pg_class c,
+                                unnest(s.most_common_vals::text::int[], s.most_common_freqs) AS f (id, freq)
+                          WHERE s.schemaname = 'public' AND s.tablename = 'image_tags' AND s.attname = 'model_set'
+                            AND c.oid = 'image_tags'::regclass AND f.id = m.id), 0)
+          FROM model_sets m ORDER BY loaded_at DESC NULLS LAST, id DESC LIMIT 100";
+    let rows = pool.get().await?.query(SQL, &[]).await?;
+    let mut sets: Vec<_> = rows.iter().map(read).collect();
+    if let Some(live) = sets.first_mut() {
+        live.live = live.loaded_at.is_some();
+    }
+    Ok(sets)
+}
+
+fn read(row: &Row) -> ModelSet {
+    let Json(attributes): Json<Vec<AttributeValues>> = row.get(4);
+    let attribute = |AttributeValues { name, classes, default }| Attribute { name, classes, default };
+    ModelSet {
+        name: row.get(0),
+        digest: row.get(1),
+        description: row.get(2),
+        card: row.get(3),
+        attributes: attributes.into_iter().map(attribute).collect(),
+        live: false,
+        first_seen: row.get(5),
+        loaded_at: row.get(6),
+        images: row.get(7),
+    }
+}
+
+/// What the live set can say of an image: what people choose from. Empty while no worker has
+/// ever told.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn live_attributes(pool: &Pool) -> Result<Vec<AttributeValues>, DbError> {
+    const SQL: &str = "
+        SELECT attributes FROM model_sets WHERE loaded_at IS NOT NULL ORDER BY loaded_at DESC, id DESC LIMIT 1";
+    let row = pool.get().await?.query_opt(SQL, &[]).await?;
+    Ok(row.map(|row| row.get::<_, Json<_>>(0).0).unwrap_or_default())
+}

@@ -1,0 +1,124 @@
+//! From a stranger's file to a small JPEG of ours.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, RgbImage};
+
+/// From 1 to 100: more is larger, and nobody sees it at this size.
+const QUALITY: u8 = 80;
+
+/// What a picture may cost, checked from its header.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Width times height.
+    pub max_pixels: u64,
+    /// Of its pixels, and of what the decoder has beside them.
+    pub max_memory_bytes: u64,
+}
+
+/// Why there is no drawing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Undrawn {
+    /// It would cost too much.
+    TooLarge,
+    /// It is no picture that is known here.
+    Unreadable,
+}
+
+pub use Undrawn::{TooLarge, Unreadable};
+
+/// Decodes `file`, turns it upright, shrinks it so that its longer side is `side` at most, and encodes it
+/// as JPEG on white. Up to seconds of blocking work for the largest that `limits` allow.
+///
+/// # Errors
+///
+/// The same file gives the same error.
+pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> {
+    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().map_err(|_| Unreadable)?;
+    let mut decoder = reader.into_decoder().map_err(undrawn)?;
+    let (width, height) = decoder.dimensions();
+    // `image` checks neither the pixels nor the buffer that it makes for them.
+    if u64::from(width) * u64::from(height) > limits.max_pixels
+        || decoder.total_bytes() > limits.max_memory_bytes
+    {
+        return Err(TooLarge);
+    }
+    let mut library = image::Limits::no_limits();
+    library.max_alloc = Some(limits.max_memory_bytes);
+    decoder.set_limits(library).map_err(undrawn)?;
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(undrawn)?;
+    let mut small = if width > side || height > side { picture.thumbnail(side, side) } else { picture };
+    small.apply_orientation(orientation);
+
+    let mut jpeg = Vec::new();
+    on_white(small).write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(undrawn)?;
+    Ok(jpeg)
+}
+
+fn undrawn(error: ImageError) -> Undrawn {
+    if matches!(error, ImageError::Limits(_)) { TooLarge } else { Unreadable }
+}
+
+/// JPEG knows no transparency.
+fn on_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let clear = picture.into_rgba8();
+    RgbImage::from_fn(clear.width(), clear.height(), |x, y| {
+        let [r, g, b, alpha] = clear.get_pixel(x, y).0.map(u32::from);
+        let over = |channel: u32| ((channel * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        image::Rgb([over(r), over(g), over(b)])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, Rgba, RgbaImage};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_pixels: 1_000_000, max_memory_bytes: 8_000_000 };
+
+    fn png(width: u32, height: u32, pixel: [u8; 4]) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        RgbaImage::from_pixel(width, height, Rgba(pixel)).write_to(&mut file, ImageFormat::Png).unwrap();
+        file.into_inner()
+    }
+
+    fn drawn(file: &[u8], side: u32) -> RgbImage {
+        image::load_from_memory(&draw(file, side, LIMITS).unwrap()).unwrap().into_rgb8()
+    }
+
+    #[test]
+    fn the_longer_side_is_as_long_as_wanted_and_nothing_is_blown_up() {
+        assert_eq!(drawn(&png(800, 400, [9, 9, 9, 255]), 320).dimensions(), (320, 160));
+        assert_eq!(drawn(&png(10, 900, [9, 9, 9, 255]), 320).dimensions(), (4, 320));
+        assert_eq!(drawn(&png(20, 10, [9, 9, 9, 255]), 320).dimensions(), (20, 10));
+    }
+
+    #[test]
+    fn what_is_clear_is_white() {
+        let [r, g, b] = drawn(&png(8, 8, [0, 0, 0, 0]), 320).get_pixel(4, 4).0;
+        assert!(r > 250 && g > 250 && b > 250, "{r} {g} {b}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_from_its_header() {
+        let file = png(1001, 1000, [0; 4]);
+        assert_eq!(draw(&file, 320, LIMITS), Err(TooLarge));
+        let small = Limits { max_memory_bytes: 100, ..LIMITS };
+        assert_eq!(draw(&png(10, 10, [0; 4]), 320, small), Err(TooLarge));
+    }
+
+    #[test]
+    fn what_is_no_picture_is_unreadable() {
+        let mut cut = png(400, 400, [1, 2, 3, 255]);
+        cut.truncate(60);
+        for file in [&b""[..], b"<svg onload=alert(1)>", b"\xff\xd8\xff", &cut] {
+            assert_eq!(draw(file, 320, LIMITS), Err(Unreadable));
+        }
+    }
+}

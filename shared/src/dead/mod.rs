@@ -1,0 +1,130 @@
+//! What people do with the dead-letter queue.
+//!
+//! All of it sees what was in the queue when it began, in its order, and while it looks nobody else sees it: of
+//! two at a time, the second finds the queue empty.
+
+mod redrive;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub use self::redrive::{DeadError, Redriven, redrive};
+use crate::broker::{Broker, BrokerError, DeadLetter, Kind};
+
+/// Which dead letters are meant: those that every part is true of.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// With one of these reasons; of any, if empty.
+    pub reasons: Vec<String>,
+    /// With an id that begins like one of these; any, if empty.
+    pub ids: Vec<String>,
+    /// At most so many, the oldest first.
+    pub limit: Option<u64>,
+}
+
+impl Filter {
+    /// Whether this one is meant; counts it, if so.
+    pub fn takes(&mut self, letter: &DeadLetter) -> bool {
+        let takes = !self.is_satisfied() && self.is_about(&letter.reason, &letter.id);
+        if takes {
+            self.limit = self.limit.map(|limit| limit - 1);
+        }
+        takes
+    }
+
+    /// Whether there are enough.
+    pub fn is_satisfied(&self) -> bool {
+        self.limit == Some(0)
+    }
+
+    fn is_about(&self, reason: &str, id: &str) -> bool {
+        (self.reasons.is_empty() || self.reasons.iter().any(|word| word == reason))
+            && (self.ids.is_empty() || self.ids.iter().any(|start| id.starts_with(&**start)))
+    }
+}
+
+/// Dead letters that have the same reason, kind and lane.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// How many.
+    pub messages: u64,
+    /// Of these, sent back before.
+    pub redriven: u64,
+    /// When the first of them died.
+    pub first: Option<Timestamp>,
+    /// When the last of them did.
+    pub last: Option<Timestamp>,
+}
+
+/// Counts the dead letters by reason and kind; takes none of them.
+///
+/// # Errors
+///
+/// If the broker is away.
+pub async fn groups(broker: &Broker) -> Result<BTreeMap<(String, Kind), Group>, BrokerError> {
+    let mut letters = broker.dead_letters().await?;
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    while let Some(letter) = letters.next().await? {
+        let group = groups.entry((letter.reason, letter.kind)).or_default();
+        group.messages += 1;
+        group.redriven += u64::from(letter.redriven > 0);
+        group.first = group.first.into_iter().chain(letter.dead_at).min();
+        group.last = group.last.max(letter.dead_at);
+    }
+    letters.close().await;
+    Ok(groups)
+}
+
+/// Those that `filter` takes, the oldest first; takes none of them out of the queue.
+///
+/// # Errors
+///
+/// If the broker is away.
+pub async fn look(broker: &Broker, mut filter: Filter) -> Result<Vec<DeadLetter>, BrokerError> {
+    let mut letters = broker.dead_letters().await?;
+    let mut taken = Vec::new();
+    while !filter.is_satisfied()
+        && let Some(letter) = letters.next().await?
+    {
+        if filter.takes(&letter) {
+            taken.push(letter);
+        }
+    }
+    letters.close().await;
+    Ok(taken)
+}
+
+/// Takes those that `filter` takes out of the queue, for good. Returns how many.
+///
+/// # Errors
+///
+/// If the broker is away. What was taken until then is gone.
+pub async fn discard(broker: &Broker, mut filter: Filter) -> Result<u64, BrokerError> {
+    let mut letters = broker.dead_letters().await?;
+    let mut dropped = 0;
+    while !filter.is_satisfied()
+        && let Some(letter) = letters.next().await?
+    {
+        if filter.takes(&letter) {
+            letters.forget(&[letter]).await?;
+            dropped += 1;
+        }
+    }
+    letters.close().await;
+    Ok(dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_filter_has_to_be_true_of_a_letter() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let filter = Filter { reasons: words(&["a", "b"]), ids: words(&["12", "f"]), limit: None };
+        assert!(filter.is_about("a", "123") && filter.is_about("b", "f0"));
+        assert!(!filter.is_about("c", "123") && !filter.is_about("a", "23"));
+        assert!(Filter::default().is_about("whatever", "0"));
+    }
+}

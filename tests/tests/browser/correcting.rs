@@ -1,0 +1,156 @@
+//! People correct tags.
+
+use fantoccini::key::Key;
+use serde_json::json;
+use tagfleet_tests::Fleet;
+
+use crate::chromium::Browser;
+use crate::{chord, inventory, key};
+
+const FIXES: &str = "SELECT count(*) FROM fixes";
+const FIXED: &str = "document.querySelectorAll('.card .tag.fixed').length";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_corrects_one_picture_and_its_page_tells_so() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let event = inventory("north", &fleet.pictures(6));
+    fleet.tag(&event).await;
+
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 6").await;
+    browser.click(".card:nth-child(2)").await;
+    browser.press("s").await;
+
+    browser
+        .until(
+            "document.querySelector('.card:nth-child(2) .tag.fixed')?.innerText.includes('Stock') === true",
+        )
+        .await;
+    browser.until(&format!("{FIXED} === 1")).await;
+    assert_eq!(fleet.rows(&event.scrape_id).await[1].tag("image_type"), "Stock");
+    browser.keep("one-corrected").await;
+
+    browser.press(&key(Key::Enter)).await;
+    browser.reads("a person, for this advertiser").await;
+    browser.until("document.querySelectorAll('.timeline li').length === 1").await;
+    let image = browser.see("document.querySelector('[data-large]').src.includes('?size=1280')").await;
+    assert_eq!(image, json!(true));
+
+    // And once more, on its page: a note, and for everyone.
+    browser.press("y").await;
+    browser.press("as the dealer says").await;
+    browser.press(&key(Key::Escape)).await;
+    browser.click("[name=scope] [data-everyone]").await;
+    browser.click("[data-fix=color]").await;
+    browser.until("document.querySelectorAll('.timeline li').length === 2").await;
+    browser.reads("as the dealer says").await;
+    browser.keep("picture").await;
+
+    // Back to what held after the first entry of the history.
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.until("document.querySelectorAll('.timeline li').length === 3").await;
+    assert_eq!(fleet.count(FIXES).await, 1);
+    console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_pictures_are_corrected_at_once_and_undone_at_once() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let event = inventory("north", &fleet.pictures(60));
+    fleet.tag(&event).await;
+
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 60").await;
+    browser.click(".card:nth-child(1)").await;
+    browser.see("document.querySelector('.card:nth-child(50)').scrollIntoView({block: 'center'})").await;
+    browser.shift_click(".card:nth-child(50)").await;
+    browser.reads("50 selected").await;
+    browser.press("2").await;
+    let letter = browser.see("document.querySelector('[data-of=color] [data-value]').dataset.key").await;
+    browser.press(letter.as_str().unwrap()).await;
+
+    browser.until(&format!("{FIXED} === 50")).await;
+    assert_eq!(fleet.count(FIXES).await, 50);
+    browser.keep("fifty-corrected").await;
+
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.until(&format!("{FIXED} === 0")).await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+    browser.reads("Undone: 50 pictures.").await;
+
+    // With the keys alone: two down from the first, and back with what is said by none.
+    browser.press(&key(Key::Escape)).await;
+    browser.press(&key(Key::Home)).await;
+    browser.press(" ").await;
+    browser.press(&chord(Key::Shift, Key::Right)).await;
+    browser.press(&chord(Key::Shift, Key::Right)).await;
+    browser.reads("3 selected").await;
+    browser.press("1").await;
+    browser.press("p").await;
+    browser.until(&format!("{FIXED} === 3")).await;
+    browser.press("w").await;
+    browser.until(&format!("{FIXED} === 0")).await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Somebody else has corrected the same picture since the page was loaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_of_what_has_changed_is_refused_in_words() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 1").await;
+    fleet
+        .execute(
+            "INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by)
+             SELECT image_id, 'north', 'image_type', 'Placeholder', 'another' FROM scrape_images;
+             SELECT apply_fixes(image_id) FROM scrape_images",
+        )
+        .await;
+
+    browser.click(".card").await;
+    browser.press("s").await;
+
+    browser.reads("changed since you saw it").await;
+    // And the picture is shown as it is now.
+    browser
+        .until("document.querySelector('.card .tag.fixed')?.innerText.includes('Placeholder') === true")
+        .await;
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE value = 'Stock'").await, 0);
+    console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_disagree_are_shown_side_by_side() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let shared = fleet.pictures(1);
+    for advertiser in ["north", "south"] {
+        fleet.tag(&inventory(advertiser, &shared)).await;
+    }
+
+    for (advertiser, letter) in [("north", "s"), ("south", "p")] {
+        browser.go(&format!("/images?advertiser={advertiser}")).await;
+        browser.click(".card").await;
+        browser.press(letter).await;
+        browser.until(&format!("{FIXED} === 1")).await;
+    }
+    browser.go("/conflicts").await;
+
+    browser.reads("Stock for north").await;
+    browser.reads("Placeholder for south").await;
+    browser.keep("conflicts").await;
+    console.stop().await;
+    fleet.end().await;
+}

@@ -1,0 +1,330 @@
+//! People correct tags through the console, and everybody sees it.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tagfleet_shared::broker::TAG_FIXED;
+use tagfleet_shared::events::{FixAction, TagFixed};
+use tagfleet_shared::ids::{ImageId, ScrapeId};
+use tagfleet_tests::{Answer, Caller, Fleet, Options, PATIENCE, Private, eventually, listed, scrape, skip};
+
+const EDITOR: [&str; 2] = ["read", "fix"];
+
+/// Corrects the colour of an image for one advertiser, whatever was seen.
+async fn fix(caller: &Caller, image: ImageId, advertiser: &str, color: Option<&str>) -> Answer {
+    let body = json!({ "attribute": "color", "value": color, "scope": { "advertiser": advertiser } });
+    let any = caller.clone().with("if-match", "*");
+    any.post(&format!("/v1/images/{image}/fixes"), body).await
+}
+
+/// The colours of all rows of an image.
+async fn colors(fleet: &Fleet, scrape: &ScrapeId) -> Vec<String> {
+    fleet.rows(scrape).await.iter().map(|row| row.tag("color").to_owned()).collect()
+}
+
+/// A value of a story.
+fn value<'a>(story: &'a Value, advertiser: &str, attribute: &str) -> &'a Value {
+    let values = story["values"].as_array().unwrap();
+    let is = |value: &&Value| value["advertiser_id"] == advertiser && value["attribute"] == attribute;
+    values.iter().find(is).unwrap_or_else(|| panic!("no {attribute} for {advertiser} in {story:#}"))
+}
+
+/// A fix holds in unfinished and finished scrapes and in the next one, and comes back out of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fix_holds_everywhere_and_can_be_withdrawn_reverted_and_undone() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    let before = scrape("dealer", vec![listed(url.clone())]);
+    fleet.tag(&before).await;
+    let machine = colors(&fleet, &before.scrape_id).await;
+    let image = ImageId::of(None, &url);
+    let path = format!("/v1/images/{image}");
+    let any = editor.clone().with("if-match", "*");
+
+    let first = fix(&editor, image, "dealer", Some("red")).await.expect(201)["entries"][0]["id"].clone();
+    let second = fix(&editor, image, "dealer", Some("green")).await.expect(201)["entries"][0]["id"].clone();
+    assert_eq!(colors(&fleet, &before.scrape_id).await, ["green"]);
+    let story = editor.get(&path).await;
+    assert_eq!(value(&story, "dealer", "color")["source"], "fix");
+    let after = scrape("dealer", vec![listed(url)]);
+    fleet.tag(&after).await;
+    assert_eq!(colors(&fleet, &after.scrape_id).await, ["green"], "the next scrape");
+
+    any.post(&format!("/v1/fixes/{first}/revert"), Value::Null).await.expect(200);
+    assert_eq!(colors(&fleet, &after.scrape_id).await, ["red"]);
+    editor.post("/v1/fixes/undo", json!({ "entries": [second] })).await.expect(409);
+    assert_eq!(colors(&fleet, &after.scrape_id).await, ["red"], "somebody has corrected it since");
+
+    let withdrawn =
+        any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null).await;
+    let withdrawn = withdrawn.expect(200)["entries"][0]["id"].clone();
+    assert_eq!(colors(&fleet, &before.scrape_id).await, machine, "the machine's value is back");
+    any.ask("DELETE", &format!("{path}/fixes?attribute=color&advertiser=dealer"), &Value::Null)
+        .await
+        .expect(404);
+    editor.post("/v1/fixes/undo", json!({ "entries": [withdrawn] })).await.expect(200);
+    assert_eq!(colors(&fleet, &before.scrape_id).await, ["red"]);
+
+    let story = editor.get(&path).await;
+    let history = story["history"].as_array().unwrap();
+    let told: Vec<_> = history.iter().rev().map(|entry| (&entry["action"], &entry["to"])).collect();
+    let (set, gone) = (json!("set"), json!("withdrawn"));
+    let (red, green) = (json!("red"), json!("green"));
+    assert_eq!(told, [(&set, &red), (&set, &green), (&set, &red), (&gone, &Value::Null), (&set, &red)]);
+    assert!(history.iter().all(|entry| entry["by"].as_str().unwrap().starts_with("token ")));
+    let edited = fleet.database.pool.get().await.unwrap().execute("DELETE FROM fix_history", &[]).await;
+    assert!(edited.is_err(), "the history is append-only");
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Whoever saw something else is told, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fix_of_what_has_changed_since_it_was_seen_is_refused() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    let event = scrape("dealer", vec![listed(url.clone())]);
+    fleet.tag(&event).await;
+    let image = ImageId::of(None, &url);
+    let path = format!("/v1/images/{image}");
+    let seen = editor.ask("GET", &path, &Value::Null).await.header("etag").to_owned();
+    let (one, two) = (editor.clone().with("if-match", &seen), editor.clone().with("if-match", &seen));
+    let body = |color: &str, scope: Value| json!({ "attribute": "color", "value": color, "scope": scope });
+    let (dealer, other) = (json!({ "advertiser": "dealer" }), json!({ "advertiser": "other" }));
+
+    one.post(&format!("{path}/fixes"), body("red", dealer.clone())).await.expect(201);
+    let problem = two.post(&format!("{path}/fixes"), body("blue", dealer.clone())).await;
+    assert_eq!(problem.header("content-type"), "application/problem+json");
+    assert_eq!(problem.expect(409)["type"], "/problems/conflict");
+    assert_eq!(colors(&fleet, &event.scrape_id).await, ["red"]);
+    two.post(&format!("{path}/fixes"), body("blue", json!("everyone"))).await.expect(409);
+    two.post(&format!("{path}/fixes"), body("blue", other)).await.expect(201);
+    editor.post(&format!("{path}/fixes"), body("blue", dealer.clone())).await.expect(428);
+
+    // Another picture under the same name is not what was seen.
+    let seen = editor.ask("GET", &path, &Value::Null).await.header("etag").to_owned();
+    fleet.execute("UPDATE image_tags SET bytes_hash = gen_random_uuid()").await;
+    let late = editor.clone().with("if-match", seen);
+    late.post(&format!("{path}/fixes"), body("green", dealer)).await.expect(409);
+    console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_the_live_model_set_does_not_know_is_refused_with_those_that_it_does() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    fleet.tag(&scrape("dealer", vec![listed(url.clone())])).await;
+    let image = ImageId::of(None, &url);
+
+    let problem = fix(&editor, image, "dealer", Some("teal")).await.expect(422);
+    assert!(problem["what_to_do"].as_str().unwrap().contains("black, white, gray"), "{problem}");
+    fix(&editor, image, "dealer", None).await.expect(201);
+    let any = editor.clone().with("if-match", "*");
+    let set = |attribute: &str, value: Value| json!({ "attribute": attribute, "value": value, "scope": "everyone" });
+    let path = format!("/v1/images/{image}/fixes");
+    any.post(&path, set("room", json!("kitchen"))).await.expect(422);
+    any.post(&path, set("image_type", Value::Null)).await.expect(422);
+    any.post(&path, set("image_type", json!("Stock"))).await.expect(201);
+    let unknown = ImageId::of(None, "http://nobody.test/has-listed-it.jpg");
+    fix(&editor, unknown, "dealer", Some("red")).await.expect(404);
+
+    let story = editor.get(&format!("/v1/images/{image}")).await;
+    let menu = |attribute: &str| {
+        let menus = story["menus"].as_array().unwrap();
+        menus.iter().find(|menu| menu["attribute"] == attribute).unwrap()["values"].clone()
+    };
+    let said = &story["said"][0]["tags"];
+    let first = if said["color"].is_null() { json!("black") } else { said["color"].clone() };
+    assert_eq!(menu("color")[0], first);
+    assert_eq!(menu("image_type")[0], said["image_type"]);
+    console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_images_are_corrected_at_once_or_none_is() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let editor = console.caller(&EDITOR).await;
+    fleet.execute("INSERT INTO model_sets (digest, name, attributes, loaded_at) VALUES ('d', 'd', '[{\"name\": \"color\", \"classes\": [\"red\", \"blue\"], \"default\": null}]', now())").await;
+    fleet.execute(
+        "SELECT ensure_partition(now()::date);
+         INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at, listed)
+         VALUES ('s', 'dealer', 'express', 'tagged', now()::date, now(), 1000);
+         INSERT INTO scrape_images (day, scrape, seq, image_id, url, outcome, tags)
+         SELECT now()::date, s.key, n, gen_random_uuid(), 'http://img.test/' || n, 'inferred', '{\"color\": null}'
+           FROM scrapes s, generate_series(0, 999) n"
+    ).await;
+    let client = fleet.database.pool.get().await.unwrap();
+    let ids = client.query("SELECT image_id FROM scrape_images ORDER BY seq", &[]).await.unwrap();
+    drop(client);
+    let images: Vec<Value> =
+        ids.iter().map(|row| json!({ "image_id": row.get::<_, uuid::Uuid>(0), "version": "0.0" })).collect();
+    let bulk = |images: &[Value]| json!({ "images": images, "attribute": "color", "verdict": { "set": "red" }, "scope": { "advertiser": "dealer" } });
+    const RED: &str = "SELECT count(*) FROM scrape_images WHERE tags ->> 'color' = 'red'";
+
+    let mut with_stranger = images.clone();
+    with_stranger[999] = json!({ "image_id": uuid::Uuid::new_v4(), "version": "*" });
+    editor.post("/v1/fixes/bulk", bulk(&with_stranger)).await.expect(404);
+    assert_eq!(fleet.count(RED).await, 0, "all or nothing");
+    let mut too_many = images.clone();
+    too_many.push(images[0].clone());
+    editor.post("/v1/fixes/bulk", bulk(&too_many)).await.expect(400);
+
+    let written = editor.post("/v1/fixes/bulk", bulk(&images)).await.expect(200);
+    assert_eq!(fleet.count(RED).await, 1000);
+    let entries: Vec<_> =
+        written["entries"].as_array().unwrap().iter().map(|entry| entry["id"].clone()).collect();
+    assert_eq!(entries.len(), 1000);
+    editor.post("/v1/fixes/bulk", bulk(&images)).await.expect(409);
+
+    editor.post("/v1/fixes/undo", json!({ "entries": entries })).await.expect(200);
+    assert_eq!(fleet.count(RED).await, 0);
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes").await, 0);
+    assert_eq!(fleet.count("SELECT count(*) FROM fix_history").await, 2000);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// With three workers and a re-scrape running, no reader sees the old value once a fix is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_reader_sees_the_old_value_once_a_fix_is_answered() {
+    let fleet = Fleet::with(Options { workers: 3, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let (editor, urls) = (console.caller(&EDITOR).await, fleet.pictures(12));
+    fleet.tag(&scrape("warm-up", urls.iter().cloned().map(listed).collect())).await;
+
+    for color in ["red", "blue", "green"] {
+        let event = scrape("dealer", urls.iter().cycle().take(120).cloned().map(listed).collect());
+        let people = async {
+            join_all(urls.iter().map(async |url| {
+                let image = ImageId::of(None, url);
+                fix(&editor, image, "dealer", Some(color)).await.expect(201);
+                // At once: the answer is the moment from which on it holds.
+                let old = format!(
+                    "SELECT count(*) FROM scrape_images i JOIN scrapes s ON s.key = i.scrape
+                      WHERE i.image_id = '{image}' AND s.advertiser_id = 'dealer' AND i.outcome IS NOT NULL
+                        AND i.tags ->> 'color' IS DISTINCT FROM '{color}'"
+                );
+                assert_eq!(fleet.count(&old).await, 0, "{url} is not {color} everywhere");
+                let story = editor.get(&format!("/v1/images/{image}")).await;
+                for value in story["values"].as_array().unwrap() {
+                    if value["advertiser_id"] == "dealer" && value["attribute"] == "color" {
+                        assert_eq!(value["value"], color);
+                    }
+                }
+            }))
+            .await
+        };
+        tokio::join!(fleet.tag(&event), people);
+        assert!(colors(&fleet, &event.scrape_id).await.iter().all(|now| now == color));
+    }
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// NDJSON and CSV tell every correction once, in order; what came later comes after the last id.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_of_fixes_misses_none() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    fleet.tag(&scrape("dealer", vec![listed(url.clone())])).await;
+    let image = ImageId::of(None, &url);
+    let advertisers: Vec<_> = (0..20).map(|n| format!("dealer-{n}")).collect();
+
+    let people = join_all(advertisers.iter().map(|advertiser| fix(&editor, image, advertiser, Some("red"))));
+    let reader = async {
+        let (mut ids, mut since) = (Vec::new(), 0);
+        while ids.len() < advertisers.len() {
+            let lines = editor.ask("GET", &format!("/v1/fixes?since={since}"), &Value::Null).await;
+            assert_eq!(lines.header("content-type"), "application/x-ndjson");
+            for line in lines.text.lines() {
+                let entry: Value = serde_json::from_str(line).unwrap();
+                since = entry["id"].as_i64().unwrap();
+                assert_eq!((&entry["url"], &entry["to"]), (&json!(url), &json!("red")));
+                ids.push(since);
+            }
+        }
+        ids
+    };
+    let (answers, ids) = tokio::join!(people, reader);
+    assert!(answers.iter().all(|answer| answer.status == 201));
+    assert!(ids.is_sorted());
+    let written: HashSet<_> =
+        answers.iter().map(|answer| answer.json()["entries"][0]["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids.iter().copied().collect::<HashSet<_>>(), written, "each once, and none missing");
+
+    let csv = editor.clone().with("accept", "text/csv");
+    let table = csv.ask("GET", "/v1/fixes?since=1970-01-01T00:00:00Z", &Value::Null).await;
+    assert!(
+        table
+            .text
+            .starts_with("id,image_id,advertiser_id,attribute,action,from,to,by,note,at,url,image_key\n")
+    );
+    assert_eq!(table.text.lines().count(), 21);
+    assert_eq!(
+        csv.ask("GET", "/v1/fixes?since=2962-01-01T00:00:00Z", &Value::Null).await.text.lines().count(),
+        1
+    );
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Every fix is published as tag.fixed; what is written while the broker is away comes when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fix_is_published_though_the_broker_goes_away() {
+    if tagfleet_shared::config::foreign_variable("TAGFLEET_PRIVATE_DATABASE_URL").is_none() {
+        skip("the servers were given by URL, and are not ours to restart");
+        return;
+    }
+    let servers = tokio::task::spawn_blocking(|| Private::start("console")).await.unwrap();
+    let services = Some(servers.services.clone());
+    let fleet = Fleet::with(Options { services, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    fleet.tag(&scrape("dealer", vec![listed(url.clone())])).await;
+    let image = ImageId::of(None, &url);
+    let mut news = fleet.broker.listen(TAG_FIXED).await.unwrap();
+    let colors = ["red", "blue", "green"];
+
+    fix(&editor, image, "dealer", Some(colors[0])).await.expect(201);
+    eventually("the first is published", || async {
+        (fleet.count("SELECT count(*) FROM fix_outbox").await == 0).then_some(())
+    })
+    .await;
+    servers.fault("stop-rabbitmq").await;
+    fix(&editor, image, "dealer", Some(colors[1])).await.expect(201);
+    fix(&editor, image, "dealer", Some(colors[2])).await.expect(201);
+    servers.fault("start-rabbitmq").await;
+
+    let mut told: Vec<TagFixed> = Vec::new();
+    while told.len() < 3 {
+        let received = tokio::time::timeout(PATIENCE, news.next()).await.expect("the fix is published");
+        let fixed: TagFixed = serde_json::from_slice(&received.body).unwrap();
+        received.ack();
+        if told.iter().all(|known| known.fix_id != fixed.fix_id) {
+            told.push(fixed);
+        }
+    }
+    told.sort_by_key(|fixed| fixed.fix_id);
+    for (fixed, color) in told.iter().zip(colors) {
+        assert_eq!(
+            (fixed.image_id, fixed.action, fixed.to.as_deref()),
+            (image.0, FixAction::Set, Some(color))
+        );
+        assert_eq!(
+            (fixed.url.as_deref(), fixed.advertiser_id.as_ref().map(|id| &*id.0)),
+            (Some(&*url), Some("dealer"))
+        );
+    }
+    news.close().finished().await;
+    console.stop().await;
+    fleet.end().await;
+    tokio::task::spawn_blocking(|| drop(servers)).await.unwrap();
+}

@@ -1,0 +1,210 @@
+//! Who may do what at the console: every route of its list, without, with wrong and with lesser rights.
+
+use serde_json::{Value, json};
+use tagfleet_console::auth::{Right, Role, token};
+use tagfleet_console::routes::{self, Route};
+use tagfleet_console::state::Console as State;
+use tagfleet_console::store::sessions::{self, Session};
+use tagfleet_tests::{Caller, Fleet, Options, Process};
+
+/// A fleet of a console alone.
+async fn fleet(settings: &[(&'static str, &str)]) -> Fleet {
+    let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    Fleet::with(Options { schedulers: 0, workers: 0, settings, ..Options::default() }).await
+}
+
+/// Something that the route could be asked for.
+fn example(route: &Route) -> String {
+    let named = [
+        ("{image_id}", "00000000-0000-0000-0000-000000000007"),
+        ("{entry}", "7"),
+        ("{scrape_id}", "s"),
+        ("{advertiser_id}", "a"),
+        ("{id}", "0123456789abcdef"),
+        ("{name}", "console.css"),
+        ("{version}", "0"),
+    ];
+    let path = named.iter().fold(route.path.clone(), |path, (name, value)| path.replace(name, value));
+    assert!(!path.contains('{'), "{path}: give it an example above");
+    path
+}
+
+async fn ask(caller: &Caller, route: &Route) -> (u16, String) {
+    let body = if route.method.is_safe() { Value::Null } else { json!({}) };
+    let answer = caller.ask(route.method.as_str(), &example(route), &body).await;
+    let place = answer.headers.get("location").map(|place| place.to_str().unwrap().to_owned());
+    (answer.status, place.unwrap_or_default())
+}
+
+/// Refused, or shown to the login.
+fn is_shut(route: &Route, (status, place): &(u16, String)) -> bool {
+    if route.page && route.method.is_safe() { place.starts_with("/login?next=") } else { *status == 401 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
+    assert!(list.len() > 20, "the list is the router's own");
+    let (stranger, impostor) =
+        (console.stranger(), console.stranger().with("authorization", "Bearer tagfleet_guess"));
+
+    let mut refusals = 0;
+    for route in &list {
+        let Some(right) = route.right else {
+            assert!(!matches!(ask(&stranger, route).await.0, 401 | 403), "{route:?} is open");
+            continue;
+        };
+        for nobody in [&stranger, &impostor] {
+            let answer = ask(nobody, route).await;
+            assert!(is_shut(route, &answer), "{route:?}: {answer:?}");
+            refusals += i64::from(answer.0 == 401);
+        }
+        let others: Vec<_> =
+            Right::ALL.into_iter().filter(|other| *other != right).map(Right::as_str).collect();
+        let lesser = ask(&console.caller(&others).await, route).await;
+        assert_eq!(lesser.0, 403, "{route:?} with {others:?}");
+        refusals += 1;
+        let enough = ask(&console.caller(&[right.as_str()]).await, route).await;
+        assert!(!matches!(enough.0, 401 | 403), "{route:?} with {right}: {enough:?}");
+    }
+    let noted = fleet.count("SELECT count(*) FROM audit WHERE kind = 'refusal'").await;
+    assert_eq!(noted, refusals, "every refusal is in the audit");
+    let writes = list.iter().filter(|route| route.right.is_some() && !route.method.is_safe()).count();
+    let noted = fleet.count("SELECT count(*) FROM audit WHERE kind = 'write' AND status IS NOT NULL").await;
+    assert_eq!(noted, i64::try_from(writes).unwrap(), "every write is in the audit, with its end");
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// No role has fewer rights than a route says, and no route has none that should.
+#[test]
+fn the_rights_of_routes_are_those_of_roles() {
+    let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
+    let open: Vec<_> = list.iter().filter(|route| route.right.is_none()).map(|route| &*route.path).collect();
+    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback"]);
+    for route in list.iter().filter(|route| !route.method.is_safe() && route.path != "/logout") {
+        let right = route.right.unwrap();
+        assert!(!Role::Viewer.rights().has(right), "a viewer changes nothing: {route:?}");
+    }
+}
+
+/// A browser sends the cookie with what a stranger's page asks for, but only our pages know the secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_by_cookie_needs_the_secret_of_our_pages() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let session = Session {
+        subject: "1".into(),
+        name: "ann@example.com".into(),
+        role: "editor".into(),
+        csrf: "secret-of-ann".into(),
+    };
+    let hour = std::time::Duration::from_secs(3600);
+    sessions::begin(&fleet.database.pool, &token::hash("cookie-of-ann"), &session, hour).await.unwrap();
+    let ann = console.stranger().with("cookie", "tagfleet=cookie-of-ann");
+    let undo = json!({ "entries": [1] });
+
+    ann.get("/v1/scrapes").await;
+    ann.post("/v1/fixes/undo", undo.clone()).await.expect(403);
+    ann.clone().with("x-csrf-token", "guess").post("/v1/fixes/undo", undo.clone()).await.expect(403);
+    let with_secret = ann.clone().with("x-csrf-token", "secret-of-ann");
+    with_secret.post("/v1/fixes/undo", undo.clone()).await.expect(404);
+    with_secret.post("/v1/dead-letters/drop", json!({ "ids": [] })).await.expect(403);
+    let left = with_secret.post("/logout", Value::Null).await;
+    assert!(left.header("set-cookie").starts_with("tagfleet=; HttpOnly; SameSite=Lax;"), "{left:?}");
+    ann.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
+    console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_or_logs_in_too_often_is_told_to_wait() {
+    let limits = [("TAGFLEET__LIMITS__WRITES_PER_MINUTE", "2"), ("TAGFLEET__LIMITS__LOGINS_PER_MINUTE", "1")];
+    let fleet = fleet(&limits).await;
+    let console = fleet.start_console().await;
+    let (one, other) = (console.caller(&["fix"]).await, console.caller(&["fix"]).await);
+    let undo = json!({ "entries": [1] });
+
+    for _ in 0..2 {
+        one.post("/v1/fixes/undo", undo.clone()).await.expect(404);
+    }
+    let refused = one.post("/v1/fixes/undo", undo.clone()).await;
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    refused.expect(429);
+    other.post("/v1/fixes/undo", undo).await.expect(404);
+    console.stranger().ask("GET", "/login/callback", &Value::Null).await.expect(404);
+    console.stranger().ask("GET", "/login/callback", &Value::Null).await.expect(429);
+    assert_eq!(fleet.count("SELECT count(*) FROM audit WHERE kind = 'refusal' AND status = 429").await, 2);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// By the program itself: made, used, listed, revoked; what is kept of a token opens nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_made_listed_and_revoked_by_the_program() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let run = |arguments: &[&str]| {
+        let mut command = Process::command("tagfleet-console");
+        let done = command.args(arguments).envs(fleet.settings_of_console()).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stdout).unwrap())
+    };
+    let (made, secret) = run(&["token", "create", "robot", "--right", "read", "--lasts", "1d"]);
+    assert!(made && secret.starts_with("tagfleet_"));
+    let robot = console.stranger().with("authorization", format!("Bearer {}", secret.trim()));
+    assert!(!run(&["token", "create", "robot", "--right", "read"]).0, "a name is one token's");
+
+    assert!(run(&["token", "list"]).1.contains("last used: never"));
+    robot.get("/v1/scrapes").await;
+    let listed = run(&["token", "list"]).1;
+    assert!(listed.contains("robot  rights: read") && !listed.contains("last used: never"), "{listed}");
+    let kept = fleet.count("SELECT count(*) FROM api_tokens WHERE hash::text LIKE '%tagfleet_%'").await;
+    assert_eq!(kept, 0);
+    assert!(run(&["token", "revoke", "robot"]).0);
+    robot.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
+    assert!(!run(&["token", "revoke", "robot"]).0);
+
+    fleet.execute("INSERT INTO api_tokens (name, hash, rights, expires_at) VALUES ('old', sha256('old'), '{read}', now())").await;
+    let old = console.stranger().with("authorization", "Bearer old");
+    old.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Every answer, also one that refuses, keeps strangers' scripts, frames and types out.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_headers_that_keep_strangers_out() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    for (caller, path) in [
+        (&reader, "/scrapes"),
+        (&reader, "/v1/scrapes"),
+        (&reader, "/nowhere"),
+        (&console.stranger(), "/v1/scrapes"),
+        (&console.stranger(), "/assets/0/console.css"),
+    ] {
+        let answer = caller.ask("GET", path, &Value::Null).await;
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+    }
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Nobody is let in without a login by mistake: only on an address that others cannot reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_login_the_console_listens_to_this_machine_only() {
+    let fleet = fleet(&[]).await;
+    let mut settings = fleet.settings_of_console();
+    settings.push(("TAGFLEET__HTTP__LISTEN".into(), "0.0.0.0:0".into()));
+    let mut command = Process::command("tagfleet-console");
+    let done = command.args(["run", "--dev-insecure"]).envs(settings).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success() && said.contains("loopback"), "{said}");
+    fleet.end().await;
+}
