@@ -1,4 +1,4 @@
-//! A real Chromium, driven over WebDriver.
+//! A real Chromium, driven over `WebDriver`.
 //!
 //! By `fantoccini`: it is kept, small, and in the language of the harness, so that a test has the fleet, the
 //! database and the browser in one place, without a second runtime.

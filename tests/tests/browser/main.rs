@@ -2,6 +2,8 @@
 //!
 //! What they look like is kept in `target/screenshots`.
 
+#![allow(clippy::unwrap_used)]
+
 mod chromium;
 mod correcting;
 mod failures;
