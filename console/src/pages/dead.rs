@@ -1,5 +1,7 @@
 //! `/dead-letters`: messages that a person has to look at.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -13,7 +15,7 @@ use crate::state::Console;
 use crate::web::{Params, Path, Problem};
 
 /// Letters of one page.
-const MOST: u64 = 100;
+const MOST: usize = 100;
 
 /// The letters of one reason, or the reasons.
 #[derive(Template)]
@@ -73,17 +75,33 @@ pub async fn letters(
     Params(Wanted { reason }): Params<Wanted>,
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
-    let _turn = console.dead.lock().await;
-    let groups = dead::groups(&console.broker).await?;
-    let groups = groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect();
-    let letters = if reason.is_empty() {
-        Vec::new()
-    } else {
-        let filter = Filter { reasons: vec![reason.clone()], ids: Vec::new(), limit: Some(MOST) };
-        dead::look(&console.broker, filter).await?
-    };
+    let (groups, letters) = look(&console, &reason).await?;
     let layout = Layout::new("Dead letters", person);
     Ok(Html(DeadLettersPage { layout, reason, groups, letters }))
+}
+
+/// All groups, and the first letters with this reason: at one look, because what somebody has looked at is
+/// not at once in the queue again.
+async fn look(
+    console: &Console,
+    reason: &str,
+) -> Result<(Vec<(String, Kind, Group)>, Vec<DeadLetter>), Problem> {
+    let _turn = console.dead.lock().await;
+    let mut queue = console.broker.dead_letters().await?;
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    let mut letters = Vec::new();
+    while let Some(letter) = queue.next().await? {
+        let group = groups.entry((letter.reason.clone(), letter.kind)).or_default();
+        group.messages += 1;
+        group.redriven += u64::from(letter.redriven > 0);
+        group.first = group.first.into_iter().chain(letter.dead_at).min();
+        group.last = group.last.max(letter.dead_at);
+        if letter.reason == reason && letters.len() < MOST {
+            letters.push(letter);
+        }
+    }
+    queue.close().await;
+    Ok((groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect(), letters))
 }
 
 /// Shows one.

@@ -15,8 +15,10 @@ use crate::store::images::{self, Image};
 use crate::store::{cards, model_sets};
 use crate::web::{Kind, Listing, Params, Problem};
 
-/// Pictures of the first piece, and of each that is loaded later.
-const PIECE: u32 = 120;
+/// Pictures of the first piece, which somebody waits for.
+const FIRST: u32 = 120;
+/// Pictures of each that is loaded later, long before it is seen.
+const MORE: u32 = 400;
 /// Pictures that are drawn anew at once.
 const MOST_PLACES: usize = 1000;
 
@@ -77,8 +79,8 @@ impl Wanted {
             outcome: Some(self.outcome),
             fixed,
             text: Some(self.text),
+            limit: Some(if self.cursor.is_empty() { FIRST } else { MORE }),
             cursor: Some(self.cursor),
-            limit: Some(PIECE),
         })
     }
 }

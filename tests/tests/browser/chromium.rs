@@ -145,8 +145,8 @@ impl Browser {
 
     /// Keeps what it looks like in `target/screenshots`, for a person to look at.
     pub async fn keep(&self, name: &str) {
-        // Also those that are loaded lazily and in sight.
-        self.until("[...document.images].filter(i => { const r = i.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight }).every(i => i.complete)").await;
+        // Also those that are loaded lazily and in sight. To ask where one is that is not drawn would draw it.
+        self.until("[...document.images].filter(i => { if (!i.checkVisibility({contentVisibilityAuto: true})) return false; const r = i.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight }).every(i => i.complete)").await;
         let folder = repository().join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();

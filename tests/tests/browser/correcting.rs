@@ -120,7 +120,7 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
     browser.click(".card").await;
     browser.press("s").await;
 
-    browser.reads("changed since you saw it").await;
+    browser.reads("Changed since you saw it").await;
     // And the picture is shown as it is now.
     browser
         .until("document.querySelector('.card .tag.fixed')?.innerText.includes('Placeholder') === true")

@@ -7,6 +7,7 @@ mod chains;
 mod console_contract;
 mod console_fixes;
 mod console_login;
+mod console_pages;
 mod console_scrapes;
 mod console_security;
 mod console_stories;

@@ -1,0 +1,63 @@
+//! What a browser gets from the console that no browser test sees.
+
+use serde_json::Value;
+use tagfleet_tests::{Caller, Fleet, Options, listed, scrape};
+
+/// The image at this place of the only scrape.
+async fn image(fleet: &Fleet, seq: i32) -> String {
+    let client = fleet.database.pool.get().await.unwrap();
+    let sql = "SELECT image_id::text FROM scrape_images WHERE seq = $1";
+    client.query_one(sql, &[&seq]).await.unwrap().get(0)
+}
+
+async fn thumbnail(caller: &Caller, image: &str) -> tagfleet_tests::Answer {
+    caller.ask("GET", &format!("/thumbnails/{image}?size=320"), &Value::Null).await
+}
+
+/// One download serves all who look; a forbidden address is not connected to, and a drawing says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_come_through_the_console_once_and_from_public_addresses_only() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    let url = fleet.picture("/one.jpg");
+    let urls = [&*url, "http://10.0.0.9/inside.jpg", &fleet.origin.url("/gone.jpg")].map(listed);
+    fleet.publish(&scrape("north", urls.into())).await;
+    tagfleet_tests::eventually("they are listed", || async {
+        (fleet.count("SELECT count(*) FROM scrape_images").await == 3).then_some(())
+    })
+    .await;
+
+    let first = image(&fleet, 0).await;
+    let picture = thumbnail(&reader, &first).await;
+    assert_eq!((picture.status, picture.header("content-type")), (200, "image/jpeg"));
+    assert!(picture.header("cache-control").starts_with("private, max-age="));
+    let again = thumbnail(&reader.clone().with("if-none-match", picture.header("etag")), &first).await;
+    assert_eq!(again.status, 304);
+    assert_eq!(fleet.origin.requests("/one.jpg"), 1);
+
+    for (seq, reason) in [(1, "forbidden_address"), (2, "gone")] {
+        let blank = thumbnail(&reader, &image(&fleet, seq).await).await;
+        assert_eq!((blank.status, blank.header("content-type")), (200, "image/svg+xml"));
+        assert_eq!(blank.header("x-tagfleet-missing"), reason);
+    }
+    assert_eq!(thumbnail(&console.stranger(), &first).await.status, 303, "strangers see no pictures");
+    console.stop().await;
+    fleet.abandon().await;
+}
+
+/// People get a page where something is wrong, and programs the same as JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_is_a_page_for_people() {
+    let fleet = Fleet::with(Options { workers: 0, schedulers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+
+    let program = reader.ask("GET", "/scrapes/none", &Value::Null).await;
+    assert_eq!((program.status, program.header("content-type")), (404, "application/problem+json"));
+    let person = reader.with("accept", "text/html").ask("GET", "/scrapes/none", &Value::Null).await;
+    assert_eq!((person.status, person.header("content-type")), (404, "text/html; charset=utf-8"));
+    assert!(person.text.contains("there is no scrape none"), "{person:?}");
+    console.stop().await;
+    fleet.abandon().await;
+}
