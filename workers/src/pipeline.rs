@@ -81,7 +81,7 @@ impl Pipeline {
             Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
             Found::Nothing => {
                 let look = Box::pin(self.look(set, image, None));
-                Box::pin(set.known.once(image.id, look)).await
+                Box::pin(set.known.once(image, look)).await
             }
         }
     }
@@ -99,7 +99,7 @@ impl Pipeline {
                 }
             }
         };
-        set.known.again(image.id, Box::pin(look)).await
+        set.known.again(image, Box::pin(look)).await
     }
 
     /// Looks at a picture, unless it is the `known` one still.
