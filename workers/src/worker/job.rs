@@ -8,14 +8,11 @@ use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
-use tagfleet_shared::jobs::TagImage;
-use tagfleet_shared::lane::Lane;
 use tracing::debug;
 
-use super::Worker;
+use super::{AtWork, Trial, Worker};
 use crate::decoding::Poison;
 use crate::download::Transient;
-use crate::metrics::InFlight;
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Wanted, source_of};
 use crate::record::Ended;
@@ -31,16 +28,11 @@ enum NoOutcome {
 
 impl Worker {
     /// Brings one job to its outcome and into the database.
-    pub(super) async fn finish(
-        &self,
-        lane: Lane,
-        job: &Arc<TagImage>,
-        received: &Received,
-        suspected: bool,
-        in_flight: &InFlight,
-    ) -> Ending {
+    pub(super) async fn finish(&self, received: &Received, at_work: &AtWork) -> Ending {
+        let AtWork { job, lane, trial, .. } = at_work;
+        let suspected = *trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
         let source = source_of(&job.url);
-        let image = Wanted { id: job.image, source, lane, scrape: Some(job.scrape), suspected };
+        let image = Wanted { id: job.image, source, lane: *lane, scrape: Some(job.scrape), suspected };
         let (outcome, set) = match self.until_known(&image).await {
             Ok(known) => known,
             Err(NoOutcome::Later(transient)) => {
@@ -57,7 +49,7 @@ impl Worker {
         match self.until_recorded(&ended).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
-                self.metrics.job_ended(&ended, in_flight);
+                self.metrics.job_ended(&ended, &at_work.in_flight);
                 Ending::Recorded
             }
             Err(error) => Ending::Parked("unrecordable", error.to_string()),
