@@ -4,6 +4,7 @@
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::db::DbError;
 use tagfleet_shared::fixes;
 use tagfleet_shared::lane::Lane;
 use tokio_util::sync::CancellationToken;
@@ -113,13 +114,24 @@ impl Sweep {
         Ok(())
     }
 
+    /// A fix that cannot be applied holds up no other.
     async fn apply_lost_fixes(&self) -> Result<(), Outage> {
         let lost = store::pending_fixes(&*self.pool.get().await?, FIXES_AT_ONCE).await?;
+        let mut last = Ok(());
         for image in lost {
-            let rows = fixes::apply(&self.pool, image).await?;
-            self.metrics.fix_applied();
-            info!(image.id = %image, rows, "made up for a lost pass over a fixed image");
+            match fixes::apply(&self.pool, image).await {
+                Ok(rows) => {
+                    self.metrics.fix_applied();
+                    info!(image.id = %image, rows, "made up for a lost pass over a fixed image");
+                }
+                // The database is away, for all of them.
+                Err(error @ DbError::Pool(_)) => return Err(error.into()),
+                Err(error) => {
+                    warn!(image.id = %image, %error, "a lost fix of this image cannot be applied");
+                    last = Err(error.into());
+                }
+            }
         }
-        Ok(())
+        last
     }
 }

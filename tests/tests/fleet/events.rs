@@ -175,6 +175,39 @@ async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
     fleet.end().await;
 }
 
+/// A fix that cannot be applied holds up no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_fix_that_cannot_be_applied_holds_up_no_other() {
+    let settings = vec![("TAGFLEET__SWEEP__EVERY", "200ms".to_owned())];
+    let mut fleet = Fleet::with(Options { schedulers: 0, settings, ..Options::default() }).await;
+    let images = ["bad", "good"].map(|key| ImageId::of(Some(key), ""));
+    fleet
+        .execute(&format!(
+            "CREATE FUNCTION unwell() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF OLD.image_id = '{}' THEN RAISE EXCEPTION 'unwell'; END IF;
+                 RETURN OLD;
+             END $$;
+             CREATE TRIGGER unwell BEFORE DELETE ON pending_fixes FOR EACH ROW EXECUTE FUNCTION unwell()",
+            images[0]
+        ))
+        .await;
+    // The bad one is the oldest.
+    for (image, age) in images.iter().zip([20, 10]) {
+        let lost = format!(
+            "INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES ('{image}', 'color', 'teal', 'test');
+             UPDATE pending_fixes SET requested_at = now() - interval '{age} seconds' WHERE image_id = '{image}'"
+        );
+        fleet.execute(&lost).await;
+    }
+    fleet.start_scheduler().await;
+
+    let pending = "SELECT count(*) FROM pending_fixes";
+    eventually("the good one is applied", || async { (fleet.count(pending).await == 1).then_some(()) }).await;
+    assert_eq!(fleet.count(&format!("{pending} WHERE image_id = '{}'", images[0])).await, 1);
+    fleet.end().await;
+}
+
 /// An event that the broker gave up on, or that somebody purged: its scrape
 /// stays open until the event is sent again, and somebody must be told.
 #[tokio::test(flavor = "multi_thread")]
