@@ -227,11 +227,15 @@ impl Metrics {
         self.jobs_published_total.inc_by(jobs as u64);
     }
 
-    /// A scrape is announced: so long after its event its last image had its outcome, and so many came late.
-    pub fn announced(&self, lane: Lane, images: u64, late: u64, took: Duration) {
+    /// A scrape is announced: so long after its event its last image had its outcome.
+    pub fn announced(&self, images: u64, took: Duration) {
         self.announcements_total.inc();
         let size = SIZES.iter().find(|(most, _)| images <= *most).map_or("more", |(_, size)| size);
         self.scrape_seconds.with_label_values(&[size]).observe(took.as_secs_f64());
+    }
+
+    /// So many images of an announced scrape have their outcome, and so many of them came late.
+    pub fn tagged(&self, lane: Lane, images: u64, late: u64) {
         for (in_time, images) in [("yes", images - late), ("no", late)] {
             self.images_tagged_total.with_label_values(&[lane.as_str(), in_time]).inc_by(images);
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
@@ -94,19 +93,29 @@ pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
     Ok(Upkeep { fixes: u64::try_from(fixes).unwrap_or_default(), database_bytes: row.get(1) })
 }
 
-/// Images of a scrape that had their outcome later than `in_time` after its event. Only of one that ended
-/// later than that itself: for all others there are none, and nothing is read.
+/// Images that had their outcome later than `in_time` after the event of their scrape, by scrape. Ask only
+/// for scrapes that ended later than that themselves: for all others there are none, and nothing is read.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn late_images(client: &impl GenericClient, key: i64, in_time: Duration) -> Result<u64, DbError> {
+pub async fn late_images(
+    client: &Client,
+    keys: &[i64],
+    in_time: Duration,
+) -> Result<BTreeMap<i64, u64>, DbError> {
     const SQL: &str = "
-        SELECT count(*) FROM scrape_images i JOIN scrapes s ON s.key = i.scrape AND s.day = i.day
-         WHERE s.key = $1 AND i.recorded_at > s.received_at + $2 * interval '1 second'";
+        SELECT s.key, late.images FROM scrapes s
+         CROSS JOIN LATERAL (SELECT count(*) AS images FROM scrape_images i
+                              WHERE i.scrape = s.key AND i.day = s.day
+                                AND i.recorded_at > s.received_at + $2 * interval '1 second') late
+         WHERE s.key = ANY($1)";
     let statement = client.prepare_cached(SQL).await?;
-    let late: i64 = client.query_one(&statement, &[&key, &in_time.as_secs_f64()]).await?.get(0);
-    Ok(u64::try_from(late).unwrap_or_default())
+    let rows = client.query(&statement, &[&keys, &in_time.as_secs_f64()]).await?;
+    let late = |row: &tokio_postgres::Row| {
+        (row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or_default())
+    };
+    Ok(rows.iter().map(late).collect())
 }
 
 /// What a worker said of itself.
