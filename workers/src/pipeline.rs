@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
+use tracing::error;
 use url::Url;
 
 use crate::download::{DownloadError, Downloaded, Downloader, Undownloadable};
@@ -19,7 +20,7 @@ use crate::freshness::Seen;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Look, Metrics, Stage};
-use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
+use crate::outcome::{Known, Outcome, Stop, Unfinished};
 use crate::places::{Place, Places};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
@@ -90,16 +91,39 @@ impl Pipeline {
     /// picture now; and it stays where that cannot be found out.
     async fn look_again(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
         let look = async {
-            match self.look(set, image, Some(&known)).await {
-                Err(Stop::Outage(Outage::Database(away))) => Err(away.into()),
-                Ok(outcome) if outcome.known().is_some() => Ok(outcome),
-                _ => {
-                    self.metrics.looked_again(Look::Failed);
-                    Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
-                }
-            }
+            let stop = match self.look(set, image, Some(&known)).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(stop) => stop,
+            };
+            self.not_looked_at(set, image, &known, stop)
         };
         set.known.again(image, Box::pin(look)).await
+    }
+
+    /// What becomes of an image that is known and due, where `stop` kept it from being looked at: nothing
+    /// gets worse, its tags stay.
+    fn not_looked_at(
+        &self,
+        set: &SetAtWork,
+        image: &Wanted,
+        known: &Known,
+        stop: Stop,
+    ) -> Result<Outcome, Stop> {
+        match stop {
+            // The fleet is unwell, and nobody knows of the picture: its job is held like any other.
+            Stop::Outage(_) => return Err(stop),
+            // It would cost every worker its decoders once an hour: in the database it is renewed.
+            Stop::Poison(poison) => {
+                error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
+                self.metrics.looked_again(Look::Failed);
+                let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
+                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators.unwrap_or_default()))));
+            }
+            // It is not there now, or cannot be read.
+            Stop::End(_) | Stop::Later(_) | Stop::Suspected => {}
+        }
+        self.metrics.looked_again(Look::Failed);
+        Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
     }
 
     /// Looks at a picture, unless it is the `known` one still.
