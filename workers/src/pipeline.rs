@@ -9,13 +9,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use tracing::error;
 use url::Url;
 
-use crate::download::{DownloadError, Downloaded, Downloader, Undownloadable};
+use crate::download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use crate::freshness::Seen;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
@@ -81,7 +82,7 @@ impl Pipeline {
             // Boxed: nine jobs in ten are known, and need not be as large as this.
             Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
             Found::Nothing => {
-                let look = Box::pin(self.look(set, image, None));
+                let look = Box::pin(self.look(set, image));
                 Box::pin(set.known.once(image, look)).await
             }
         }
@@ -91,7 +92,7 @@ impl Pipeline {
     /// picture now; and it stays where that cannot be found out.
     async fn look_again(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
         let look = async {
-            let stop = match self.look(set, image, Some(&known)).await {
+            let stop = match self.look_unless_unchanged(set, image, &known).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(stop) => stop,
             };
@@ -117,7 +118,9 @@ impl Pipeline {
                 error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
                 self.metrics.looked_again(Look::Failed);
                 let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
-                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators.unwrap_or_default()))));
+                return Ok(Outcome::Renewed(
+                    known.with(set.known.seen(image, validators.unwrap_or_default())),
+                ));
             }
             // It is not there now, or cannot be read.
             Stop::End(_) | Stop::Later(_) | Stop::Suspected => {}
@@ -126,66 +129,91 @@ impl Pipeline {
         Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
     }
 
+    /// Looks at a picture of which nothing is known.
+    async fn look(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
+        // Sick models are not brought one picture after another.
+        set.models.check().await?;
+        let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
+        let seen = set.known.seen(image, validators);
+        let hash = BytesHash::of(&bytes);
+        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        Ok(outcome.seen(seen))
+    }
+
     /// Looks at a picture, unless it is the `known` one still.
-    async fn look(
+    async fn look_unless_unchanged(
         &self,
         set: &SetAtWork,
         image: &Wanted,
-        known: Option<&Arc<Known>>,
+        known: &Known,
     ) -> Result<Outcome, Stop> {
-        // Sick models are not brought one picture after another.
         set.models.check().await?;
-        let (Downloaded { bytes, validators, room }, place) = self.download(image, known).await?;
+        let (again, place) = self.download_again(image, known).await?;
+        let Downloaded { bytes, validators, room } = match again {
+            Again::Sent(downloaded) => downloaded,
+            Again::NotModified(validators) => {
+                self.metrics.looked_again(Look::Unchanged);
+                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators))));
+            }
+        };
         let seen = set.known.seen(image, validators);
-        let hash = bytes.as_deref().map(BytesHash::of);
-        if let Some(known) = known.filter(|known| hash.is_none_or(|hash| hash == known.bytes)) {
-            self.metrics.looked_again(if hash.is_none() { Look::Unchanged } else { Look::SameBytes });
+        let hash = BytesHash::of(&bytes);
+        if hash == known.bytes {
+            self.metrics.looked_again(Look::SameBytes);
             return Ok(Outcome::Renewed(known.with(seen)));
         }
-        let (Some(bytes), Some(hash)) = (bytes, hash) else {
-            // Nobody has asked it whether there is another one.
-            return Err(DownloadError::from(Undownloadable::BadStatus(304)).into());
-        };
-        let look = async {
-            failpoint::here(Point::Unmatched);
-            let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
-            let pixels = set.decoder.decode(bytes).await?;
-            drop((place, room));
-            failpoint::here(Point::Decoded);
-            let (width, height) = (pixels.width(), pixels.height());
-            let answer = set.models.infer(pixels).await?;
-            failpoint::here(Point::Inferred);
-            Ok(Known { answer, bytes: hash, width, height, seen: None })
-        };
-        let outcome = set.known.same_bytes(hash, Box::pin(look)).await?;
-        let replaces = known.map(|known| known.bytes);
-        if replaces.is_some() {
-            self.metrics.looked_again(Look::Changed);
-        }
-        Ok(outcome.seen(seen.map(|seen| Seen { replaces, ..seen })))
+        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        self.metrics.looked_again(Look::Changed);
+        Ok(outcome.seen(seen.map(|seen| Seen { replaces: Some(known.bytes), ..seen })))
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
-    ///
-    /// First the turn and then the place: the pictures of a slow host wait for
-    /// each other, and take no place from those of other hosts.
-    pub(crate) async fn download(
-        &self,
-        image: &Wanted,
-        known: Option<&Arc<Known>>,
-    ) -> Result<(Downloaded, Place), Stop> {
-        let turn = image.source.turn(&self.downloader, image.lane).await?;
-        failpoint::here(Point::TurnTaken);
-        let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
+    pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Place), Stop> {
+        let (turn, place) = self.turn_and_place(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let validators = known.and_then(|known| known.seen.as_ref()).map(|seen| &seen.validators);
-        let downloaded = image.source.fetch(&self.downloader, turn, validators).await?;
+        let downloaded = image.source.fetch(&self.downloader, turn).await?;
         failpoint::here(Point::Downloaded);
-        if let Some(bytes) = &downloaded.bytes {
-            self.metrics.downloaded(bytes);
-        }
+        self.metrics.downloaded(&downloaded.bytes);
         Ok((downloaded, place))
     }
+
+    /// The same for an image that is known, and need not be sent again.
+    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Again, Place), Stop> {
+        let (turn, place) = self.turn_and_place(image).await?;
+        let _timer = self.metrics.stage(Stage::Download, 1);
+        let nothing = Validators::default();
+        let validators = known.seen.as_ref().map_or(&nothing, |seen| &seen.validators);
+        let again = image.source.fetch_again(&self.downloader, turn, validators).await?;
+        failpoint::here(Point::Downloaded);
+        if let Again::Sent(downloaded) = &again {
+            self.metrics.downloaded(&downloaded.bytes);
+        }
+        Ok((again, place))
+    }
+
+    /// First the turn and then the place: the pictures of a slow host wait for
+    /// each other, and take no place from those of other hosts.
+    async fn turn_and_place(&self, image: &Wanted) -> Result<(Option<Turn>, Place), Stop> {
+        let turn = image.source.turn(&self.downloader, image.lane).await?;
+        failpoint::here(Point::TurnTaken);
+        Ok((turn, self.pictures.take(image.lane).await.expect("nobody cuts these lines")))
+    }
+}
+
+/// Looks at the picture with these `bytes`, unless they are known under another key. What is `held` for
+/// them is given back when there are pixels.
+async fn match_or_look(
+    set: &SetAtWork,
+    lane: Lane,
+    hash: BytesHash,
+    bytes: Bytes,
+    held: (Place, Room),
+) -> Result<Outcome, Stop> {
+    let look = async {
+        failpoint::here(Point::Unmatched);
+        set.look(lane, hash, bytes, held).await
+    };
+    set.known.same_bytes(hash, Box::pin(look)).await
 }
 
 /// Reads the URL of a job; one that does not parse is a dead link like any other.

@@ -112,9 +112,8 @@ pub async fn late_images(
          WHERE s.key = ANY($1)";
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&keys, &in_time.as_secs_f64()]).await?;
-    let late = |row: &tokio_postgres::Row| {
-        (row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or_default())
-    };
+    let late =
+        |row: &tokio_postgres::Row| (row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or_default());
     Ok(rows.iter().map(late).collect())
 }
 

@@ -10,6 +10,10 @@ mod reload;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
+use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::ids::BytesHash;
+use tagfleet_shared::lane::Lane;
 use tagfleet_shared::tags::Tags;
 
 pub use self::load::SetLoader;
@@ -19,6 +23,7 @@ use crate::decoding::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::metrics::Metrics;
+use crate::outcome::{Known, Stop};
 use crate::places::Places;
 
 /// A model set at work, and everything that belongs to it alone.
@@ -42,6 +47,25 @@ pub struct SetAtWork {
     pub decoder: DecodeThreads,
     /// The threads that run its models.
     pub models: Inference,
+}
+
+impl SetAtWork {
+    /// Decodes the picture with these `bytes`, and asks the models. What is `held` for the bytes is
+    /// given back when there are pixels.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps decoders or models from their answer.
+    pub async fn look<H>(&self, lane: Lane, hash: BytesHash, bytes: Bytes, held: H) -> Result<Known, Stop> {
+        let _place = self.looks.take(lane).await.expect("nobody cuts these lines");
+        let pixels = self.decoder.decode(bytes).await?;
+        drop(held);
+        failpoint::here(Point::Decoded);
+        let (width, height) = (pixels.width(), pixels.height());
+        let answer = self.models.infer(pixels).await?;
+        failpoint::here(Point::Inferred);
+        Ok(Known { answer, bytes: hash, width, height, seen: None })
+    }
 }
 
 /// The set that jobs begin with.

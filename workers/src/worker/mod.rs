@@ -180,7 +180,8 @@ impl Worker {
             let alone = tokio::time::timeout(self.config.give_back_after, others.none_for(QUIET));
             match stop.run_until_cancelled(alone).await {
                 Some(Ok(())) => {
-                    let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
+                    let work =
+                        Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
                     cut.run_until_cancelled(work).await;
                 }
                 Some(Err(_)) => {
