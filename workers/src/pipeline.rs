@@ -21,7 +21,7 @@ use crate::freshness::Seen;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Look, Metrics, Stage};
-use crate::outcome::{Known, Outcome, Stop, Unfinished};
+use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
 use crate::places::{Place, Places};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
@@ -55,19 +55,17 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Takes one image to its end, with one model set all the way. Nothing is
-    /// recorded yet.
+    /// Takes one image to its end, with one model set all the way, or says why it
+    /// has none yet. Nothing is recorded yet.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] where it has no end yet: run it again, now or later.
-    pub async fn run(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Unfinished> {
+    /// [`Outage`] where the fleet is unwell: hold the image, and run it again.
+    pub async fn run(&self, set: &SetAtWork, image: &Wanted) -> Result<Result<Outcome, Unfinished>, Outage> {
         match self.tag(set, image).await {
-            Ok(outcome) | Err(Stop::End(outcome)) => Ok(outcome),
-            Err(Stop::Later(transient)) => Err(Unfinished::Later(transient)),
-            Err(Stop::Poison(poison)) => Err(Unfinished::Poison(poison)),
-            Err(Stop::Suspected) => Err(Unfinished::Suspected),
-            Err(Stop::Outage(outage)) => Err(Unfinished::Outage(outage)),
+            Ok(outcome) | Err(Stop::End(outcome)) => Ok(Ok(outcome)),
+            Err(Stop::Not(unfinished)) => Ok(Err(unfinished)),
+            Err(Stop::Outage(outage)) => Err(outage),
         }
     }
 
@@ -78,7 +76,7 @@ impl Pipeline {
         match found {
             Found::Known(known) => Ok(Outcome::Cached(known)),
             Found::Due(known) if image.suspected => Ok(Outcome::Cached(known)),
-            Found::Nothing if image.suspected => Err(Stop::Suspected),
+            Found::Nothing if image.suspected => Err(Stop::Not(Unfinished::Suspected)),
             // Boxed: nine jobs in ten are known, and need not be as large as this.
             Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
             Found::Nothing => {
@@ -114,7 +112,7 @@ impl Pipeline {
             // The fleet is unwell, and nobody knows of the picture: its job is held like any other.
             Stop::Outage(_) => return Err(stop),
             // It would cost every worker its decoders once an hour: in the database it is renewed.
-            Stop::Poison(poison) => {
+            Stop::Not(Unfinished::Poison(poison)) => {
                 error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
                 self.metrics.looked_again(Look::Failed);
                 let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
@@ -123,7 +121,7 @@ impl Pipeline {
                 ));
             }
             // It is not there now, or cannot be read.
-            Stop::End(_) | Stop::Later(_) | Stop::Suspected => {}
+            Stop::End(_) | Stop::Not(Unfinished::Later(_) | Unfinished::Suspected) => {}
         }
         self.metrics.looked_again(Look::Failed);
         Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))

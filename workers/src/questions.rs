@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::download::{DownloadError, Downloaded};
-use crate::outcome::{Known, Outcome, Stop};
+use crate::outcome::{Known, Outcome, Stop, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::sets::SetAtWork;
 use crate::source::{check_content, check_size};
@@ -62,11 +62,11 @@ async fn reply(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Repl
     match look(pipeline, set, question).await {
         Ok(said) => Reply::Said(said),
         Err(Stop::End(outcome)) => not(outcome.failure().map_or("unknown", |failure| &failure.reason)),
-        Err(Stop::Later(transient)) => {
+        Err(Stop::Not(Unfinished::Later(transient))) => {
             not(Outcome::given_up(&transient).failure().map_or("unknown", |f| &f.reason))
         }
-        Err(Stop::Poison(poison)) => not(poison.reason()),
-        Err(Stop::Suspected) => not("killed_worker"),
+        Err(Stop::Not(Unfinished::Poison(poison))) => not(poison.reason()),
+        Err(Stop::Not(Unfinished::Suspected)) => not("killed_worker"),
         Err(Stop::Outage(outage)) => {
             debug!(error = %outage, "a question met an outage");
             Reply::Unwell { error: outage.to_string() }
