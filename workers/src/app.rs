@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use prometheus::Registry;
+use tagfleet_download::Downloader;
+use tagfleet_download::places::Places;
 use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Consumer, Lanes, Topology, first_silent};
 use tagfleet_shared::lane::Lane;
@@ -18,13 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::WorkerConfig;
-use crate::download::Downloader;
 use crate::elsewhere::Elsewhere;
 use crate::hold::Holder;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
-use crate::places::Places;
 use crate::questions::{self, Questions};
 use crate::record::Recorder;
 use crate::report::{self, Reporter};

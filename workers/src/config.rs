@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tagfleet_download::DownloadConfig;
 use tagfleet_shared::admin::AdminConfig;
 use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
@@ -12,7 +13,6 @@ use tagfleet_shared::lane::LaneWeights;
 
 use crate::decode::DecodeLimits;
 use crate::decoding::DecodersConfig;
-use crate::download::DownloadConfig;
 use crate::known::CacheConfig;
 use crate::model::RuntimeConfig;
 use crate::report::ReportConfig;

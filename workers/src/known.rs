@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use serde::Deserialize;
+use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 
-use crate::download::Validators;
 use crate::freshness::{Freshness, Seen};
 use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered};

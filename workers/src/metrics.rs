@@ -9,6 +9,7 @@ use prometheus::{
     Counter, Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Registry,
 };
+use tagfleet_download::HostCounts;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin, set_connections};
@@ -17,7 +18,6 @@ use tagfleet_shared::outcome::PARKED;
 use self::labels::TagValues;
 pub use self::labels::{Look, Stage, Tier};
 use crate::decode::format_name;
-use crate::download::HostCounts;
 use crate::outcome::Outcome;
 use crate::record::Ended;
 use crate::report::LastFailures;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tagfleet_download::{Attempt, DownloadError, Transient};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
 use crate::decoding::{NotDecoded, Poison};
-use crate::download::{Attempt, DownloadError, Transient};
 use crate::freshness::Seen;
 use crate::model::Answer;
 
@@ -249,7 +249,7 @@ impl From<Arc<DbError>> for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::{Cause, Limit};
+    use tagfleet_download::{Cause, Limit};
 
     /// A network of ours that swallows packets for a while is not remembered against pictures.
     #[test]

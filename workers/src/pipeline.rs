@@ -10,19 +10,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tagfleet_download::places::{Place, Places};
+use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use tracing::error;
 use url::Url;
 
-use crate::download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use crate::freshness::Seen;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Look, Metrics, Stage};
 use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
-use crate::places::{Place, Places};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
 

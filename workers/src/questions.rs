@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tagfleet_download::{DownloadError, Downloaded};
 use tagfleet_shared::broker::{Consumer, Publisher, Received};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::download::{DownloadError, Downloaded};
 use crate::outcome::{Known, Outcome, Stop, Unfinished};
 use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::sets::SetAtWork;

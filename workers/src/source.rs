@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tagfleet_download::{
+    Again, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
+};
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
 use url::Url;
 use uuid::Uuid;
-
-use crate::download::{
-    Again, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
-};
 
 /// A place to get bytes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

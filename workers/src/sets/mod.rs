@@ -11,6 +11,7 @@ mod reload;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use tagfleet_download::places::Places;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::lane::Lane;
@@ -24,7 +25,6 @@ use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::metrics::Metrics;
 use crate::outcome::{Known, Stop};
-use crate::places::Places;
 
 /// A model set at work, and everything that belongs to it alone.
 pub struct SetAtWork {
