@@ -118,12 +118,12 @@ impl FanOut {
         match accepted {
             Accepted::New(scrape) | Accepted::Resumed(scrape) => {
                 let mut listing = Listing::new(self, event, scrape, lock.connection(), hold);
-                let listed = if panicked {
+                let read = if panicked {
                     Err(Refusal::panic().into())
                 } else {
                     self.list_and_publish(&mut listing).await
                 };
-                self.bring_to_its_end(&mut listing, listed, asked).await?;
+                self.bring_to_its_end(&mut listing, read, asked).await?;
             }
             Accepted::Repeated => info!("scrape {} was fanned out before", event.scrape_id),
             Accepted::Taken(other) => return Err(Refusal::taken(&other).into()),
@@ -146,11 +146,10 @@ impl FanOut {
     /// the next page goes into the table.
     async fn list_and_publish(&self, listing: &mut Listing<'_>) -> Result<(), Halt> {
         self.publish_listed(listing).await?;
-        let mut listed = listing.list_page().await?;
-        while let Some(page) = listed {
-            let (published, next) = tokio::try_join!(self.publish(page), listing.list_page())?;
-            listing.scrape.published = published;
-            listed = next;
+        let mut next = listing.list_page().await?;
+        while let Some(page) = next {
+            let (published, after) = tokio::try_join!(self.publish(page), listing.list_page())?;
+            (listing.scrape.published, next) = (published, after);
             if self.stop.is_cancelled() {
                 return Err(Halt::Stopped);
             }
@@ -186,10 +185,10 @@ impl FanOut {
     async fn bring_to_its_end(
         &self,
         listing: &mut Listing<'_>,
-        listed: Result<(), Halt>,
+        read: Result<(), Halt>,
         asked: Asked<'_>,
     ) -> Result<(), Halt> {
-        let refusal = match listed {
+        let refusal = match read {
             Ok(()) => None,
             Err(Halt::Refused(refusal)) => Some(refusal),
             Err(halt) => return Err(halt),
