@@ -97,6 +97,16 @@ enum Trial {
     Alone,
 }
 
+/// How a worker stops: first softly, then hard.
+struct Stopping {
+    /// Nothing more is begun.
+    stop: CancellationToken,
+    /// What is at work is given back.
+    abandon: CancellationToken,
+    /// What could not even be given back by now is left to the broker.
+    cut: CancellationToken,
+}
+
 /// A job in the hands of this worker.
 struct AtWork {
     job: Arc<TagImage>,
@@ -116,8 +126,8 @@ impl Worker {
         let Sources { mut lanes, suspects } = sources;
         let running = TaskTracker::new();
         let (abandon, cut) = (CancellationToken::new(), CancellationToken::new());
-        let tokens = (stop.clone(), abandon.clone(), cut.clone());
-        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), tokens));
+        let stopping = Stopping { stop: stop.clone(), abandon: abandon.clone(), cut: cut.clone() };
+        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), stopping));
         let places = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
         loop {
             let next = async {
@@ -171,7 +181,7 @@ impl Worker {
         self: Arc<Self>,
         mut suspects: Consumer,
         others: Returned,
-        (stop, abandon, cut): (CancellationToken, CancellationToken, CancellationToken),
+        Stopping { stop, abandon, cut }: Stopping,
     ) {
         while let Some(received) = stop.run_until_cancelled(suspects.next()).await {
             let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == received.routing_key);
