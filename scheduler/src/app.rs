@@ -22,7 +22,7 @@ use crate::fan_out::FanOut;
 use crate::housekeeping::Housekeeping;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
-use crate::publishing::PatientPublisher;
+use crate::patient_publisher::PatientPublisher;
 use crate::sweep::Sweep;
 
 /// A scheduler that is ready to run.

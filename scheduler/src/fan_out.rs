@@ -29,7 +29,7 @@ use crate::listing::{Listing, Page};
 use crate::lock::ScrapeLock;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
-use crate::publishing::PatientPublisher;
+use crate::patient_publisher::PatientPublisher;
 use crate::store::{self, Accepted};
 
 /// How often a fan-out asks for the lock of a scrape that another one holds.

@@ -4,10 +4,11 @@ mod accept;
 mod leave;
 mod list;
 mod progress;
+mod retention;
 mod stalled;
 mod standing;
 mod supersede;
-mod upkeep;
+mod workers;
 
 use deadpool_postgres::ClientWrapper;
 use jiff::civil::Date;
@@ -21,12 +22,11 @@ pub use accept::{Accepted, accept};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
+pub use retention::{Kept, drop_old_partitions, ensure_partitions, forget_old_failures, kept_for};
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
-pub use standing::{Standing, Upkeep, Worker, late_images, standing, upkeep, workers};
+pub use standing::{Standing, Upkeep, late_images, standing, upkeep};
 pub use supersede::skip_open_images;
-pub use upkeep::{
-    Kept, drop_old_partitions, ensure_partitions, forget_old_failures, forget_old_reports, kept_for,
-};
+pub use workers::{Worker, forget_old_reports, workers};
 
 /// A connection, inside or outside a [`crate::lock::ScrapeLock`].
 pub type Client = ClientWrapper;

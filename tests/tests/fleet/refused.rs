@@ -8,7 +8,7 @@ use tagfleet_scheduler::config::{DEFAULTS, SchedulerConfig};
 use tagfleet_scheduler::fan_out::FanOut;
 use tagfleet_scheduler::manifest::Manifests;
 use tagfleet_scheduler::metrics::Metrics;
-use tagfleet_scheduler::publishing::PatientPublisher;
+use tagfleet_scheduler::patient_publisher::PatientPublisher;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::{config, db};
