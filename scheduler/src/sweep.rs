@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use crate::config::SweepConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
-use crate::periodic;
 use crate::store::{self, Scrape};
+use crate::{periodic, queues};
 
 /// Passes over fixed images in one go.
 const FIXES_AT_ONCE: i64 = 100;
@@ -61,18 +61,9 @@ impl Sweep {
     /// just waiting for its turn. None while jobs wait to be tried alone, which may be
     /// of any lane: their copies would be tried among others.
     async fn idle_lanes(&self) -> Result<Vec<Lane>, Outage> {
-        let (suspects, _) = self.broker.depth(&self.broker.topology().suspects()).await?;
-        let mut idle = Vec::new();
-        if suspects > 0 {
-            return Ok(idle);
-        }
-        for lane in Lane::ALL {
-            let (waiting, _) = self.broker.depth(&self.broker.topology().lane_queue(lane)).await?;
-            if waiting == 0 {
-                idle.push(lane);
-            }
-        }
-        Ok(idle)
+        let queues = queues::depths(&self.broker).await?;
+        let tried_alone = queues.iter().any(|queue| queue.name == queues::SUSPECTS && queue.ready > 0);
+        Ok(if tried_alone { Vec::new() } else { queues::idle_lanes(&queues) })
     }
 
     /// Publishes the jobs of all images without an outcome again. One whose

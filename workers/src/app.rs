@@ -64,12 +64,7 @@ impl App {
         let loaded = loader.load()?;
 
         let pool = db::pool_by_keys(&config.database)?;
-        let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
-        anyhow::ensure!(
-            missing.is_empty(),
-            "the database lacks {}: run `tagfleet-scheduler migrate`",
-            missing.join(", ")
-        );
+        db::ensure_migrated(&pool).await?;
         let id = patiently("the database", || register(&pool, &loaded.set)).await?;
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-worker")).await?;
 

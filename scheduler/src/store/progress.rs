@@ -9,7 +9,7 @@ use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
 use tagfleet_shared::lane::Lane;
 use tokio_postgres::types::Json;
 
-use super::{Client, lane};
+use super::Client;
 
 /// More rows of progress than this are folded into one for each outcome. Each
 /// row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
@@ -163,7 +163,7 @@ pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Ve
         key: row.get("key"),
         scrape_id: ScrapeId(row.get("scrape_id")),
         advertiser_id: AdvertiserId(row.get("advertiser_id")),
-        lane: lane(row.get("lane")),
+        lane: Lane::of_word(row.get("lane")),
         images: row.get("listed"),
         outcomes: row.get::<_, Json<_>>("outcomes").0,
         superseded_by: row.get::<_, Option<_>>("superseded_by").map(ScrapeId),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
 
-use super::{Client, lane};
+use super::Client;
 
 /// The scrapes of a lane that are in one state, not tagged yet.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub async fn standing(
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;
     let standing = |row: &tokio_postgres::Row| Standing {
-        lane: lane(row.get("lane")),
+        lane: Lane::of_word(row.get("lane")),
         state: row.get("state"),
         scrapes: row.get("scrapes"),
         stuck: row.get("stuck"),

@@ -184,8 +184,7 @@ impl Worker {
         Stopping { stop, abandon, cut }: Stopping,
     ) {
         while let Some(received) = stop.run_until_cancelled(suspects.next()).await {
-            let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == received.routing_key);
-            let lane = lane.unwrap_or(Lane::Bulk);
+            let lane = Lane::of_word(&received.routing_key);
             // Those that came back with it may still be on their way to the suspects.
             let alone = tokio::time::timeout(self.config.give_back_after, others.none_for(QUIET));
             match stop.run_until_cancelled(alone).await {
