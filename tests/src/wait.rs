@@ -17,7 +17,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
         }
         assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
         // The one place that sleeps: between two looks.
-        #[allow(clippy::disallowed_methods)]
+        #[allow(clippy::disallowed_methods, reason = "what everybody else uses in its place")]
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
