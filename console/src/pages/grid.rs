@@ -6,8 +6,7 @@ use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use tagfleet_shared::model_sets::AttributeValues;
 
-use super::letters::letters;
-use super::{Html, Layout};
+use super::{Html, Layout, keys};
 use crate::api;
 use crate::auth::Person;
 use crate::state::Console;
@@ -111,11 +110,11 @@ struct Attribute {
     values: Vec<Value>,
 }
 
-/// One value, and the letter that gives it.
+/// One value, and the key that gives it.
 struct Value {
     /// None: null.
     value: Option<String>,
-    letter: Option<char>,
+    key: Option<String>,
 }
 
 impl Value {
@@ -132,8 +131,8 @@ impl From<AttributeValues> for Attribute {
     fn from(attribute: AttributeValues) -> Self {
         let values = attribute.menu(None);
         let texts: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("null")).collect();
-        let letters = letters(&texts);
-        let values = values.iter().cloned().zip(letters).map(|(value, letter)| Value { value, letter });
+        let keys = keys::of_values(&texts);
+        let values = values.iter().cloned().zip(keys).map(|(value, key)| Value { value, key });
         Self { name: attribute.name, values: values.collect() }
     }
 }
