@@ -39,7 +39,7 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// Opens one that looks at `console`; none where there is no Chromium.
+    /// Opens one that looks at `console`; none where there is no Chromium and none was promised.
     pub async fn open(console: &Console) -> Option<Self> {
         Self::open_as(console, Value::Null).await
     }
@@ -48,7 +48,7 @@ impl Browser {
     pub async fn open_as(console: &Console, device: impl Into<Value>) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let Ok(mut driver) = driver else {
-            tagfleet_tests::skip("no chromedriver (scripts/setup.sh installs it)");
+            tagfleet_tests::lacks("chromedriver", "no chromedriver (scripts/setup.sh installs it)");
             return None;
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -152,12 +152,12 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
-    /// Has axe look at the page; fails on what it calls serious or critical. False where there is no axe.
-    pub async fn is_accessible(&self, what: &str) -> bool {
+    /// Has axe look at the page; fails on what it calls serious or critical. Skips it where there is no axe.
+    pub async fn is_accessible(&self, what: &str) {
         let file: PathBuf = repository().join(".tagfleet/axe/axe.min.js");
         let Ok(axe) = std::fs::read_to_string(&file) else {
-            tagfleet_tests::skip(&format!("no axe at {} (scripts/setup.sh fetches it)", file.display()));
-            return false;
+            let reason = format!("no axe at {} (scripts/setup.sh fetches it)", file.display());
+            return tagfleet_tests::lacks("axe", &reason);
         };
         self.client.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[0]; axe.run().then((all) => done(all.violations
@@ -166,6 +166,5 @@ impl Browser {
             (error) => done([String(error)]))";
         let found = self.client.execute_async(run, Vec::new()).await.unwrap();
         assert_eq!(found, json!([]), "{what}");
-        true
     }
 }
