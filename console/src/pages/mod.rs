@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod conflicts;
 pub mod dead;
+pub mod filter;
 pub mod grid;
 pub mod keys;
 pub mod layout;

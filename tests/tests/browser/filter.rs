@@ -24,11 +24,11 @@ async fn every_field_of_the_filter_finds_its_pictures() {
         (&[("text", &url)], 2),
         (&[("advertiser", "north")], 31),
         (&[("scrape", &scrape)], 31),
-        (&[("attribute", "image_type"), ("value", "Stock")], 1),
+        (&[("attribute", "image_type"), ("value", "Stock"), ("fixed", "corrected")], 1),
         (&[("outcome", "skipped")], 2),
-        (&[("fixed", "true")], 2),
+        (&[("fixed", "corrected")], 2),
         (&[("scrape", &scrape), ("attribute", "color"), ("score_below", "0")], 0),
-        (&[("advertiser", "south"), ("fixed", "false"), ("text", &url)], 1),
+        (&[("advertiser", "south"), ("fixed", "not corrected"), ("text", &url)], 1),
     ];
     for (fields, count) in asked {
         browser.go("/images").await;
@@ -42,7 +42,8 @@ async fn every_field_of_the_filter_finds_its_pictures() {
         browser.click(".filter button").await;
         browser.until(&format!("document.querySelectorAll('.card').length === {count}")).await;
         for (name, value) in fields {
-            let shown = browser.see(&format!("document.querySelector('.filter [name={name}]').value")).await;
+            let field = format!("document.querySelector('.filter [name={name}]')");
+            let shown = browser.see(&format!("{field}.selectedOptions?.[0].text ?? {field}.value")).await;
             assert_eq!(shown, json!(value), "{fields:?}");
         }
         if count == 0 {
@@ -50,6 +51,15 @@ async fn every_field_of_the_filter_finds_its_pictures() {
         }
     }
     browser.keep("filtered").await;
+
+    // A value says which attribute it is of; a score does not, and the form is kept.
+    browser.go("/images?value=Stock&fixed=true").await;
+    browser.until("document.querySelectorAll('.card').length === 1").await;
+    assert_eq!(browser.see("document.querySelector('[name=attribute]').value").await, json!("image_type"));
+    browser.go("/images?score_below=0.5&advertiser=south").await;
+    browser.reads("score_below are about an attribute").await;
+    assert_eq!(browser.see("document.querySelector('[name=advertiser]').value").await, json!("south"));
+    browser.keep("asked-wrongly").await;
     console.stop().await;
     fleet.abandon().await;
 }

@@ -1,9 +1,13 @@
 //! Dead letters in a person's hands.
 
 use serde_json::json;
+use tagfleet_shared::broker::Outgoing;
+use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, eventually};
 
 use crate::chromium::Browser;
+use crate::inventory;
 
 /// They die again, for nothing was mended; each page tells that they were sent back before.
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +25,7 @@ async fn letters_are_sent_back_one_and_all_and_all_of_a_reason_are_dropped() {
     browser.until("document.querySelectorAll('[aria-label=Letters] tbody tr').length === 3").await;
     browser.press("r").await;
     browser.client.accept_alert().await.unwrap();
-    browser.until("location.search === ''").await;
+    browser.reads("Messages sent back: 3.").await;
     dead(&fleet, &browser, 3).await;
 
     browser.click("[aria-label=Reasons] a").await;
@@ -38,10 +42,39 @@ async fn letters_are_sent_back_one_and_all_and_all_of_a_reason_are_dropped() {
 
     browser.press("x").await;
     browser.client.accept_alert().await.unwrap();
+    browser.reads("Messages dropped: 3.").await;
     browser.reads("There are none.").await;
     assert_eq!(fleet.dead_letters().await, 0);
     console.stop().await;
     fleet.end().await;
+}
+
+/// A job that killed its workers leads to its picture and its scrape.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_letter_of_a_job_leads_to_its_picture() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let lane = Some(Lane::Express);
+    let event = ScrapeFinished { lane, ..inventory("north", &fleet.pictures(1)) };
+    fleet.publish(&event).await;
+    let topology = fleet.broker.topology();
+    let mut jobs = fleet.broker.consume(topology.lane_queue(Lane::Express), 1);
+    let job = jobs.next().await;
+    let letter = Outgoing::dead_letter(topology, &job, "killed_worker", "in a test");
+    fleet.broker.publisher().publish(&[letter]).await.unwrap();
+    job.ack();
+    jobs.close().finished().await;
+
+    browser.go("/dead-letters?reason=killed_worker").await;
+    browser.click("[aria-label=Letters] a").await;
+    browser.reads(&event.scrape_id.0).await;
+    browser.keep("letter-of-a-job").await;
+    browser.press("i").await;
+    browser.reads("Where it is listed").await;
+    browser.reads(&event.scrape_id.0).await;
+    console.stop().await;
+    fleet.abandon().await;
 }
 
 /// Opens the page once it has three letters, of which so many were sent back before.

@@ -23,6 +23,7 @@ async fn skipped_images_are_run_again_and_an_advertiser_is_tagged_again() {
     fleet.origin.put("/late.jpg", Response::jpeg(jpeg()));
     browser.press("r").await;
     browser.client.accept_alert().await.unwrap();
+    browser.reads("Images run again: 1.").await;
     browser.until("document.getElementById('of-inferred')?.innerText === '4'").await;
     browser.reads("tagged").await;
     browser.until("document.getElementById('of-skipped').innerText === '0'").await;
