@@ -47,7 +47,7 @@ bench: release ## Measure the fleet (SCENARIO=name, WITHOUT=name, OPTIONS='...')
 # The browser of `make test`, and the figures of docs/CONSOLE.md.
 bench-grid: services ## Measure the console's grid with 10,000 pictures in a browser: keys and frames
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
-	@$(ENV) && $(CARGO) test -q -p tagfleet-tests --features tagfleet-shared/failpoints --test browser -- --ignored measured
+	@$(ENV) && $(CARGO) test -q -p tagfleet-tests --features tagfleet-shared/failpoints --bench grid
 
 # Debug binaries with the points where a process can be killed: those of `make test`. A release build has none.
 chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number); report: target/chaos/report.txt

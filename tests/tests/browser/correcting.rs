@@ -2,10 +2,9 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
-use crate::chromium::Browser;
-use crate::{chord, inventory, key};
+use crate::inventory;
 
 const FIXES: &str = "SELECT count(*) FROM fixes";
 const FIXED: &str = "document.querySelectorAll('.card .tag.fixed').length";

@@ -1,9 +1,8 @@
 //! People look for pictures.
 
 use serde_json::json;
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet};
 
-use crate::chromium::Browser;
 use crate::everywhere::something_everywhere;
 
 /// Each field alone, then together; the form tells afterwards what it was asked.

@@ -1,9 +1,9 @@
 //! Every action has a key, and the list of keys tells it.
 
+use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
-use crate::chromium::Browser;
 use crate::everywhere::something_everywhere;
 
 /// What is wrong with the keys of the controls that are in sight now: a list of sentences, empty where each is
@@ -99,11 +99,11 @@ async fn a_filter_is_filled_in_and_sent_without_a_mouse() {
     browser.until(&cards(62)).await;
     browser.press("fa").await;
     browser.press("south").await;
-    browser.press(&crate::key(fantoccini::key::Key::Enter)).await;
+    browser.press(&key(Key::Enter)).await;
     browser.until(&cards(31)).await;
     browser.press("fo").await;
     browser.press("skipped").await;
-    browser.press(&crate::chord(fantoccini::key::Key::Control, fantoccini::key::Key::Enter)).await;
+    browser.press(&chord(Key::Control, Key::Enter)).await;
     browser.until(&cards(1)).await;
     browser.reads("gone").await;
     browser.press("fx").await;

@@ -1,12 +1,12 @@
 //! Dead letters in a person's hands.
 
+use fantoccini::key::Key;
 use serde_json::json;
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options, eventually};
+use tagfleet_tests::{Browser, Fleet, Options, eventually, key};
 
-use crate::chromium::Browser;
 use crate::inventory;
 
 /// They die again, for nothing was mended; each page tells that they were sent back before.
@@ -21,7 +21,7 @@ async fn letters_are_sent_back_one_and_all_and_all_of_a_reason_are_dropped() {
     dead(&fleet, &browser, 0).await;
 
     browser.press("j").await;
-    browser.press(&crate::key(fantoccini::key::Key::Enter)).await;
+    browser.press(&key(Key::Enter)).await;
     browser.until("document.querySelectorAll('[aria-label=Letters] tbody tr').length === 3").await;
     browser.press("r").await;
     browser.client.accept_alert().await.unwrap();

@@ -1,8 +1,7 @@
 //! Every page: for all eyes, hands and screens.
 
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet, PHONE};
 
-use crate::chromium::{Browser, PHONE};
 use crate::everywhere::something_everywhere;
 
 #[tokio::test(flavor = "multi_thread")]

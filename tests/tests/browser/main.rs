@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod chromium;
 mod correcting;
 mod everywhere;
 mod failures;
@@ -17,21 +16,10 @@ mod many;
 mod scrapes;
 mod story;
 
-use fantoccini::key::Key;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_tests::{listed, scrape};
 
 /// A scrape of these URLs.
 fn inventory(advertiser: &str, urls: &[String]) -> ScrapeFinished {
     scrape(advertiser, urls.iter().map(listed).collect())
-}
-
-/// A key that is no character.
-fn key(key: Key) -> String {
-    char::from(key).to_string()
-}
-
-/// Some keys at once.
-fn chord(held: Key, pressed: impl Into<char>) -> String {
-    format!("{}{}", char::from(held), pressed.into())
 }

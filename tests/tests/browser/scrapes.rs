@@ -2,9 +2,8 @@
 
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::ids::ScrapeId;
-use tagfleet_tests::{Fleet, jpeg};
+use tagfleet_tests::{Browser, Fleet, jpeg};
 
-use crate::chromium::Browser;
 use crate::inventory;
 
 #[tokio::test(flavor = "multi_thread")]

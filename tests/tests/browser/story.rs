@@ -1,10 +1,9 @@
 //! A picture's page: its fixes and its history.
 
 use fantoccini::key::Key;
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet, key};
 
-use crate::chromium::Browser;
-use crate::{inventory, key};
+use crate::inventory;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fix_is_withdrawn_and_an_entry_of_the_history_holds_again() {

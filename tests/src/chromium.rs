@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::wait::lacks;
+use crate::{Console, eventually, repository};
 use fantoccini::actions::{
     Actions, InputSource, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
 };
@@ -16,7 +18,6 @@ use fantoccini::wd::TimeoutConfiguration;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tagfleet_tests::{Console, eventually, repository};
 
 /// A small phone with fingers instead of a mouse.
 pub const PHONE: &str =
@@ -48,7 +49,7 @@ impl Browser {
     pub async fn open_as(console: &Console, device: impl Into<Value>) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let Ok(mut driver) = driver else {
-            tagfleet_tests::lacks("chromedriver", "no chromedriver (scripts/setup.sh installs it)");
+            lacks("chromedriver", "no chromedriver (scripts/setup.sh installs it)");
             return None;
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -80,7 +81,7 @@ impl Browser {
             .await
             .unwrap();
         // axe looks at every element, on a machine that may have more to do.
-        let patient = Some(tagfleet_tests::PATIENCE);
+        let patient = Some(crate::PATIENCE);
         client.update_timeouts(TimeoutConfiguration::new(patient, patient, None)).await.unwrap();
         let browser = Self { client, console: format!("http://{}", console.address), driver };
         browser.size(1280, 900).await;
@@ -157,7 +158,7 @@ impl Browser {
         let file: PathBuf = repository().join(".tagfleet/axe/axe.min.js");
         let Ok(axe) = std::fs::read_to_string(&file) else {
             let reason = format!("no axe at {} (scripts/setup.sh fetches it)", file.display());
-            return tagfleet_tests::lacks("axe", &reason);
+            return lacks("axe", &reason);
         };
         self.client.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[0]; axe.run().then((all) => done(all.violations
@@ -167,4 +168,14 @@ impl Browser {
         let found = self.client.execute_async(run, Vec::new()).await.unwrap();
         assert_eq!(found, json!([]), "{what}");
     }
+}
+
+/// A key that is no character, to be pressed.
+pub fn key(key: Key) -> String {
+    char::from(key).to_string()
+}
+
+/// A key that is pressed while another is held.
+pub fn chord(held: Key, pressed: impl Into<char>) -> String {
+    format!("{}{}", char::from(held), pressed.into())
 }
