@@ -41,16 +41,18 @@ document.getElementById("help")?.addEventListener("click", () => {
     const key = element.dataset.key ?? "";
     if (told.has(key)) return [];
     told.add(key);
-    return line(key, nameFor(element));
+    return [line(key, nameFor(element))];
   });
   for (const more of document.querySelectorAll("template[data-keys]")) {
     for (const row of /** @type {HTMLTemplateElement} */ (more).content.querySelectorAll("tr")) {
       const [key, what] = [...row.cells].map((cell) => cell.textContent ?? "");
-      lines.push(...line(key, what));
+      lines.push(line(key, what));
     }
   }
   dialog.querySelector("dl")?.replaceChildren(...lines);
   dialog.showModal();
+  // Its only button has the focus, below all of them.
+  dialog.scrollTop = 0;
 });
 
 /**
@@ -58,7 +60,7 @@ document.getElementById("help")?.addEventListener("click", () => {
  * @param {string} what
  */
 function line(keys, what) {
-  const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+  const [pair, term, description] = ["div", "dt", "dd"].map((name) => document.createElement(name));
   term.append(
     ...keys.split(" ").map((key) => {
       const shown = document.createElement("kbd");
@@ -67,7 +69,8 @@ function line(keys, what) {
     }),
   );
   description.textContent = what;
-  return [term, description];
+  pair.append(term, description);
+  return pair;
 }
 
 /** @param {HTMLElement} element */
