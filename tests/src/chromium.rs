@@ -158,7 +158,8 @@ impl Browser {
         let file: PathBuf = repository().join(".tagfleet/axe/axe.min.js");
         let Ok(axe) = std::fs::read_to_string(&file) else {
             let reason = format!("no axe at {} (scripts/setup.sh fetches it)", file.display());
-            return lacks("axe", &reason);
+            lacks("axe", &reason);
+            return;
         };
         self.client.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[0]; axe.run().then((all) => done(all.violations
