@@ -7,7 +7,7 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test chart image fmt lint bench chaos monitoring-test fuzz train test-training stop clean
+.PHONY: help setup services demo test chart image fmt lint bench bench-grid chaos monitoring-test fuzz train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,11 @@ lint: ## Run clippy; warnings are errors
 
 bench: release ## Measure the fleet (SCENARIO=name, WITHOUT=name, OPTIONS='...'); plot: target/bench/results.svg
 	@$(ENV) && $(LOADTEST) bench $(SCENARIO) $(addprefix --without ,$(WITHOUT)) $(OPTIONS)
+
+# The browser of `make test`, and the figures of docs/CONSOLE.md.
+bench-grid: services ## Measure the console's grid with 10,000 pictures in a browser: keys and frames
+	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
+	@$(ENV) && $(CARGO) test -q -p tagfleet-tests --features tagfleet-shared/failpoints --bench grid
 
 # Debug binaries with the points where a process can be killed: those of `make test`. A release build has none.
 chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number); report: target/chaos/report.txt

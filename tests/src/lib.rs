@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod chromium;
 mod console;
 mod database;
 mod fleet;
 mod formats;
 mod http;
 mod inventory;
+mod many;
 mod models;
 mod process;
 mod services;
@@ -19,12 +21,14 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use chromium::{Browser, PHONE, chord, key};
 pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};
 pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
+pub use many::fill_grid;
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};

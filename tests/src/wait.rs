@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::repository;
+
 /// The longest that anything in a test may take on a busy machine. No test
 /// passes or fails by how fast it is.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -27,10 +29,36 @@ pub fn skip(reason: &str) {
     tell(&format!("skipped: {reason}"));
 }
 
+/// Skips a test for want of `tool`; fails it where a CI machine runs it, or where `scripts/setup.sh` has promised
+/// the tool (`.tagfleet/promised`).
+pub fn lacks(tool: &str, reason: &str) {
+    let promised = std::fs::read_to_string(repository().join(".tagfleet/promised")).unwrap_or_default();
+    let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+    assert!(may_lack(tool, is_ci, &promised), "{reason}");
+    skip(reason);
+}
+
+fn may_lack(tool: &str, is_ci: bool, promised: &str) -> bool {
+    !is_ci && !promised.lines().any(|line| line == tool)
+}
+
 /// Says what a test found out, where it is seen: not through `println!`, whose
 /// output the test runner keeps to itself when a test passes.
 #[allow(clippy::explicit_write, reason = "eprintln! is captured like println!")]
 pub fn tell(found: &str) {
     use std::io::Write;
     writeln!(std::io::stderr(), "{found}").unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_not_skipped_on_a_ci_machine_nor_where_setup_has_promised_the_tool() {
+        assert!(may_lack("axe", false, ""));
+        assert!(may_lack("axe", false, "chromedriver\nnode\n"));
+        assert!(!may_lack("axe", false, "chromedriver\naxe\n"));
+        assert!(!may_lack("axe", true, ""));
+    }
 }
