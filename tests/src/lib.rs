@@ -28,4 +28,4 @@ pub use inventory::{jpeg, listed, scrape};
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};
-pub use wait::{PATIENCE, eventually, skip, tell};
+pub use wait::{PATIENCE, eventually, skip, skip_for_want_of, tell};

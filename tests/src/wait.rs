@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tagfleet_shared::config::foreign_variable;
 use tokio::time::Instant;
 
 /// The longest that anything in a test may take on a busy machine. No test
@@ -25,6 +26,17 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
 /// Says that a test was skipped, and why.
 pub fn skip(reason: &str) {
     tell(&format!("skipped: {reason}"));
+}
+
+/// Says that a test was skipped for want of a tool, and who installs it. On a CI machine, where everything is installed,
+/// that is a failure.
+///
+/// # Panics
+///
+/// Where `CI` is set.
+pub fn skip_for_want_of(tool: &str) {
+    assert!(foreign_variable("CI").is_none(), "not to be skipped where CI is set: {tool}");
+    skip(tool);
 }
 
 /// Says what a test found out, where it is seen: not through `println!`, whose
