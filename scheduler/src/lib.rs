@@ -4,6 +4,7 @@
 //! bottom; [`listing`] is its longest part. [`announce`] is the other end,
 //! [`app`] the list of parts.
 
+pub mod again;
 pub mod announce;
 pub mod app;
 pub mod cli;

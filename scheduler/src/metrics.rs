@@ -318,5 +318,11 @@ impl Drop for Held {
 }
 
 /// Reasons of the scheduler's own dead letters: see `halt.rs`.
-const REASONS: [&str; 5] =
-    ["malformed_event", "manifest_unavailable", "refused_by_database", "scrape_id_taken", "panicked"];
+const REASONS: [&str; 6] = [
+    "malformed_event",
+    "manifest_unavailable",
+    "inventory_unavailable",
+    "refused_by_database",
+    "scrape_id_taken",
+    "panicked",
+];

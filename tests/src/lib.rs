@@ -32,4 +32,4 @@ pub use many::fill_grid;
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};
-pub use wait::{PATIENCE, eventually, skip, tell};
+pub use wait::{PATIENCE, eventually, lacks, skip, tell};

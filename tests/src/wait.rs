@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tagfleet_shared::config::foreign_variable;
 use tokio::time::Instant;
 
 use crate::repository;
@@ -33,7 +34,7 @@ pub fn skip(reason: &str) {
 /// the tool (`.tagfleet/promised`).
 pub fn lacks(tool: &str, reason: &str) {
     let promised = std::fs::read_to_string(repository().join(".tagfleet/promised")).unwrap_or_default();
-    let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+    let is_ci = foreign_variable("CI").is_some();
     assert!(may_lack(tool, is_ci, &promised), "{reason}");
     skip(reason);
 }

@@ -26,6 +26,7 @@ pub async fn publish(arena: &Arena, id: &str, lane: Lane, images: Vec<ListedImag
         lane: Some(lane),
         images: Some(images),
         manifest_url: None,
+        images_of: None,
     };
     publish_bytes(arena, id, serde_json::to_vec(&event)?).await
 }

@@ -1,6 +1,7 @@
 //! Every SQL statement of the scheduler, each in the function that it serves.
 
 mod accept;
+mod again;
 mod leave;
 mod list;
 mod progress;
@@ -19,6 +20,7 @@ use tagfleet_shared::lane::Lane;
 use tokio_postgres::Row;
 
 pub use accept::{Accepted, accept};
+pub use again::{Source, listed_images, source};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};

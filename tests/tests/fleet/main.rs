@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod again;
 mod chains;
 mod console_contract;
 mod console_fixes;
