@@ -59,6 +59,8 @@ start_console() {
   "$(binary scheduler)" migrate 2>/dev/null
   fill
   token=$("$(binary console)" token create schemathesis --right read --right fix --right classify --right submit --right operate 2>/dev/null)
+  # Both are read below before a process that was just begun may have opened them.
+  : >"$log" && : >"$state/console-worker.log"
   # It asks faster than any person.
   TAGFLEET__HTTP__LISTEN=127.0.0.1:0 TAGFLEET__LIMITS__WRITES_PER_MINUTE=1000000 "$(binary console)" run 2>"$log" &
   console=$!
