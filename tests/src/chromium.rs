@@ -140,8 +140,9 @@ impl Browser {
         self.client.perform_actions(Actions::from(keys).and(mouse)).await.unwrap();
     }
 
-    /// Presses a key, as people do who have no mouse.
+    /// Presses a key, as people do who have no mouse, once the page's scripts listen.
     pub async fn press(&self, keys: &str) {
+        self.until("document.readyState === 'complete'").await;
         self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 

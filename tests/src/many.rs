@@ -7,7 +7,8 @@ use crate::{Browser, Fleet, key, listed, scrape};
 
 const CARDS: &str = "document.querySelectorAll('.card').length";
 
-/// Shows 10,000 pictures in the grid; they are loaded by `End`, piece by piece, as a person does who wants to see the last.
+/// Shows 10,000 pictures in the grid; they are loaded by `End`, piece by piece, as by a person who wants to see
+/// the last.
 pub async fn fill_grid(fleet: &Fleet, browser: &Browser) {
     fleet.tag(&scrape("north", vec![listed(fleet.picture("/many.jpg"))])).await;
     fleet

@@ -16,15 +16,15 @@ const MORE: u32 = 400;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Wanted {
-    pub advertiser: String,
-    pub scrape: String,
-    pub attribute: String,
-    pub value: String,
-    pub score_below: String,
-    pub outcome: String,
-    pub fixed: String,
-    pub text: String,
-    pub cursor: String,
+    pub(super) advertiser: String,
+    pub(super) scrape: String,
+    pub(super) attribute: String,
+    pub(super) value: String,
+    pub(super) score_below: String,
+    pub(super) outcome: String,
+    pub(super) fixed: String,
+    pub(super) text: String,
+    pub(super) cursor: String,
 }
 
 impl Wanted {
