@@ -32,8 +32,8 @@ test: ## Run everything that must hold before a commit
 chart: ## Check the Helm chart (UPDATE=1: write its README.md, schema and golden files first)
 	@UPDATE='$(UPDATE)' scripts/chart.sh
 
-image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah)
-	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' scripts/image.sh
+image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah, BUILDER_OPTIONS=...)
+	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' BUILDER_OPTIONS='$(BUILDER_OPTIONS)' scripts/image.sh
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
