@@ -10,35 +10,12 @@ set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$root"
+# shellcheck source=scripts/lib/builder.sh
+. scripts/lib/builder.sh
 
 # A node fetches the image before the first pod of an upgrade starts: with the CUDA libraries there is no keeping it small.
 largest_mb=120
 cuda_base=nvcr.io/nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
-
-# Docker's client is often there without its daemon.
-works() {
-  case $1 in
-    docker | podman) "$1" info >/dev/null 2>&1 ;;
-    buildah) buildah images >/dev/null 2>&1 ;;
-    *) die "BUILDER=$1: docker, podman or buildah" ;;
-  esac
-}
-
-find_builder() {
-  local candidate
-  if [[ -n ${BUILDER:-} ]]; then
-    works "$BUILDER" || die "BUILDER=$BUILDER does not work here: $BUILDER info says why"
-    say "$BUILDER"
-    return
-  fi
-  for candidate in docker podman buildah; do
-    if works "$candidate"; then
-      say "$candidate"
-      return
-    fi
-  done
-  die 'needs docker (and its daemon), podman or buildah'
-}
 
 size_in_mb() {
   case $builder in
@@ -75,13 +52,10 @@ version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Carg
 image=${IMAGE:-tagfleet:$version$suffix}
 revision=$(git rev-parse HEAD 2>/dev/null || say unknown)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || revision+=-modified
-builder=$(find_builder)
-read -ra options <<<"${BUILDER_OPTIONS:-}"
-[[ $variant != cuda ]] || options+=(--build-arg "BASE=$cuda_base")
-# The others keep what they have built by themselves.
-[[ $builder != buildah ]] || options=(--layers "${options[@]}")
+find_builder
+[[ $variant != cuda ]] || builder_options+=(--build-arg "BASE=$cuda_base")
 
-"$builder" build "${options[@]}" --build-arg VARIANT="$variant" --build-arg VERSION="$version" --build-arg REVISION="$revision" --tag "$image" .
+"$builder" build "${builder_options[@]}" --build-arg VARIANT="$variant" --build-arg VERSION="$version" --build-arg REVISION="$revision" --tag "$image" .
 
 for program in tagfleet-scheduler tagfleet-worker tagfleet-console; do
   run_in_image "$program" --version || die "$image: $program does not start"
