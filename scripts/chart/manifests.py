@@ -234,6 +234,8 @@ def labelled(manifest, manifests):
     selector = manifest["spec"].get("selector") if manifest["kind"] == "PodDisruptionBudget" else None
     if manifest["kind"] == "NetworkPolicy":
         selector = manifest["spec"]["podSelector"]
+    if manifest["kind"] == "Service":
+        selector = {"matchLabels": manifest["spec"]["selector"]}
     if selector is None:
         return
     templates = [each["spec"]["template"] if each["kind"] != "Pod" else each for each in manifests if pod_of(each) is not None]
@@ -241,7 +243,23 @@ def labelled(manifest, manifests):
         yield "selects no pod"
 
 
-RULES = [restricted, tokenless, bounded, pinned, probed, no_secrets, drained, settings_known, series_known, labelled]
+def routed(manifest, manifests):
+    """A way from outside leads to a Service of this release, and to a port of it."""
+    if manifest["kind"] == "Ingress":
+        paths = [path["backend"]["service"] for rule in manifest["spec"]["rules"] for path in rule["http"]["paths"]]
+        ends = [(service["name"], service["port"]["name"]) for service in paths]
+    elif manifest["kind"] == "HTTPRoute":
+        ends = [(end["name"], end["port"]) for rule in manifest["spec"]["rules"] for end in rule["backendRefs"]]
+    else:
+        return
+    services = [each for each in manifests if each["kind"] == "Service"]
+    ports = {(each["metadata"]["name"], port[by]) for each in services for port in each["spec"]["ports"] for by in ("name", "port")}
+    for end in ends:
+        if end not in ports:
+            yield f"leads to {end[0]}:{end[1]}, which no Service has"
+
+
+RULES = [restricted, tokenless, bounded, pinned, probed, no_secrets, drained, settings_known, series_known, labelled, routed]
 
 
 if __name__ == "__main__":
