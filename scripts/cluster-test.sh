@@ -61,14 +61,8 @@ remove_everything() {
     say "left as it is: RUN=$run"
     return
   fi
-  local queue exchange
   helm --namespace "$namespace" uninstall "$release" --wait --timeout 2m >/dev/null 2>&1 || true
-  for queue in $(management GET /queues/%2f 2>/dev/null | tools jq -r ".[].name | select(startswith(\"$prefix.\"))" 2>/dev/null); do
-    management DELETE "/queues/%2f/$queue" || true
-  done
-  for exchange in $(management GET /exchanges/%2f 2>/dev/null | tools jq -r ".[].name | select(startswith(\"$prefix.\"))" 2>/dev/null); do
-    management DELETE "/exchanges/%2f/$exchange" || true
-  done
+  forget_queues 2>/dev/null || say "queues $prefix.* could not be deleted" >&2
   admin_sql "DROP DATABASE IF EXISTS $database WITH (FORCE)" >/dev/null 2>&1 || true
   kubectl delete namespace "$namespace" --ignore-not-found --timeout 120s >/dev/null 2>&1 || say "namespace $namespace could not be deleted" >&2
 }

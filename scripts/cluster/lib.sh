@@ -5,6 +5,8 @@ release=tagfleet
 # The settings of the test's fleet: slow on purpose (so many pictures a second and worker), so that work is in flight when something is
 # done to it, on any machine.
 images_per_second=50
+# The names of the pictures, in the pod of the tools.
+list=/site/list.txt
 
 # --- the cluster
 
@@ -78,6 +80,14 @@ queues() {
   management GET /queues/%2f | tools jq --raw-output --arg prefix "$prefix." \
     "[.[] | select(.name | startswith(\$prefix)) | select(.name != \$prefix + \"listener\")] | $1"
 }
+forget_queues() {
+  local kind name
+  for kind in queues exchanges; do
+    for name in $(management GET "/$kind/%2f" | tools jq --raw-output --arg prefix "$prefix." '.[].name | select(startswith($prefix))'); do
+      management DELETE "/$kind/%2f/$name"
+    done
+  done
+}
 messages_left() { queues 'map(.messages // 0) | add'; }
 job_messages() { queues 'map(select(.name | test("[.]jobs[.]")) | .messages // 0) | add'; }
 # How often the broker delivered a job once more: it counts the first delivery of a copy as new.
@@ -92,11 +102,17 @@ publish() {
   local scrape=$1 count=$2 suffix=${3:-}
   tools sh -ec '
     awk -v count="$2" -v suffix="$3" -v site="$5" "{ file[NR - 1] = \$0 }
-      END { for (i = 0; i < count; i++) { turn = int(i / NR); print site \"/pictures/\" file[i % NR] (suffix == \"\" && turn == 0 ? \"\" : \"?\" suffix turn) } }" /site/list.txt |
+      END { for (i = 0; i < count; i++) { turn = int(i / NR); print site \"/pictures/\" file[i % NR] (suffix == \"\" && turn == 0 ? \"\" : \"?\" suffix turn) } }" "$6" |
       jq --raw-input "{url: .}" | jq --slurp --arg scrape "$1" --arg now "$4" \
         "{scrape_id: \$scrape, advertiser_id: (\"cluster-test-\" + \$scrape), finished_at: \$now, images: .}"
-  ' sh "$scrape" "$count" "$suffix" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$origin" |
+  ' sh "$scrape" "$count" "$suffix" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$origin" "$list" |
     quietly kube exec --stdin "deployment/$release-scheduler" --container scheduler -- tagfleet-scheduler publish -
+}
+
+# A queue that gets every scrape.tagged.
+listen() {
+  management PUT "/queues/%2f/$prefix.listener" '{"durable": true}' >/dev/null
+  management POST "/bindings/%2f/e/$prefix.events/q/$prefix.listener" '{"routing_key": "scrape.tagged"}' >/dev/null
 }
 
 new_scrape() { cat /proc/sys/kernel/random/uuid; }
@@ -112,19 +128,19 @@ announced() {
 }
 is_announced() { [[ $(announced "$1") == "1 $2 $2" ]]; }
 
-# settled SCRAPE COUNT [SECONDS]: what must hold of every scrape, whatever was done meanwhile. Each image has its one outcome and was
+# settled SCRAPE COUNT [SECONDS [SECONDS]]: what must hold of every scrape, whatever was done meanwhile. Each image has its one outcome and was
 # seen, in rows, sums and announcement alike; and no job is left anywhere.
 settled() {
-  local scrape=$1 count=$2 seconds=${3:-180} rows
+  local scrape=$1 count=$2 seconds=${3:-180} soon=${4:-60} rows
   wait_for "$seconds" "scrape $scrape is tagged" is_tagged "$scrape"
-  wait_for 30 "one announcement of $scrape counts $count" is_announced "$scrape" "$count"
+  wait_for "$soon" "one announcement of $scrape counts $count" is_announced "$scrape" "$count"
   rows=$(sql "SELECT count(*) || ' ' || count(DISTINCT image_id) || ' ' || count(*) FILTER (WHERE outcome IN ('inferred', 'cached', 'matched'))
                 FROM tagged_images WHERE scrape_id = '$scrape'")
   [[ $rows == "$count $count $count" ]] ||
     fail "scrape $scrape: rows, images and images seen are $rows, not $count each: $(sql "SELECT string_agg(n, ', ') FROM (
       SELECT concat_ws(' ', outcome, reason, count(*)) AS n FROM tagged_images WHERE scrape_id = '$scrape' GROUP BY outcome, reason) AS of")"
   [[ $(ended "$scrape") == "$count" ]] || fail "scrape $scrape: $(ended "$scrape") outcomes are counted, not $count"
-  wait_for 60 'every queue is empty, that of dead letters too' nothing_waits
+  wait_for "$soon" 'every queue is empty, that of dead letters too' nothing_waits
 }
 
 # with_jobs_in_flight COUNT COMMAND...: does it while a scrape is at work, which must come out whole.

@@ -35,7 +35,9 @@ mod tests {
 
     #[test]
     fn a_cause_that_was_said_already_is_not_said_again() {
-        let error = anyhow!("connection refused").context("no connection: connection refused").context("cannot start");
+        let error = anyhow!("connection refused")
+            .context("no connection: connection refused")
+            .context("cannot start");
         assert_eq!(in_one_line(&error), "cannot start: no connection: connection refused");
     }
 }

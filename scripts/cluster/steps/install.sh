@@ -16,8 +16,7 @@ step_install() {
   local said
   said=$(try --wait --timeout 5m 2>&1) || fail "helm: $said"
   [[ $said != *'would violate PodSecurity'* ]] || fail "$said"
-  quietly management PUT "/queues/%2f/$prefix.listener" '{"durable": true}'
-  quietly management POST "/bindings/%2f/e/$prefix.events/q/$prefix.listener" '{"routing_key": "scrape.tagged"}'
+  listen
   local known applied
   known=$(find migrations -name 'V*.sql' | wc -l)
   applied=$(sql 'SELECT count(*) FROM refinery_schema_history')
@@ -29,7 +28,7 @@ step_install() {
 step_tag_500() {
   local scrape count
   scrape=$(new_scrape)
-  count=$(tools sh -c 'wc -l </site/list.txt')
+  count=$(tools wc -l "$list" | cut -d ' ' -f 1)
   publish "$scrape" "$count"
   settled "$scrape" "$count"
   say "  $(sql "SELECT string_agg(n, ', ') FROM (SELECT concat_ws(' ', outcome, count(*)) AS n FROM tagged_images
