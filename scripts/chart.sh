@@ -38,7 +38,7 @@ chart=charts/tagfleet
 venv=$state/chart
 crds=$state/chart-crds
 rendered=$state/chart-rendered
-golden=(minimal multi-pool-gpu everything)
+golden=(minimal multi-pool-gpu everything air-gapped)
 failed=0
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -197,7 +197,7 @@ main() {
     for file in "${golden[@]}"; do files+=("$chart/ci/golden/$file.yaml"); done
   fi
   if $python; then
-    (cd scripts/chart && "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
+    (cd scripts/chart && HELM=$helm "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
     "$venv/bin/python" scripts/chart/manifests.py "${options[@]}" "${files[@]}" || failed=1
   fi
   ((failed == 0)) || die 'the chart has problems'
