@@ -7,7 +7,8 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test chart image fmt lint bench bench-grid chaos monitoring-test fuzz train test-training stop clean
+.PHONY: help setup services demo test compatibility chart image cluster-images cluster-test fmt lint bench bench-grid chaos
+.PHONY: monitoring-test fuzz train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,8 +33,14 @@ test: ## Run everything that must hold before a commit
 chart: ## Check the Helm chart (UPDATE=1: write its README.md, schema and golden files first)
 	@UPDATE='$(UPDATE)' scripts/chart.sh
 
-image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah)
-	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' scripts/image.sh
+image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah, BUILDER_OPTIONS=...)
+	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' BUILDER_OPTIONS='$(BUILDER_OPTIONS)' scripts/image.sh
+
+cluster-images: ## Build the images of the cluster test (REGISTRY=..., LOAD='command "$$1"', PICTURES=DIR)
+	@scripts/cluster/images.sh
+
+cluster-test: ## Prove chart and fleet on the Kubernetes of KUBECONFIG, faults and upgrades included: scripts/cluster-test.sh
+	@scripts/cluster-test.sh $(STEPS)
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

@@ -17,6 +17,7 @@ crd_modules=(
   'github.com/kedacore/keda/v2@v2.21.0 config/crd/bases keda.sh_scaledobjects keda.sh_triggerauthentications'
   'github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd monitoring.coreos.com_podmonitors monitoring.coreos.com_prometheusrules'
   'github.com/external-secrets/external-secrets@v0.20.4 config/crds/bases external-secrets.io_externalsecrets'
+  'sigs.k8s.io/gateway-api@v1.3.0 config/crd/standard gateway.networking.k8s.io_httproutes'
 )
 # Of Grafana 10.4, 11.6 and the next one: the SDK numbers each release of itself before that of Grafana.
 grafana_versions=('1769699796!10.4.0' '1759917919!11.6.0' '1769699241')
@@ -37,7 +38,7 @@ chart=charts/tagfleet
 venv=$state/chart
 crds=$state/chart-crds
 rendered=$state/chart-rendered
-golden=(minimal multi-pool-gpu everything)
+golden=(minimal multi-pool-gpu everything air-gapped)
 failed=0
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -196,7 +197,7 @@ main() {
     for file in "${golden[@]}"; do files+=("$chart/ci/golden/$file.yaml"); done
   fi
   if $python; then
-    (cd scripts/chart && "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
+    (cd scripts/chart && HELM=$helm "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
     "$venv/bin/python" scripts/chart/manifests.py "${options[@]}" "${files[@]}" || failed=1
   fi
   ((failed == 0)) || die 'the chart has problems'
