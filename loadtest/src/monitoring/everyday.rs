@@ -52,9 +52,10 @@ impl Proof {
         self.gate.until_ended("patience").await
     }
 
-    /// Between two pictures: the next one finds it gone, and gets a fresh one.
+    /// Between two pictures: the next one finds it gone, and gets a fresh one. Not of the worker that is killed
+    /// afterwards, with all that it has counted.
     async fn a_decoder_is_killed(&self) -> anyhow::Result<()> {
-        let worker = faults::members(&self.arena, true).next().context("no workers")?;
+        let worker = faults::members(&self.arena, true).nth(1).context("no workers")?;
         faults::kill_decoders(worker).await?;
         self.until("sum(tagfleet_worker_decoders_lost_total)").await
     }

@@ -16,7 +16,7 @@ use crate::private::repository;
 use crate::usage;
 
 /// Later than this after its event an image is late: `announce.in_time`, in seconds.
-const IN_TIME: u32 = 20;
+const IN_TIME: u32 = 40;
 
 /// Gives 1 as soon as every image that waits is late.
 pub fn all_are_late() -> String {
@@ -31,9 +31,9 @@ pub fn settings(name: &str, models: &Path) -> Vec<Setting> {
     let mut settings = Vec::new();
     if name.starts_with("scheduler") {
         settings.extend([
-            setting("sweep.after", "25s"),
+            setting("sweep.after", "45s"),
             setting("announce.in_time", &format!("{IN_TIME}s")),
-            setting("alerts.stuck_after", "8s"),
+            setting("alerts.stuck_after", "15s"),
         ]);
     } else {
         settings.push(setting("report.every", "1s"));

@@ -90,7 +90,7 @@ const WINDOWS: [(&str, &str); 9] = [
 
 /// Limits of time and of counts, in seconds, and what they become.
 const LIMITS: [(&str, &str); 4] =
-    [("> 600", "> 25"), ("> 7200", "> 30"), ("> 86400", "> 40"), ("> 100", "> 5")];
+    [("> 600", "> 35"), ("> 7200", "> 45"), ("> 86400", "> 60"), ("> 100", "> 5")];
 
 /// An expression whose windows are short. Names of recording rules stay: they are names.
 pub fn short_expr(expr: &str) -> String {
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn windows_and_limits_of_time_become_short_and_nothing_else() {
         let expr = "increase(a[5m]) > 0 and b offset 1d > 600\nor tagfleet:x:ratio15m > 0.05";
-        let short = "increase(a[5s]) > 0 and b offset 300s > 25\nor tagfleet:x:ratio15m > 0.05";
+        let short = "increase(a[5s]) > 0 and b offset 300s > 35\nor tagfleet:x:ratio15m > 0.05";
         assert_eq!(short_expr(expr), short);
     }
 }

@@ -147,8 +147,7 @@ async fn whatever_a_console_is_asked_for_it_has_no_more_series() {
     let console = fleet.start_console().await;
     let caller = console.caller(&["read"]).await;
     let ask = async |number: u32| {
-        for path in
-            [format!("/v1/scrapes/no-{number}"), format!("/images/{number}"), format!("/no/{number}")]
+        for path in [format!("/v1/scrapes/no-{number}"), format!("/images/{number}"), format!("/no/{number}")]
         {
             caller.ask("GET", &path, &Value::Null).await;
         }
