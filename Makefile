@@ -62,10 +62,14 @@ chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number)
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
 	@target/debug/tagfleet-loadtest chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
-monitoring-test: ## Prove alerts and dashboards: a real Prometheus, a fleet under load, every fault (DRAW=1: into docs/img)
+monitoring-test: ## Prove alerts and dashboards: a real Prometheus, a fleet under load, every fault (DRAW=1: into docs/img; CLUSTER=1: on one)
+ifdef CLUSTER
+	@scripts/monitoring-cluster.sh
+else
 	@scripts/setup.sh --quiet
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
 	@scripts/monitoring-test.sh $(if $(DRAW),--draw docs/img)
+endif
 
 fuzz: ## Feed made-up input to what reads strangers' (SECONDS=60 each): fuzz/README.md
 	@scripts/fuzz.sh '$(or $(SECONDS),60)'

@@ -26,6 +26,7 @@ RULES = {
     "scaling.min": {"minimum": 0},
     "scaling.max": {"minimum": 1},
     "scaling.imagesPerSecond": {"type": "number", "exclusiveMinimum": 0},
+    "rules.runbookUrl": {"pattern": "^(https?://[^#]+)?$"},
     "rules.objective": {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "defaultsShare": {"minimum": 0, "maximum": 1},
     "skipsShare": {"minimum": 0, "maximum": 1},

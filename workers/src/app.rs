@@ -152,8 +152,9 @@ impl App {
         let asked = self.broker.questions(questions::AT_ONCE);
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
         worker.metrics.limited_to(self.config.work.prefetch);
+        let sets = worker.pipeline.sets.clone();
         let reporter =
-            Reporter::new(&self.config.report, pool.clone(), worker.pipeline.sets.clone(), &worker.metrics);
+            Reporter::new(&self.config.report, pool.clone(), sets, &worker.metrics, receiving.clone());
         let reporter = tokio::spawn(reporter.run());
         let sampler = tokio::spawn(async move {
             let mut every = tokio::time::interval(SAMPLE_EVERY);

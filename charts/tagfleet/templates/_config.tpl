@@ -24,7 +24,7 @@
 {{- define "tagfleet.schedulerConfig" -}}
 {{- $limits := .Values.monitoring.rules.limits -}}
 {{- $alerts := dict "oldest_express" $limits.oldestExpress "oldest_standard" $limits.oldestStandard "oldest_bulk" $limits.oldestBulk
-  "stuck_after" $limits.stuckAfter "events_waiting" $limits.eventsWaiting -}}
+  "stuck_after" $limits.stuckAfter "events_waiting" $limits.eventsWaiting "objective" .Values.monitoring.rules.objective -}}
 {{ mergeOverwrite (dict "alerts" $alerts) (deepCopy .Values.config) (deepCopy .Values.scheduler.config) (dict "admin" (dict "listen" "0.0.0.0:9091")) | toYaml }}
 {{- end -}}
 

@@ -33,6 +33,7 @@ mod refused;
 mod returns;
 mod revalidation;
 mod rooms;
+mod runbook;
 mod secrets;
 mod start_up;
 mod status;
