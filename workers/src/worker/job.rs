@@ -55,7 +55,7 @@ impl Worker {
     /// limit because Postgres was restarted. Each time it begins anew, with the
     /// model set of that time: a reload may be what makes sick models well.
     async fn until_known(&self, image: &Wanted) -> (Result<Outcome, Unfinished>, Arc<SetAtWork>) {
-        let (mut backoff, mut held_by) = (Backoff::for_outage(), None);
+        let (mut backoff, mut held_by) = (Backoff::for_outage(), None::<&'static str>);
         loop {
             let set = self.pipeline.sets.now();
             match self.pipeline.run(&set, image).await {
