@@ -7,9 +7,10 @@ const TAKEN: [char; 5] = ['g', 'e', 'n', 'w', 'f'];
 /// What can follow the first of two keys.
 const SECOND: &str = "abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A key for each of `values`, in their order: the first letter of its own that is free, else any. Where the
-/// twenty-one letters do not suffice, as few of them as do begin keys of two, `z a`. The last of more than 756
-/// values get none.
+/// A key for each of `values`, in their order: the first letter of its own that is free, else any.
+///
+/// Where the twenty-one letters do not suffice, as few of them as do begin keys of two, `z a`. The last of more
+/// than 756 values get none.
 pub fn of_values(values: &[&str]) -> Vec<Option<String>> {
     let free: Vec<char> = ('a'..='z').filter(|letter| !TAKEN.contains(letter)).collect();
     let suffice = |firsts: &usize| free.len() - firsts + firsts * SECOND.len() >= values.len();

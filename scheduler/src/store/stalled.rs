@@ -72,9 +72,10 @@ pub async fn claim_abandoned(client: &Client) -> Result<Vec<ScrapeId>, DbError> 
     Ok(rows.iter().map(|row| ScrapeId(row.get(0))).collect())
 }
 
-/// Images with a fix whose pass over the rows seems lost: whoever made the fix
-/// runs the pass at once, unless its process dies. In no order: `limit` passes that fail each time
-/// would be the oldest for ever.
+/// Images with a fix whose pass over the rows seems lost.
+///
+/// Whoever made the fix runs the pass at once, unless its process dies. In no order: `limit` passes that
+/// fail each time would be the oldest for ever.
 ///
 /// # Errors
 ///

@@ -90,8 +90,10 @@ pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
     Ok(Upkeep { fixes: u64::try_from(fixes).unwrap_or_default(), database_bytes: row.get(1) })
 }
 
-/// Images that had their outcome later than `in_time` after the event of their scrape, by scrape. Ask only
-/// for scrapes that ended later than that themselves: for all others there are none, and nothing is read.
+/// Images that had their outcome later than `in_time` after the event of their scrape, by scrape.
+///
+/// Ask only for scrapes that ended later than that themselves: for all others there are none, and nothing
+/// is read.
 ///
 /// # Errors
 ///

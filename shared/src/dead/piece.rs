@@ -11,8 +11,10 @@ use crate::broker::{Broker, BrokerError, DeadLetter};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position(String, u32);
 
-/// Those that `filter` takes and that come after the one at `after`, the oldest first; takes none of them out of the
-/// queue. `None` if nobody is at `after` any more: it, or a copy before it, was sent back or dropped.
+/// Those that `filter` takes and that come after the one at `after`, the oldest first.
+///
+/// Takes none of them out of the queue. `None` if nobody is at `after` any more: it, or a copy before it, was sent
+/// back or dropped.
 ///
 /// # Errors
 ///
