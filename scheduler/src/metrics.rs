@@ -10,6 +10,7 @@ use prometheus::{
 };
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin, set_connections};
+use tagfleet_shared::wall_clock;
 
 use crate::queues::Queue;
 use crate::store::{Accepted, Standing, Upkeep};
@@ -302,7 +303,7 @@ impl Metrics {
         let fixes = self.fixes_total.with_label_values::<&str>(&[]);
         fixes.inc_by(upkeep.fixes.saturating_sub(fixes.get()));
         self.database_bytes.set(upkeep.database_bytes);
-        self.counted_timestamp_seconds.set(jiff::Timestamp::now().as_millisecond() as f64 / 1e3);
+        self.counted_timestamp_seconds.set(wall_clock::now().as_millisecond() as f64 / 1e3);
         set_connections(&self.database_connections, pool);
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AdvertiserId, MAX_ID_BYTES, ScrapeId};
 use crate::lane::Lane;
 use crate::tags::Tags;
+use crate::wall_clock;
 
 /// The longest URL or key that is taken, in bytes.
 pub const MAX_TEXT_BYTES: usize = 8192;
@@ -178,7 +179,7 @@ impl ScrapeFinished {
         check_text("scrape_id", &event.scrape_id.0, 1, MAX_ID_BYTES)?;
         check_text("advertiser_id", &event.advertiser_id.0, 1, MAX_ID_BYTES)?;
         // It would supersede every scrape until then.
-        if event.finished_at > Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX) {
+        if event.finished_at > wall_clock::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX) {
             return Err(Malformed::new("finished_at", "lies more than an hour in the future"));
         }
         match (&event.images, &event.manifest_url, &event.images_of) {

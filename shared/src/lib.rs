@@ -26,3 +26,4 @@ pub mod shutdown;
 pub mod tags;
 pub mod telemetry;
 pub mod tls;
+pub mod wall_clock;

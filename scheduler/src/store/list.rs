@@ -2,12 +2,12 @@
 
 use std::pin::pin;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::outcome::OutcomeKind;
+use tagfleet_shared::wall_clock;
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
@@ -68,7 +68,7 @@ async fn copy(transaction: &Transaction<'_>, scrape: &Scrape, page: &[Row]) -> R
         Type::JSONB,
         Type::TIMESTAMPTZ,
     ];
-    let now = Timestamp::now();
+    let now = wall_clock::now();
     let mut rows = pin!(BinaryCopyInWriter::new(transaction.copy_in(SQL).await?, &TYPES));
     for (seq, row) in (scrape.listed..).zip(page) {
         let skipped = |word: &'static str| row.malformed.then_some(word);

@@ -13,6 +13,7 @@ use super::received::Received;
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
 use crate::lane::Lane;
+use crate::wall_clock;
 
 /// Header of a retried job: how many attempts it has behind it.
 pub(super) const ATTEMPT: &str = "x-tagfleet-attempt";
@@ -117,7 +118,7 @@ impl Outgoing {
     pub fn not_before(mut self, wait: Duration) -> Self {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         // Rounded up: not a moment before.
-        let at = jiff::Timestamp::now().as_millisecond().saturating_add(millis).saturating_add(1);
+        let at = wall_clock::now().as_millisecond().saturating_add(millis).saturating_add(1);
         self.headers.insert(NOT_BEFORE.into(), AMQPValue::LongLongInt(at));
         self
     }
@@ -174,7 +175,7 @@ impl Outgoing {
 }
 
 fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+    wall_clock::now().as_millisecond()
 }
 
 /// An error may quote its input, but a header has to fit into one frame.

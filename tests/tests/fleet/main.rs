@@ -5,6 +5,7 @@
 mod admin;
 mod again;
 mod chains;
+mod clocks;
 mod console_contract;
 mod console_fixes;
 mod console_login;
