@@ -3,6 +3,7 @@
 mod ack_timeout;
 mod alarm;
 mod broker;
+mod clock;
 mod closed;
 mod connections;
 mod deadlock;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tagfleet_shared::failpoint::Point;
+use tagfleet_shared::wall_clock;
 
 use super::arena::Arena;
 use super::fleet::Member;
@@ -53,6 +55,11 @@ pub trait Fault: Send {
     /// Whether it keeps pictures from being had as they are.
     fn spoils_pictures(&self) -> bool {
         false
+    }
+
+    /// What the fleet did in it that it must never do, in words, once it has begun.
+    fn violation(&self) -> Option<String> {
+        None
     }
 }
 
@@ -93,6 +100,8 @@ pub fn catalogue(brief: bool) -> Vec<Card> {
         card(kill::Anywhere::draw),
         card(pause::Pause::draw),
         card(stop::Stop::draw),
+        card(|rng| clock::Jump::draw(wall_clock::AHEAD, rng)),
+        card(|rng| clock::Jump::draw(wall_clock::BEHIND, rng)),
         card(|_| alarm::Alarm),
         card(queue::Deleted::draw),
         card(closed::Closed::channel),
