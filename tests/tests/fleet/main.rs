@@ -20,6 +20,7 @@ mod failures;
 mod faults;
 mod feed;
 mod finality;
+mod fuzz;
 mod hostile;
 mod hosts;
 mod kills;
