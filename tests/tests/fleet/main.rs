@@ -30,6 +30,7 @@ mod parity;
 mod pika;
 mod poison;
 mod precedence;
+mod precedence_model;
 mod preprocessing;
 mod refused;
 mod returns;
