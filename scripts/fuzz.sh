@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # fuzz.sh SECONDS [TARGET...]   feeds each target of fuzz/ with made-up input for so long; without names, all of them
-# fuzz.sh --keep [TARGET...]    puts the smallest set of what was found that covers as much into fuzz/corpus/
+# fuzz.sh --keep [TARGET...]    finds the smallest set of files that covers as much, and puts some of them into fuzz/corpus/
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../fuzz"
 
-# Of each target, in bytes: the corpus is read by people and by every `make test`.
-most_kept=24576
+# Files of each target, none over 2 KiB: the corpus goes with the repository, and through every `make test`.
+most_kept=64
 
 for tool in cargo-fuzz rustup; do
   if ! command -v "$tool" >/dev/null; then
@@ -30,18 +30,16 @@ feed() {
 }
 
 keep() {
-  local target=$1 size kept=0 new
+  local target=$1 new step i sized
   new=$(mktemp -d)
   fuzz "$target" "$new" "found/$target" "corpus/$target" "seeds/$target" -- -set_cover_merge=1 2>&1 |
     { grep -E 'ERROR|SUMMARY|MERGE-OUTER' || true; }
   rm -rf "corpus/$target"
   mkdir -p "corpus/$target"
-  # The smallest first, so that as many as possible are kept.
-  while read -r size file; do
-    kept=$((kept + size))
-    ((kept <= most_kept)) || break
-    mv "$file" "corpus/$target/"
-  done < <(find "$new" -type f -size -4k -printf '%s %p\n' | sort -n)
+  # Small and large ones alike.
+  mapfile -t sized < <(find "$new" -type f -size -5 -printf '%s %p\n' | sort -n)
+  step=$((${#sized[@]} / most_kept + 1))
+  for ((i = 0; i < ${#sized[@]}; i += step)); do mv "${sized[i]#* }" "corpus/$target/"; done
   rm -rf "$new"
 }
 
