@@ -32,10 +32,10 @@ async fn every_field_of_the_filter_finds_its_pictures() {
     for (fields, count) in asked {
         browser.go("/images").await;
         for (name, value) in fields {
-            // What a person types, and what they choose.
+            // What a person types; to choose, a word suffices.
             let field = format!("document.querySelector('.filter [name={name}]')");
             browser.see(&format!("{field}.focus()")).await;
-            browser.press(value).await;
+            browser.press(value.split(' ').next().unwrap()).await;
             assert_eq!(browser.see(&format!("{field}.value !== ''")).await, json!(true), "{name}");
         }
         browser.click(".filter button").await;
