@@ -25,3 +25,4 @@ pub mod shutdown;
 pub mod tags;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;

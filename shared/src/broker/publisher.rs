@@ -37,6 +37,9 @@ pub(super) const ERROR: &str = "x-tagfleet-error";
 /// Header of a dead letter: the queue that it came from.
 pub(super) const QUEUE: &str = "x-tagfleet-queue";
 
+/// Header of whatever belongs to a trace: W3C Trace Context.
+pub(super) const TRACEPARENT: &str = "traceparent";
+
 /// Header of a question: its kind.
 pub(super) const QUESTION: &str = "x-tagfleet-question";
 
@@ -96,7 +99,8 @@ impl Outgoing {
 
     /// A copy of a job, with what goes with it wherever it goes.
     fn copy(exchange: String, received: &Received) -> Self {
-        let mut new = Self::new(exchange, received.routing_key.clone(), received.body.clone());
+        let new = Self::new(exchange, received.routing_key.clone(), received.body.clone());
+        let mut new = new.traced(received.traceparent());
         let times = [
             (PUBLISHED, received.published),
             (PUT_OFF, received.put_off_at),
@@ -113,6 +117,14 @@ impl Outgoing {
         new
     }
 
+    /// It belongs to the trace that this header names, if any.
+    pub fn traced(mut self, traceparent: Option<&str>) -> Self {
+        if let Some(traceparent) = traceparent {
+            self.headers.insert(TRACEPARENT.into(), AMQPValue::LongString(cut(traceparent).into()));
+        }
+        self
+    }
+
     /// Not to be worked on before `wait` is over, though it comes back earlier.
     pub fn not_before(mut self, wait: Duration) -> Self {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
@@ -125,7 +137,8 @@ impl Outgoing {
     /// A message that a person has to look at: `reason` is a stable word,
     /// `error` says which field or what else is wrong.
     pub fn dead_letter(topology: &Topology, received: &Received, reason: &str, error: &str) -> Self {
-        let mut new = Self::new(topology.dead(), received.routing_key.clone(), received.body.clone());
+        let new = Self::new(topology.dead(), received.routing_key.clone(), received.body.clone());
+        let mut new = new.traced(received.traceparent());
         for (header, value) in [(REASON, reason), (ERROR, error), (QUEUE, &*received.queue)] {
             new.headers.insert(header.into(), AMQPValue::LongString(cut(value).into()));
         }
@@ -142,11 +155,12 @@ impl Outgoing {
     /// from this fleet.
     pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
         let body = letter.body.clone();
-        let mut new = match letter.kind {
+        let new = match letter.kind {
             Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
             Kind::Job(lane) => Self::job(topology, lane, body),
             Kind::Unknown => return None,
         };
+        let mut new = new.traced(letter.headers.get(TRACEPARENT).map(String::as_str));
         new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
         Some(new)
     }
@@ -321,6 +335,26 @@ mod tests {
         }
         let suspect = Outgoing::suspect(&topology, &received);
         assert_eq!(suspect.headers.inner().get(RETURNS), None);
+    }
+
+    /// Whatever becomes of a job, it stays in the trace of its scrape.
+    #[test]
+    fn a_job_stays_in_its_trace_wherever_it_goes() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        let everywhere = |received: &Received| {
+            [
+                Outgoing::retry(&topology, received, Duration::ZERO, 1),
+                Outgoing::suspect(&topology, received),
+                Outgoing::given_back(&topology, received),
+                Outgoing::dead_letter(&topology, received, "panicked", "in a test"),
+            ]
+            .map(|copy| copy.headers.inner().get(TRACEPARENT).cloned())
+        };
+        assert_eq!(everywhere(&received), [None, None, None, None]);
+        received.headers.insert(TRACEPARENT.into(), "00-1-2-01".into());
+        let kept = Some(AMQPValue::LongString("00-1-2-01".into()));
+        assert_eq!(everywhere(&received), [(); 4].map(|()| kept.clone()));
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Received {
         self.headers.get(name).cloned()
     }
 
+    /// The trace that it belongs to, as W3C Trace Context has it.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.headers.get(super::publisher::TRACEPARENT).map(String::as_str)
+    }
+
     /// A message without a broker behind it.
     #[cfg(test)]
     pub(super) fn of_nobody() -> Self {
