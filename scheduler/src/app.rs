@@ -10,6 +10,7 @@ use prometheus::Registry;
 use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Consumer};
 use tagfleet_shared::patience::patiently;
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{db, failpoint, shutdown, tls};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::housekeeping::Housekeeping;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::publishing::PatientPublisher;
+use crate::sampling::Sampling;
 use crate::sweep::Sweep;
 
 /// A scheduler that is ready to run.
@@ -33,6 +35,7 @@ pub struct App {
     pool: Pool,
     broker: Broker,
     manifests: Manifests,
+    traces: Traces,
 }
 
 impl App {
@@ -41,7 +44,7 @@ impl App {
     /// # Errors
     ///
     /// If the schema is not there or too old, or a server stays away.
-    pub async fn build(config: SchedulerConfig) -> anyhow::Result<Self> {
+    pub async fn build(config: SchedulerConfig, traces: Traces) -> anyhow::Result<Self> {
         tls::install();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -55,7 +58,7 @@ impl App {
         );
         let broker =
             patiently("the broker", || Broker::connect(&config.broker, "tagfleet-scheduler")).await?;
-        Ok(Self { config, registry, metrics, pool, broker, manifests })
+        Ok(Self { config, registry, metrics, pool, broker, manifests, traces })
     }
 
     /// Works until `stop`, then drains.
@@ -102,6 +105,7 @@ impl App {
             manifests: self.manifests.clone(),
             lanes: self.config.lanes,
             page_size: self.config.fan_out.page_size,
+            sampling: Sampling::of(&self.config.traces),
             metrics: self.metrics.clone(),
             stop: stop.clone(),
         }
@@ -110,11 +114,14 @@ impl App {
     /// Starts what goes on beside the fan-outs, until `stop`.
     fn start_loops(&self, stop: &CancellationToken) -> TaskTracker {
         let (pool, metrics) = (self.pool.clone(), self.metrics.clone());
+        let sampling = Sampling::of(&self.config.traces);
         let announcer = Announcer {
             pool: pool.clone(),
             publisher: self.broker.publisher(),
             every: self.config.announce.every,
             in_time: self.config.announce.in_time,
+            sampling,
+            traces: self.traces.clone(),
             metrics: metrics.clone(),
         };
         let sweep = Sweep {
@@ -123,6 +130,7 @@ impl App {
             publisher: self.broker.publisher(),
             config: self.config.sweep,
             page_size: self.config.fan_out.page_size,
+            sampling,
             metrics: metrics.clone(),
         };
         let housekeeping = Housekeeping {

@@ -11,6 +11,8 @@ use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 
+use crate::sampling::TracesConfig;
+
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
 
@@ -42,6 +44,8 @@ pub struct SchedulerConfig {
     pub alerts: AlertLimits,
     /// How long rows are kept.
     pub retention: RetentionConfig,
+    /// Traces of scrapes.
+    pub traces: TracesConfig,
     /// How to stop.
     pub shutdown: ShutdownConfig,
 }
@@ -188,6 +192,7 @@ impl Check for SchedulerConfig {
         self.log.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        self.traces.check(problems);
         let at_once = usize::from(self.fan_out.scrapes_at_once);
         if self.database.pool_size < at_once + OTHER_CONNECTIONS {
             problems.push(format!(

@@ -23,6 +23,7 @@ pub mod periodic;
 pub mod publish;
 pub mod publishing;
 pub mod queues;
+pub mod sampling;
 pub mod schemas;
 pub mod status;
 pub mod store;

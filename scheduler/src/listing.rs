@@ -9,7 +9,8 @@ use tracing::info;
 use crate::fan_out::FanOut;
 use crate::halt::Halt;
 use crate::hold::{Hold, Stopped};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Row};
+use crate::sampling::JobTraces;
 use crate::store::{self, Client, OpenImage, Scrape};
 
 /// Images that one statement skips.
@@ -24,6 +25,8 @@ pub struct Listing<'a> {
     inventory: Inventory<'a>,
     /// The lane that the event asks for.
     lane: Option<Lane>,
+    /// The trace of its jobs, if it has one.
+    traces: Option<JobTraces>,
     /// The one that the lock hangs on.
     connection: &'a mut Client,
     hold: &'a mut Hold,
@@ -53,7 +56,8 @@ impl<'a> Listing<'a> {
                 Inventory::inline(images, scrape.listed as usize)
             }
         };
-        Self { scrape, fan_out, inventory, lane: event.lane, connection, hold }
+        let traces = fan_out.sampling.jobs(&scrape.scrape_id);
+        Self { scrape, fan_out, inventory, lane: event.lane, traces, connection, hold }
     }
 
     /// Records the next page, if there is one. A superseded scrape is listed to
@@ -85,7 +89,10 @@ impl<'a> Listing<'a> {
         }
         let topology = self.fan_out.publisher.topology();
         let images = (first..).zip(&rows).filter(|(_, row)| !row.malformed);
-        let jobs = images.map(|(seq, row)| self.scrape.job(topology, seq, row.image, &row.url)).collect();
+        let job = |(seq, row): (i32, &Row)| {
+            self.scrape.job(topology, self.traces.as_ref(), (seq, row.image, &row.url))
+        };
+        let jobs = images.map(job).collect();
         Ok(Some(Page { jobs, up_to }))
     }
 
@@ -102,7 +109,9 @@ impl<'a> Listing<'a> {
         let images =
             store::open_images(self.connection, (key, day), published, self.fan_out.page_size).await?;
         let topology = self.fan_out.publisher.topology();
-        let job = |image: &OpenImage| self.scrape.job(topology, image.seq, image.image, &image.url);
+        let job = |image: &OpenImage| {
+            self.scrape.job(topology, self.traces.as_ref(), (image.seq, image.image, &image.url))
+        };
         let up_to = images.last().map_or(listed, |last| last.seq + 1);
         Ok(Some(Page { jobs: images.iter().map(job).collect(), up_to }))
     }

@@ -13,6 +13,7 @@ use crate::config::SweepConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::periodic;
+use crate::sampling::Sampling;
 use crate::store::{self, Scrape};
 
 /// Passes over fixed images in one go.
@@ -30,6 +31,8 @@ pub struct Sweep {
     pub config: SweepConfig,
     /// Jobs in one publication.
     pub page_size: usize,
+    /// What is traced.
+    pub sampling: Sampling,
     /// What happened.
     pub metrics: Metrics,
 }
@@ -78,6 +81,7 @@ impl Sweep {
     /// first job is still somewhere gets two, which is harmless.
     async fn sweep(&self, scrape: &Scrape) -> Result<(), Outage> {
         let (mut from, mut jobs) = (0, 0);
+        let traces = self.sampling.jobs(&scrape.scrape_id);
         loop {
             let name = (scrape.key, scrape.day);
             let client = self.pool.get().await?;
@@ -86,7 +90,9 @@ impl Sweep {
             let Some(last) = images.last() else { break };
             from = last.seq + 1;
             let topology = self.publisher.topology();
-            let again = |image: &store::OpenImage| scrape.job(topology, image.seq, image.image, &image.url);
+            let again = |image: &store::OpenImage| {
+                scrape.job(topology, traces.as_ref(), (image.seq, image.image, &image.url))
+            };
             self.publisher.publish(&images.iter().map(again).collect::<Vec<_>>()).await?;
             jobs += images.len();
         }

@@ -13,6 +13,7 @@ use tagfleet_shared::config;
 use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::tags::Tags;
+use tagfleet_shared::traces::Traces;
 use tagfleet_worker::app::App as Worker;
 use tagfleet_worker::config as worker;
 use tokio::sync::Mutex;
@@ -151,7 +152,7 @@ impl Fleet {
     pub async fn start_scheduler(&mut self) {
         let settings = known(scheduler::DEFAULTS, &self.settings);
         let config = config::load(scheduler::DEFAULTS, None, settings).unwrap().config;
-        let open = Scheduler::build(config).await.unwrap().open().await.unwrap();
+        let open = Scheduler::build(config, Traces::off()).await.unwrap().open().await.unwrap();
         let (admin, stop) = (open.admin, CancellationToken::new());
         let task = tokio::spawn(open.run(stop.clone()));
         self.schedulers.push(Running { admin, stop, task });

@@ -9,6 +9,8 @@ use std::time::Duration;
 use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_shared::ids::{BytesHash, ImageId};
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, info_span};
 
 use crate::download::Validators;
 use crate::freshness::{Freshness, Seen};
@@ -159,7 +161,8 @@ impl KnownImages {
         let mut looked = false;
         let find_or_look = async {
             if let Some(lookup) = &self.lookup
-                && let Some(known) = lookup.by_bytes(bytes).await?
+                && let Some(known) =
+                    lookup.by_bytes(bytes).instrument(info_span!(target: TARGET, "match")).await?
             {
                 return Ok(Arc::new(known));
             }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, info_span};
 use url::Url;
 
 use crate::download::{DownloadError, Downloaded, Downloader, Undownloadable};
@@ -71,7 +73,7 @@ impl Pipeline {
 
     /// The happy path, and nothing else: a stage that fails says so with `?`.
     async fn tag(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        let found = set.known.find(image).await?;
+        let found = set.known.find(image).instrument(info_span!(target: TARGET, "lookup")).await?;
         failpoint::here(Point::LookedUp);
         match found {
             Found::Known(known) => Ok(Outcome::Cached(known)),
@@ -125,11 +127,11 @@ impl Pipeline {
         let look = async {
             failpoint::here(Point::Unmatched);
             let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
-            let pixels = set.decoder.decode(bytes).await?;
+            let pixels = set.decoder.decode(bytes).instrument(info_span!(target: TARGET, "decode")).await?;
             drop((place, room));
             failpoint::here(Point::Decoded);
             let (width, height) = (pixels.width(), pixels.height());
-            let answer = set.models.infer(pixels).await?;
+            let answer = set.models.infer(pixels).instrument(info_span!(target: TARGET, "infer")).await?;
             failpoint::here(Point::Inferred);
             Ok(Known { answer, bytes: hash, width, height, seen: None })
         };
@@ -150,12 +152,18 @@ impl Pipeline {
         image: &Wanted,
         known: Option<&Arc<Known>>,
     ) -> Result<(Downloaded, Place), Stop> {
+        let waiting = info_span!(target: TARGET, "turn");
         let turn = image.source.turn(&self.downloader, image.lane).await?;
         failpoint::here(Point::TurnTaken);
         let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
+        drop(waiting);
         let _timer = self.metrics.stage(Stage::Download, 1);
         let validators = known.and_then(|known| known.seen.as_ref()).map(|seen| &seen.validators);
-        let downloaded = image.source.fetch(&self.downloader, turn, validators).await?;
+        let downloaded = image
+            .source
+            .fetch(&self.downloader, turn, validators)
+            .instrument(info_span!(target: TARGET, "download"))
+            .await?;
         failpoint::here(Point::Downloaded);
         if let Some(bytes) = &downloaded.bytes {
             self.metrics.downloaded(bytes);

@@ -17,6 +17,8 @@ use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
 use tokio_postgres::Row;
 
+use crate::sampling::JobTraces;
+
 pub use accept::{Accepted, accept};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
@@ -71,7 +73,12 @@ impl Scrape {
     }
 
     /// The job of one of its images.
-    pub fn job(&self, topology: &Topology, seq: i32, image: ImageId, url: &str) -> Outgoing {
+    pub fn job(
+        &self,
+        topology: &Topology,
+        traces: Option<&JobTraces>,
+        (seq, image, url): (i32, ImageId, &str),
+    ) -> Outgoing {
         let job = Job::TagImageV1(TagImage {
             day: self.day,
             scrape: self.key,
@@ -81,7 +88,7 @@ impl Scrape {
             url: url.to_owned(),
         });
         let body = serde_json::to_vec(&job).expect("a job is text and numbers");
-        Outgoing::job(topology, self.lane, body)
+        Outgoing::job(topology, self.lane, body).traced(traces.and_then(|traces| traces.header(seq)))
     }
 }
 

@@ -10,7 +10,8 @@ use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::TagImage;
 use tagfleet_shared::lane::Lane;
-use tracing::debug;
+use tagfleet_shared::traces::{self, TARGET};
+use tracing::{Instrument, debug, info_span};
 
 use super::Worker;
 use crate::decoding::Poison;
@@ -54,9 +55,10 @@ impl Worker {
         };
         let ended = Ended { job: job.clone(), outcome, set };
         failpoint::here(Point::Ended);
-        match self.until_recorded(&ended).await {
+        match self.until_recorded(&ended).instrument(info_span!(target: TARGET, "record")).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
+                note(received, &ended.outcome);
                 self.metrics.job_ended(&ended, in_flight);
                 Ending::Recorded
             }
@@ -106,6 +108,14 @@ impl Worker {
     }
 }
 
+/// Says of the job's span how its image ended.
+pub(super) fn note(received: &Received, outcome: &Outcome) {
+    traces::note(received, "outcome", outcome.kind().as_str());
+    if let Some(failure) = outcome.failure() {
+        traces::note(received, "reason", failure.reason.clone());
+    }
+}
+
 /// What becomes of a delivery.
 pub(super) enum Ending {
     /// Its outcome is in the database.
@@ -121,6 +131,19 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// Says it of the job's span.
+    pub(super) fn note(&self, received: &Received) {
+        let (ending, reason) = match self {
+            Self::Recorded => ("recorded", None),
+            Self::Suspected => ("suspected", None),
+            Self::GivenBack => ("given_back", None),
+            Self::Later(_, reason) => ("put_off", Some(*reason)),
+            Self::Parked(reason, _) => ("parked", Some(*reason)),
+        };
+        traces::note(received, "ending", ending);
+        reason.inspect(|reason| traces::note(received, "reason", *reason));
+    }
+
     /// Whether its image is to be tried again somewhere.
     pub(super) fn has_no_outcome(&self) -> bool {
         matches!(self, Self::Suspected | Self::GivenBack | Self::Later(..))

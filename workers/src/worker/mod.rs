@@ -35,7 +35,7 @@ use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::shutdown;
+use tagfleet_shared::{shutdown, traces};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -199,6 +199,7 @@ impl Worker {
             }
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
+        traces::follow(&span, &received);
         self.settle(lane, received, &job, (trial, &abandon), &in_flight).instrument(span).await;
     }
 
@@ -222,6 +223,7 @@ impl Worker {
                 () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
             },
         };
+        ending.note(&received);
         if noted.into_inner() && ending.has_no_outcome() {
             self.trials.survived(job).await;
         }
@@ -275,6 +277,7 @@ impl Worker {
             error!(%error, "not even the defaults of this job can be recorded");
         }
         self.metrics.job_ended(&ended, in_flight);
+        job::note(&received, &ended.outcome);
         self.elsewhere.dead_letter(received, reason, detail).await;
     }
 }
