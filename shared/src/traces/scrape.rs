@@ -112,7 +112,7 @@ mod tests {
     fn the_ids_of_a_scrape_are_the_same_for_everybody() {
         assert_eq!(of("s-1"), of("s-1"));
         assert_ne!(of("s-1").trace, of("s-2").trace);
-        assert_eq!(of("s-1").header(), "");
+        assert_eq!(of("s-1").header(), "00-9e7a61dd03c1b083b2bf6013b0c9a36b-d83acb078ee02074-01");
     }
 
     #[test]
