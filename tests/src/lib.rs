@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod collector;
 mod console;
 mod database;
 mod fleet;
@@ -19,6 +20,7 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use collector::{Collector, TracedSpan};
 pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};

@@ -39,3 +39,4 @@ mod superseded;
 mod tables;
 mod tag_command;
 mod tagging;
+mod traces;
