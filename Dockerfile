@@ -1,12 +1,10 @@
-# The image of the fleet: scheduler and worker, ONNX Runtime, the default model set. `make image` builds it.
+# The image of the fleet: scheduler, worker and console, ONNX Runtime, the default model set. `make image` builds it.
 #
 #   VARIANT=cpu    on distroless: no shell, no package manager
-#   VARIANT=cuda   on NVIDIA's CUDA 13 with cuDNN 9, x86-64 only; not built and not run on a GPU yet
+#   VARIANT=cuda   x86-64 only, with a BASE that has CUDA 13 and cuDNN 9: scripts/image.sh names it; not built and not run on a GPU yet
 
-ARG VARIANT=cpu
-ARG RUST_IMAGE=rust:1-bookworm
-ARG CPU_BASE=gcr.io/distroless/cc-debian12:nonroot
-ARG CUDA_BASE=nvcr.io/nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
+ARG RUST_IMAGE=docker.io/library/rust:1-bookworm
+ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 
 # --- what building needs
 
@@ -22,7 +20,7 @@ RUN cargo install --locked --version 0.7.7 cargo-auditable
 # --- ONNX Runtime
 
 FROM tools AS onnxruntime
-ARG VARIANT
+ARG VARIANT=cpu
 WORKDIR /onnxruntime
 # The same versions and hashes as in scripts/setup.sh; scripts/check-image.sh compares them.
 RUN set -eu; \
@@ -76,11 +74,8 @@ RUN find shared download scheduler workers console migrations -type f -exec touc
 
 # --- the image
 
-FROM ${CPU_BASE} AS base-cpu
-FROM ${CUDA_BASE} AS base-cuda
-
-FROM base-${VARIANT} AS fleet
-ARG VARIANT
+FROM ${BASE} AS fleet
+ARG VARIANT=cpu
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tagfleet" \

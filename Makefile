@@ -7,7 +7,8 @@ ENV = exports=$$(scripts/services.sh env) && eval "$$exports"
 LOADTEST = target/release/tagfleet-loadtest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup services demo test chart image fmt lint bench chaos monitoring-test fuzz train test-training stop clean
+.PHONY: help setup services demo test compatibility chart image cluster-images cluster-test fmt lint bench bench-grid chaos
+.PHONY: monitoring-test fuzz train test-training stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,8 +33,14 @@ test: ## Run everything that must hold before a commit
 chart: ## Check the Helm chart (UPDATE=1: write its README.md, schema and golden files first)
 	@UPDATE='$(UPDATE)' scripts/chart.sh
 
-image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah)
-	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' scripts/image.sh
+image: ## Build the container image (IMAGE=name:tag, VARIANT=cuda, BUILDER=docker|podman|buildah, BUILDER_OPTIONS=...)
+	@IMAGE='$(IMAGE)' VARIANT='$(VARIANT)' BUILDER='$(BUILDER)' BUILDER_OPTIONS='$(BUILDER_OPTIONS)' scripts/image.sh
+
+cluster-images: ## Build the images of the cluster test (REGISTRY=..., LOAD='command "$$1"', PICTURES=DIR)
+	@scripts/cluster/images.sh
+
+cluster-test: ## Prove chart and fleet on the Kubernetes of KUBECONFIG, faults and upgrades included: scripts/cluster-test.sh
+	@scripts/cluster-test.sh $(STEPS)
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
@@ -44,16 +51,25 @@ lint: ## Run clippy; warnings are errors
 bench: release ## Measure the fleet (SCENARIO=name, WITHOUT=name, OPTIONS='...'); plot: target/bench/results.svg
 	@$(ENV) && $(LOADTEST) bench $(SCENARIO) $(addprefix --without ,$(WITHOUT)) $(OPTIONS)
 
+# The browser of `make test`, and the figures of docs/CONSOLE.md.
+bench-grid: services ## Measure the console's grid with 10,000 pictures in a browser: keys and frames
+	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
+	@$(ENV) && $(CARGO) test -q -p tagfleet-tests --features tagfleet-shared/failpoints --bench grid
+
 # Debug binaries with the points where a process can be killed: those of `make test`. A release build has none.
 chaos: ## Do to a fleet what a bad night does, and count (MINUTES=5 SEED=number); report: target/chaos/report.txt
 	@scripts/setup.sh --quiet
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
 	@target/debug/tagfleet-loadtest chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
-monitoring-test: ## Prove alerts and dashboards: a real Prometheus, a fleet under load, every fault (DRAW=1: into docs/img)
+monitoring-test: ## Prove alerts and dashboards: a real Prometheus, a fleet under load, every fault (DRAW=1: into docs/img; CLUSTER=1: on one)
+ifdef CLUSTER
+	@scripts/monitoring-cluster.sh
+else
 	@scripts/setup.sh --quiet
 	$(CARGO) build --workspace --bins --features tagfleet-shared/failpoints
 	@scripts/monitoring-test.sh $(if $(DRAW),--draw docs/img)
+endif
 
 fuzz: ## Feed made-up input to what reads strangers' (SECONDS=60 each): fuzz/README.md
 	@scripts/fuzz.sh '$(or $(SECONDS),60)'

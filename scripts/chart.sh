@@ -17,9 +17,12 @@ crd_modules=(
   'github.com/kedacore/keda/v2@v2.21.0 config/crd/bases keda.sh_scaledobjects keda.sh_triggerauthentications'
   'github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd monitoring.coreos.com_podmonitors monitoring.coreos.com_prometheusrules'
   'github.com/external-secrets/external-secrets@v0.20.4 config/crds/bases external-secrets.io_externalsecrets'
+  'sigs.k8s.io/gateway-api@v1.3.0 config/crd/standard gateway.networking.k8s.io_httproutes'
 )
-# Of Grafana 10.4, 11.6 and the next one: the SDK numbers each release of itself before that of Grafana.
+# Of Grafana 10.4, 11.6 and the next one: the SDK numbers each release of itself before that of Grafana. Of 12 there is none: its types are
+# Grafana's own, in TypeScript.
 grafana_versions=('1769699796!10.4.0' '1759917919!11.6.0' '1769699241')
+grafana_packages=(@grafana/schema@12.4.11 typescript@5.9.3)
 python_packages=(kubernetes-validate==1.37.0 PyYAML==6.0.3 jsonschema==4.26.0)
 # What Helm takes for the cluster's version; the schemas are those of four.
 kube_version=1.34.0
@@ -37,7 +40,7 @@ chart=charts/tagfleet
 venv=$state/chart
 crds=$state/chart-crds
 rendered=$state/chart-rendered
-golden=(minimal multi-pool-gpu everything)
+golden=(minimal multi-pool-gpu everything air-gapped)
 failed=0
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -142,9 +145,9 @@ check_rules() {
 
 check_alerts() {
   local dir=$rendered/alerts
-  mkdir -p "$dir" && cp "$chart/ci/alerts/test.yaml" "$dir/"
+  mkdir -p "$dir" && cp "$chart"/ci/alerts/*.yaml "$dir/"
   cp "$rendered/rules.json" "$dir/rules.yaml"
-  promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir/test.yaml" >>"$dir/log" 2>&1 ||
+  promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir"/{test,days}.yaml >>"$dir/log" 2>&1 ||
     fail "alerts: $(cat "$dir/log")"
 }
 
@@ -164,6 +167,21 @@ check_dashboards() {
   "$venv/bin/python" scripts/dashboards/schema.py "${folders[@]}" || failed=1
 }
 
+# The same with the types of Grafana 12.
+check_dashboards_in_typescript() {
+  local folder=$state/grafana/typescript
+  if ! cmp -s <(printf '%s\n' "${grafana_packages[@]}") "$folder/packages.txt"; then
+    rm -rf "$folder" && mkdir -p "$folder" && say '{}' >"$folder/package.json"
+    has npm && has node && npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund "${grafana_packages[@]}" >"$state/grafana.log" 2>&1 || {
+      say "skipped: the dashboards against Grafana 12: no Node, or no way to npm's packages (.tagfleet/grafana.log)"
+      return
+    }
+    # Last, so that an installation that was cut off is begun anew.
+    printf '%s\n' "${grafana_packages[@]}" >"$folder/packages.txt"
+  fi
+  python3 scripts/dashboards/typescript.py "$folder" || failed=1
+}
+
 # --- all of them
 
 main() {
@@ -175,6 +193,8 @@ main() {
   if $python; then
     [[ -z ${UPDATE:-} ]] || "$venv/bin/python" scripts/chart/documents.py write
     "$venv/bin/python" scripts/chart/documents.py check || failed=1
+    check_dashboards
+    check_dashboards_in_typescript
   fi
 
   helm=$(command -v helm || true)
@@ -184,7 +204,7 @@ main() {
     check_golden
     check_refusals
     files=("$rendered"/*.yaml)
-    if $python; then check_rules && check_dashboards; fi
+    if $python; then check_rules; fi
     if $python && has promtool; then check_alerts; else say 'skipped: the alerts: no promtool (of Prometheus)'; fi
     if go_tool kube-score "github.com/zegl/kube-score/cmd/kube-score@$kube_score_version"; then
       check_score
@@ -192,11 +212,11 @@ main() {
       say 'skipped: kube-score: no Go, or it could not be built (.tagfleet/kube-score.log)'
     fi
   else
-    say 'skipped: helm lint, rendering, refusals, kube-score: no Helm, and no Go to build it with (.tagfleet/helm.log); the golden files stand in'
+    say 'skipped: helm lint, rendering, rules, refusals, kube-score: no Helm, and no Go to build it with (.tagfleet/helm.log); the golden files stand in'
     for file in "${golden[@]}"; do files+=("$chart/ci/golden/$file.yaml"); done
   fi
   if $python; then
-    (cd scripts/chart && "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
+    (cd scripts/chart && HELM=$helm "$venv/bin/python" -m unittest -q 2>"$rendered/tests.log") || fail "$(cat "$rendered/tests.log")"
     "$venv/bin/python" scripts/chart/manifests.py "${options[@]}" "${files[@]}" || failed=1
   fi
   ((failed == 0)) || die 'the chart has problems'

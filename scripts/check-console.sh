@@ -1,24 +1,23 @@
 #!/usr/bin/env bash
 # check-console.sh   the scripts of the console's pages: their tests, and their types as the comments have them
+#
+# Skips what scripts/setup.sh has not fetched; fails instead where CI is set, or where it has promised the tool.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../console"
 
-typescript=5.9.3
+# shellcheck source=scripts/lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+cd "$root/console"
+PATH=$state/node/bin:$PATH
 
-if ! command -v node >/dev/null; then
-  echo "skipped: the scripts of the pages, for there is no node" >&2
+lacks() {
+  if [[ -n ${CI:-} ]] || grep -qsx "$1" "$state/promised"; then die "no $1 (scripts/setup.sh fetches it)"; fi
+  say "skipped: $2, for there is no $1" >&2
   exit 0
-fi
-out=$(node --test assets/tests/ 2>&1) || { echo "$out" >&2; exit 1; }
+}
 
-tools=../.tagfleet/typescript
-tsc=$tools/node_modules/typescript/bin/tsc
-if [[ ! -f $tsc ]]; then
-  mkdir -p "$tools"
-  if ! command -v npm >/dev/null ||
-    ! npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$tools" "typescript@$typescript" >/dev/null 2>&1; then
-    echo "skipped: the types of the pages' scripts, for TypeScript cannot be had here" >&2
-    exit 0
-  fi
-fi
+command -v node >/dev/null || lacks node 'the scripts of the pages'
+out=$(node --test assets/tests/*.test.js 2>&1) || { say "$out" >&2; exit 1; }
+
+tsc=$state/typescript/node_modules/typescript/bin/tsc
+[[ -f $tsc ]] || lacks typescript "the types of the pages' scripts"
 node "$tsc" -p jsconfig.json

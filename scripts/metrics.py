@@ -3,6 +3,7 @@
     metrics.py write | check
 """
 
+import json
 import pathlib
 import re
 import sys
@@ -14,6 +15,16 @@ KINDS = {
     "counter": "counter", "counters": "counter", "fractional_counter": "counter", "gauge": "gauge", "gauges": "gauge", "fraction": "gauge",
     "fractions": "gauge", "histogram": "histogram", "histograms": "histogram", "distribution": "histogram", "sizes": "histogram",
 }
+PROCESSES = {"worker": "workers", "scheduler": "scheduler", "console": "console"}
+
+
+def routes():
+    """Paths that a console knows: of its API, of its pages, and `none` for all others."""
+    api = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
+    pages = re.findall(r'page\([^"]*"(/[^"]*)"', (ROOT / "console/src/pages/mod.rs").read_text())
+    return len({*api, *pages, "none"})
+
+
 # How many values a label can have in one process. None of them is a host, a URL, an image, a scrape or an advertiser.
 BOUNDS = {
     "lane": 3, "stage": 6, "tier": 3, "outcome": 5, "format": 7, "state": 3, "event": 5, "in_time": 2, "size": 4, "times": 3, "result": 4,
@@ -26,19 +37,22 @@ BOUNDS = {
     "attribute": 10, "value": 32,
     # Six, and one for each retry delay.
     "queue": 16,
+    # What a console answers with, of which most routes have three or four.
+    "route": routes(), "status": 20, "sent": 2,
 }
 UNITS = ["seconds", "bytes", "ratio", "timestamp"]
-BUCKETS = {"worker": 18, "scheduler": 13}
+# Series of a worker of a usual set that has tagged an inventory: a test counts them.
+USUAL = 500
 
 HEAD = """# Metrics
 
-Every series of the two binaries, at `/metrics` of their admin ports. Made of their sources by `scripts/metrics.py`; a test compares it with
+Every series of the three binaries, at `/metrics` of their admin ports. Made of their sources by `scripts/metrics.py`; a test compares it with
 what a fleet exports. The names follow Prometheus' conventions: `_total` is a counter, and begins at 0 with the process, as `rate` expects; `_seconds`,
 `_bytes` and `_ratio` (0 to 1) are units; a name without a unit counts what it names. A counter that an alert asks for an increase is there from the
 start.
 
-- **Labels are bounded.** No host, URL, image, scrape or advertiser is a label; *most* is the most series that one process can have, buckets included. A process of
-  a usual set (two attributes, 15 values) has some {usual} in all. Who makes trouble is found in the views `advertisers_in_trouble` and
+- **Labels are bounded.** No host, URL, image, scrape or advertiser is a label; *most* is the most series that one process can have, buckets included. A worker of
+  a usual set (two attributes, 15 values) that has tagged an inventory has fewer than {usual} in all. Who makes trouble is found in the views `advertisers_in_trouble` and
   `hosts_in_trouble`, and by `scrape.id` and `image.id`, which every line of the log about a job carries.
 - **The same in every scheduler.** What schedulers read from the database and the broker, each of them exports: take `max`, never `sum`. `counted_timestamp_seconds`
   says when.
@@ -60,24 +74,33 @@ def series(process, crate):
     yield f"tagfleet_{process}_build_info", "gauge", ["version"], "Always 1; the label says which version runs."
 
 
+def buckets(process):
+    """How many buckets the histograms of a process have, by the constant that each is made with."""
+    text = (ROOT / PROCESSES[process] / "src/metrics.rs").read_text() + (ROOT / "shared/src/metrics.rs").read_text()
+    return {name: int(count) for name, count in re.findall(r"const (\w+): \[f64; (\d+)\]", text)}
+
+
 def most(process, name, kind, labels):
     count = 1
     for label in labels:
         count *= BOUNDS[label]
-    buckets = {"stage_batch_images": 10, "tag_confidence_ratio": 9, "scrape_seconds": 12}
+    if kind != "histogram":
+        return count
+    sizes = {"stage_batch_images": "SIZES", "tag_confidence_ratio": "CONFIDENCE", "scrape_seconds": "SCRAPE_SECONDS"}
     short = name.removeprefix(f"tagfleet_{process}_")
-    return count * (buckets.get(short, BUCKETS[process]) + 3 if kind == "histogram" else 1)
+    # And the one without a limit, the sum and the count.
+    return count * (buckets(process)[sizes.get(short, "SECONDS")] + 3)
 
 
 def page():
-    parts, total = [], 0
-    for process, crate in (("worker", "workers"), ("scheduler", "scheduler")):
+    parts = []
+    for process, crate in PROCESSES.items():
         parts.append(f"\n## tagfleet-{process}\n\n| series | type | unit | most | what it is, and what to conclude |\n| --- | --- | --- | --- | --- |\n")
         for name, kind, labels, said in sorted(series(process, crate)):
             unit = next((unit for unit in UNITS if unit in name), "1")
             shown = f"{name}{{{','.join(labels)}}}" if labels else name
             parts.append(f"| `{shown}` | {kind} | {unit} | {most(process, name, kind, labels)} | {said} |\n")
-    return HEAD.replace("{usual}", "500") + "".join(parts)
+    return HEAD.replace("{usual}", str(USUAL)) + "".join(parts)
 
 
 def main():

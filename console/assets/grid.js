@@ -45,7 +45,7 @@ grid?.addEventListener("click", (event) => {
 
 grid?.addEventListener("dblclick", (event) => {
   const card = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".card"));
-  if (card) location.assign(`/images/${card.dataset.image}`);
+  if (card) open([...cards].indexOf(card));
 });
 
 // Shift-click would mark text as well.
@@ -85,8 +85,17 @@ document.getElementById("clear")?.addEventListener("click", () => {
 document.getElementById("open")?.addEventListener("click", () => {
   const [first] = selection.meant();
   if (first === undefined) say("No picture is selected.", "bad");
-  else location.assign(`/images/${cards[first].dataset.image}`);
+  else open(first);
 });
+
+/**
+ * Opens a picture's page; who comes back is where they were.
+ * @param {number} at
+ */
+function open(at) {
+  history.replaceState(null, "", `#${cards[at].id}`);
+  location.assign(`/images/${cards[at].dataset.image}`);
+}
 
 // --- correcting
 
@@ -246,3 +255,9 @@ document.addEventListener("click", (event) => {
 const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));
 if (filters && matchMedia("(max-width: 46rem)").matches) filters.open = false;
 watch();
+const left = [...cards].findIndex((card) => card.id === location.hash.slice(1));
+if (left >= 0) {
+  selection.go(left, cards.length, false);
+  paint();
+  bring(left);
+}

@@ -48,7 +48,7 @@ export class Sequence {
  * @param {string} key
  */
 export function isTyping(focused, key) {
-  if (!focused || key === "Escape") return false;
+  if (!focused || key === "Escape" || key === "Control+Enter") return false;
   const name = focused.nodeName;
   if (name === "TEXTAREA" || name === "SELECT") return true;
   if (name !== "INPUT") return false;

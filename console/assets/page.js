@@ -1,7 +1,7 @@
 // @ts-check
 // What every page can do: keys, the list of keys, dark and light, and buttons that send something.
 
-import { ask, complain } from "./ask.js";
+import { ask, complain, say } from "./ask.js";
 import { isTyping, nameOf, Sequence } from "./keys.js";
 
 const sequence = new Sequence();
@@ -16,9 +16,12 @@ function pressable() {
 
 document.addEventListener("keydown", (event) => {
   const key = nameOf(event);
-  if (event.defaultPrevented || event.isComposing || isTyping(document.activeElement, key)) return;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  if (event.defaultPrevented || event.isComposing || isTyping(focused, key)) return;
+  // A field gives the focus back, and nothing else: what is selected stays so.
+  if (key === "Escape" && focused?.matches("input, select, textarea")) return focused.blur();
   // What has the focus is pressed by these itself.
-  if (["Enter", "Space"].includes(key) && document.activeElement?.matches("a[href], button, summary")) return;
+  if (["Enter", "Space"].includes(key) && focused?.matches("a[href], button, summary")) return;
   const elements = pressable();
   const known = (/** @type {string} */ keys) => elements.some((element) => element.dataset.key === keys);
   const begins = (/** @type {string} */ first) => elements.some((element) => element.dataset.key?.startsWith(`${first} `));
@@ -30,12 +33,6 @@ document.addEventListener("keydown", (event) => {
   else element.click();
 });
 
-// What has the focus in a field gives it back.
-document.addEventListener("keydown", (event) => {
-  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  if (event.key === "Escape" && focused?.matches("input, select, textarea")) focused.blur();
-});
-
 // The list of keys is made of what is on the page, so it cannot be wrong.
 document.getElementById("help")?.addEventListener("click", () => {
   const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("keys"));
@@ -44,16 +41,18 @@ document.getElementById("help")?.addEventListener("click", () => {
     const key = element.dataset.key ?? "";
     if (told.has(key)) return [];
     told.add(key);
-    return line(key, nameFor(element));
+    return [line(key, nameFor(element))];
   });
   for (const more of document.querySelectorAll("template[data-keys]")) {
     for (const row of /** @type {HTMLTemplateElement} */ (more).content.querySelectorAll("tr")) {
       const [key, what] = [...row.cells].map((cell) => cell.textContent ?? "");
-      lines.push(...line(key, what));
+      lines.push(line(key, what));
     }
   }
   dialog.querySelector("dl")?.replaceChildren(...lines);
   dialog.showModal();
+  // Its only button has the focus, below all of them.
+  dialog.scrollTop = 0;
 });
 
 /**
@@ -61,7 +60,7 @@ document.getElementById("help")?.addEventListener("click", () => {
  * @param {string} what
  */
 function line(keys, what) {
-  const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+  const [pair, term, description] = ["div", "dt", "dd"].map((name) => document.createElement(name));
   term.append(
     ...keys.split(" ").map((key) => {
       const shown = document.createElement("kbd");
@@ -70,7 +69,8 @@ function line(keys, what) {
     }),
   );
   description.textContent = what;
-  return [term, description];
+  pair.append(term, description);
+  return pair;
 }
 
 /** @param {HTMLElement} element */
@@ -87,16 +87,20 @@ document.getElementById("theme")?.addEventListener("click", () => {
 });
 
 // `data-send="POST /v1/…"` sends `data-body`, having asked `data-confirm`; then the page is loaded anew, or
-// another (`data-then`).
+// another (`data-then`), which says `data-said`, with what was answered in place of `{name}`.
 document.addEventListener("click", async (event) => {
   const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-send]"));
   if (!button) return;
-  const { send = "", body, seen, confirm: question, then } = button.dataset;
+  const { send = "", body, seen, confirm: question, then, said } = button.dataset;
   if (question && !confirm(question)) return;
   const [method, path] = send.split(" ");
   button.setAttribute("disabled", "");
   try {
-    await ask(method, path, { body: body ? JSON.parse(body) : undefined, seen });
+    const response = await ask(method, path, { body: body ? JSON.parse(body) : undefined, seen });
+    if (said) {
+      const answer = await response.json();
+      sessionStorage.setItem("said", said.replace(/\{(\w+)\}/g, (_, name) => String(answer[name])));
+    }
     if (then) location.assign(then);
     else location.reload();
   } catch (error) {
@@ -104,6 +108,10 @@ document.addEventListener("click", async (event) => {
     button.removeAttribute("disabled");
   }
 });
+
+const said = sessionStorage.getItem("said");
+sessionStorage.removeItem("said");
+if (said) say(said);
 
 // Rows that lead somewhere or do something: j and k go from one to the next, Enter presses.
 document.addEventListener("keydown", (event) => {

@@ -51,12 +51,7 @@ impl App {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
         let pool = db::pool(&config.database)?;
-        let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
-        anyhow::ensure!(
-            missing.is_empty(),
-            "the database lacks {}: run `tagfleet-scheduler migrate`",
-            missing.join(", ")
-        );
+        db::ensure_migrated(&pool).await?;
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-console")).await?;
         let auth = Arc::new(Auth::new(&config, pool.clone(), dev_insecure)?);
         let console = Console {

@@ -1,4 +1,4 @@
-//! Every metric of the console: one struct, one file, one prefix.
+//! Every metric of the console: one struct, one file, one prefix. docs/METRICS.md is the table of them.
 
 use std::time::Duration;
 
@@ -30,21 +30,21 @@ impl Metrics {
         Ok(Self {
             requests_total: add.counters(
                 "requests_total",
-                "Requests by route (not by URL) and status. Many 401 or 403: somebody tries doors.",
+                "Requests by route (not by URL; `none`: no such path) and status. Many 401 or 403: somebody tries doors. 5xx: its log says why; 503 alone: the database or the broker is away.",
                 &["route", "status"],
             )?,
             request_seconds: add.histograms(
                 "request_seconds",
-                "Time from a request's head to its answer's head, by route.",
+                "Time from a request's head to its answer's head, by route. All routes slow: the database; one alone: what it asks for.",
                 &["route"],
             )?,
             fixes_published_total: add.counter(
                 "fixes_published_total",
-                "Fixes that the broker has confirmed as tag.fixed, by this console.",
+                "Fixes that the broker has confirmed as tag.fixed, by this console. None while people correct: the broker is away, or no console has the outbox.",
             )?,
             thumbnails_total: add.counters(
                 "thumbnails_total",
-                "Small pictures sent, by whether there was one (`picture`) or a drawing in its place (`blank`).",
+                "Small pictures sent, by whether there was one (`picture`) or a drawing in its place (`blank`). Mostly blank: the hosts of the pictures refuse us.",
                 &["sent"],
             )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,

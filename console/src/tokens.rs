@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use tagfleet_shared::config::foreign_variable;
 use tagfleet_shared::db;
 
 use crate::auth::{Right, token};
@@ -48,6 +49,8 @@ impl TokenCommand {
     pub async fn run(self, config: &ConsoleConfig) -> anyhow::Result<()> {
         let pool = db::pool(&config.database)?;
         let mut out = std::io::stdout();
+        // Whoever runs this has the database's password: what they say of themselves is all there is.
+        let by = foreign_variable("SUDO_USER").or_else(|| foreign_variable("USER"));
         match self {
             Self::Create(NewToken { name, rights, lasts }) => {
                 anyhow::ensure!(!name.is_empty() && name.len() <= 100, "a name has 1 to 100 bytes");
@@ -55,8 +58,8 @@ impl TokenCommand {
                 let words: Vec<_> = rights.iter().map(|right| right.as_str()).collect();
                 let ends =
                     lasts.map(|lasts| Timestamp::now().checked_add(lasts).context("--lasts is too long"));
-                let made =
-                    tokens::create(&pool, &name, &token::hash(&secret), &words, ends.transpose()?).await?;
+                let (hash, ends) = (token::hash(&secret), ends.transpose()?);
+                let made = tokens::create(&pool, &name, &hash, &words, ends, by.as_deref()).await?;
                 anyhow::ensure!(made, "there is a token {name} already: revoke it first");
                 Ok(writeln!(out, "{secret}")?)
             }
@@ -79,7 +82,7 @@ impl TokenCommand {
                 Ok(())
             }
             Self::Revoke { name } => {
-                let revoked = tokens::revoke(&pool, &name).await?;
+                let revoked = tokens::revoke(&pool, &name, by.as_deref()).await?;
                 anyhow::ensure!(revoked, "there is no token {name} that works");
                 Ok(writeln!(out, "revoked {name}")?)
             }

@@ -58,12 +58,21 @@ pub struct Downloader {
 /// A picture's bytes, and what they take of the memory for all of them.
 #[derive(Debug)]
 pub struct Downloaded {
-    /// The whole file; none where it is the one that is known already (304).
-    pub bytes: Option<Bytes>,
+    /// The whole file.
+    pub bytes: Bytes,
     /// What the server says of it, for the next time.
     pub validators: Validators,
     /// Given back when it is dropped: keep it for as long as the bytes.
     pub room: Room,
+}
+
+/// How a server answers who knows a picture of it.
+#[derive(Debug)]
+pub enum Again {
+    /// It sends a picture: another one, or it does not say.
+    Sent(Downloaded),
+    /// It is still the one that is known (304): what the server says of it now.
+    NotModified(Validators),
 }
 
 /// Why there can be no downloader.
@@ -146,32 +155,47 @@ impl Downloader {
 
     /// Downloads the image at `url`, whose host has given a turn. Waiting for
     /// memory is not part of any limit either: that is not the server's fault.
-    /// A picture that is `known` is sent only where it is another one now.
-    pub async fn fetch(
+    pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
+        let room = self.room().await;
+        let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
+        let end = async {
+            let response = self.follow(&mut at, None, &mut clock).await?;
+            self.collect(&at, response, room, &mut clock).await
+        };
+        let end = end.await;
+        ended(turn, [url, &at], end.as_ref().err(), &clock);
+        end
+    }
+
+    /// As [`Self::fetch`], but a picture that is `known` is sent only where it is another one now.
+    pub async fn fetch_again(
         &self,
         url: &Url,
         turn: Turn,
-        known: Option<&Validators>,
-    ) -> Result<Downloaded, DownloadError> {
-        let mut room = self.room().await;
-        let mut clock = Clock::start(self.config.total_timeout);
-        let mut at = url.clone();
-        let end = self.follow(&mut at, known, &mut room, &mut clock).await;
-        // Whoever redirects has answered: what it redirects to may belong to an enemy of it.
-        let redirected = server_of(&at) != server_of(url);
-        turn.ended(end.as_ref().err().filter(|_| !redirected), clock.elapsed());
-        let (bytes, validators) = end?;
-        Ok(Downloaded { bytes, validators, room })
+        known: &Validators,
+    ) -> Result<Again, DownloadError> {
+        let room = self.room().await;
+        let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
+        let end = async {
+            let response = self.follow(&mut at, Some(known), &mut clock).await?;
+            if response.status() == StatusCode::NOT_MODIFIED {
+                return Ok(Again::NotModified(Validators::of(&at, response.headers()).or(known)));
+            }
+            self.collect(&at, response, room, &mut clock).await.map(Again::Sent)
+        };
+        let end = end.await;
+        ended(turn, [url, &at], end.as_ref().err(), &clock);
+        end
     }
 
-    /// Asks for `url`, and for what it redirects to, until there is a body.
+    /// Asks for `url`, and for what it redirects to, until there is a body, or a 304 for who has
+    /// asked whether the picture is another one than the one that is `known`.
     async fn follow(
         &self,
         url: &mut Url,
         known: Option<&Validators>,
-        room: &mut Room,
         clock: &mut Clock,
-    ) -> Result<(Option<Bytes>, Validators), DownloadError> {
+    ) -> Result<Response, DownloadError> {
         let limit = self.config.max_redirects;
         let mut asked = HashSet::new();
         loop {
@@ -186,14 +210,11 @@ impl Downloader {
             let conditions = known.map(|known| known.conditions(url)).unwrap_or_default();
             let conditional = !conditions.is_empty();
             let response = self.ask(url, conditions, clock).await?;
-            if let (StatusCode::NOT_MODIFIED, true, Some(known)) = (response.status(), conditional, known) {
-                return Ok((None, Validators::of(url, response.headers()).or(known)));
+            if conditional && response.status() == StatusCode::NOT_MODIFIED {
+                return Ok(response);
             }
             match status::judge(response.status(), response.headers())? {
-                Next::Body => {
-                    let validators = Validators::of(url, response.headers());
-                    return Ok((Some(self.collect(response, room, clock).await?), validators));
-                }
+                Next::Body => return Ok(response),
                 Next::Redirect(location) => *url = redirected(url, location)?,
             }
         }
@@ -220,10 +241,12 @@ impl Downloader {
     /// a claim by the server, not a fact.
     async fn collect(
         &self,
+        url: &Url,
         mut response: Response,
-        room: &mut Room,
+        mut room: Room,
         clock: &mut Clock,
-    ) -> Result<Bytes, DownloadError> {
+    ) -> Result<Downloaded, DownloadError> {
+        let validators = Validators::of(url, response.headers());
         let limit = self.config.max_bytes;
         let claim = response.content_length().unwrap_or(0);
         if claim > limit as u64 {
@@ -251,7 +274,7 @@ impl Downloader {
         if !sniffed {
             refuse_text(&body)?;
         }
-        Ok(body.freeze())
+        Ok(Downloaded { bytes: body.freeze(), validators, room })
     }
 
     async fn next_chunk(
@@ -264,6 +287,13 @@ impl Downloader {
             async { response.chunk().await.map_err(|error| transport::failed_to_read(error, received)) };
         clock.within(self.config.idle_timeout, Limit::Idle, chunk).await
     }
+}
+
+/// Tells a turn at the first of `urls` how the download ended, at the last of all redirects. Whoever
+/// redirects has answered: what it redirects to may belong to an enemy of it.
+fn ended(turn: Turn, [url, at]: [&Url; 2], error: Option<&DownloadError>, clock: &Clock) {
+    let redirected = server_of(at) != server_of(url);
+    turn.ended(error.filter(|_| !redirected), clock.elapsed());
 }
 
 /// A body that crawls would keep its place among the pictures until the whole download is out of time.

@@ -9,7 +9,8 @@ use tagfleet_shared::ids::ImageId;
 fuzz_target!(|body: &[u8]| {
     let Ok(parsed) = ScrapeFinished::parse(body) else { return };
     let event = parsed.value;
-    assert!(event.images.is_some() != event.manifest_url.is_some());
+    let given = [event.images.is_some(), event.manifest_url.is_some(), event.images_of.is_some()];
+    assert_eq!(given.into_iter().filter(|given| *given).count(), 1);
     for image in event.images.iter().flatten() {
         assert!((1..=MAX_TEXT_BYTES).contains(&image.url.len()) && !image.url.contains('\0'));
         ImageId::of(image.image_key.as_deref(), &image.url);

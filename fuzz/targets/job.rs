@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tagfleet_shared::jobs::Job;
-use tagfleet_worker::download::AddressPolicy;
+use tagfleet_download::AddressPolicy;
 use tagfleet_worker::pipeline::source_of;
 use tagfleet_worker::source::Source;
 

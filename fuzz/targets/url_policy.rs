@@ -6,7 +6,7 @@
 use std::net::{IpAddr, ToSocketAddrs};
 
 use libfuzzer_sys::fuzz_target;
-use tagfleet_worker::download::{AddressPolicy, redirected};
+use tagfleet_download::{AddressPolicy, redirected};
 use url::{Host, Url};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -6,6 +6,7 @@
 
 mod cached;
 mod cold_start;
+mod console;
 mod decode_agreement;
 mod express;
 mod fan_out;
@@ -61,6 +62,9 @@ pub struct BenchArgs {
     /// Known images in the databases of `growth`, the smallest first.
     #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
     rows: Vec<u32>,
+    /// Images in the database of `console`: for the grid and the fixes, and for the stories.
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
+    console_rows: Vec<u32>,
     /// A setting of the worker, to see what it is good for, such as `work.prefetch=64`.
     #[arg(long, value_name = "SETTING=VALUE", value_parser = worker_setting)]
     worker: Vec<Setting>,
@@ -101,6 +105,8 @@ enum Scenario {
     DecodeAgreement,
     /// Good pictures while every twentieth is made to hurt.
     Hostile,
+    /// People who look and correct, with millions of images.
+    Console,
 }
 
 impl Scenario {
@@ -119,6 +125,7 @@ impl Scenario {
             Self::Peer => peer::measure(bench).await,
             Self::DecodeAgreement => decode_agreement::measure(bench).await,
             Self::Hostile => hostile::measure(bench).await,
+            Self::Console => console::measure(bench).await,
         }
     }
 
@@ -137,6 +144,8 @@ struct Bench {
     pictures: Option<PathBuf>,
     /// Known images in the databases of `growth`.
     rows: Vec<usize>,
+    /// Images in the database of `console`.
+    console_rows: Vec<usize>,
     /// The most memory that processes with the default settings had so far.
     peaks: Peaks,
     worker: Vec<Setting>,
@@ -184,6 +193,7 @@ impl BenchArgs {
             images: self.images as usize,
             pictures: self.pictures,
             rows: self.rows.iter().map(|&rows| rows as usize).collect(),
+            console_rows: self.console_rows.iter().map(|&rows| rows as usize).collect(),
             peaks: Peaks::default(),
             worker: self.worker,
             logs: PathBuf::new(),

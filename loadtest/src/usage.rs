@@ -79,7 +79,12 @@ fn memory(pid: &str, field: &str) -> anyhow::Result<u64> {
     Ok(kib.with_context(|| format!("{path} has no {field}"))? * 1024)
 }
 
-fn children(pid: &str) -> anyhow::Result<Vec<u32>> {
+/// The processes that this one has started and that are there now.
+///
+/// # Errors
+///
+/// If there is no `/proc`.
+pub fn children(pid: &str) -> anyhow::Result<Vec<u32>> {
     let parent = match pid {
         "self" => std::process::id(),
         number => number.parse()?,

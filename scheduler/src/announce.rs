@@ -1,5 +1,6 @@
 //! The other end of a scrape: every image has its outcome, and the world is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -10,7 +11,7 @@ use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::outcome::OutcomeKind;
 use tagfleet_shared::traces::{Traces, Value};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::metrics::Metrics;
@@ -38,6 +39,12 @@ pub struct Announcer {
     pub traces: Traces,
     /// What happened.
     pub metrics: Metrics,
+}
+
+impl Announcement {
+    fn images(&self) -> u64 {
+        u64::try_from(self.images).unwrap_or_default()
+    }
 }
 
 impl Announcer {
@@ -74,10 +81,6 @@ impl Announcer {
         if ended.is_empty() {
             return Ok(0);
         }
-        let mut late = Vec::new();
-        for Announcement { key, .. } in ended.iter().filter(|ended| took(ended) > self.in_time) {
-            late.push((*key, store::late_images(&transaction, *key, self.in_time).await?));
-        }
         let events: Vec<_> = ended.iter().map(|announcement| self.event(announcement)).collect();
         self.publisher.publish(&events).await?;
         failpoint::here(Point::Announced);
@@ -85,14 +88,37 @@ impl Announcer {
         store::mark_announced(&transaction, &keys).await?;
         transaction.commit().await?;
         for announcement in &ended {
-            let Announcement { key, scrape_id, lane, images, .. } = announcement;
+            let Announcement { scrape_id, images, .. } = announcement;
             info!(scrape.id = %scrape_id, images, "scrape {scrape_id} is tagged");
-            let late = late.iter().find(|(of, _)| of == key).map_or(0, |(_, late)| *late);
-            let images = u64::try_from(*images).unwrap_or_default();
-            self.metrics.announced(*lane, images, late.min(images), took(announcement));
+            self.metrics.announced(announcement.images(), took(announcement));
             self.trace(announcement);
         }
+        self.count_late(client, &ended).await;
         Ok(ended.len())
+    }
+
+    /// Counts the images that came late, of scrapes that are announced: a count that fails or takes its
+    /// time keeps no announcement. Where the database does not say, all images of a late scrape are late.
+    async fn count_late(&self, client: &store::Client, announced: &[Announcement]) {
+        let is_late = |ended: &&Announcement| took(ended) > self.in_time;
+        let keys: Vec<_> = announced.iter().filter(is_late).map(|ended| ended.key).collect();
+        let counted = if keys.is_empty() {
+            Ok(BTreeMap::new())
+        } else {
+            store::late_images(client, &keys, self.in_time).await
+        };
+        if let Err(error) = &counted {
+            warn!(%error, scrapes = keys.len(), "the late images of these scrapes cannot be counted");
+        }
+        for ended in announced {
+            let images = ended.images();
+            let late = match &counted {
+                Ok(late) => late.get(&ended.key).copied().unwrap_or_default(),
+                Err(_) if is_late(&ended) => images,
+                Err(_) => 0,
+            };
+            self.metrics.tagged(ended.lane, images, late.min(images));
+        }
     }
 
     fn event(&self, ended: &Announcement) -> Outgoing {
@@ -134,7 +160,7 @@ fn tagged(ended: &Announcement) -> ScrapeTagged {
         event_id: event_id(&ended.scrape_id),
         scrape_id: ended.scrape_id.clone(),
         advertiser_id: ended.advertiser_id.clone(),
-        images: u64::try_from(ended.images).unwrap_or_default(),
+        images: ended.images(),
         outcomes,
         superseded_by: ended.superseded_by.clone(),
         finished_at: ended.finished_at,

@@ -23,7 +23,7 @@ use crate::fan_out::FanOut;
 use crate::housekeeping::Housekeeping;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
-use crate::publishing::PatientPublisher;
+use crate::patient_publisher::PatientPublisher;
 use crate::sampling::Sampling;
 use crate::sweep::Sweep;
 
@@ -50,12 +50,7 @@ impl App {
         let metrics = Metrics::register(&registry)?;
         let manifests = Manifests::new(&config.fan_out)?;
         let pool = db::pool(&config.database)?;
-        let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
-        anyhow::ensure!(
-            missing.is_empty(),
-            "the database lacks {}: run `tagfleet-scheduler migrate`",
-            missing.join(", ")
-        );
+        db::ensure_migrated(&pool).await?;
         let broker =
             patiently("the broker", || Broker::connect(&config.broker, "tagfleet-scheduler")).await?;
         Ok(Self { config, registry, metrics, pool, broker, manifests, traces })

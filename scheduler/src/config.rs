@@ -143,6 +143,8 @@ pub struct AlertLimits {
     pub stuck_after: Duration,
     /// Events that may wait for a scheduler.
     pub events_waiting: u32,
+    /// Share of the images of `express` and `standard` that are to be in time: `announce.in_time`.
+    pub objective: f64,
 }
 
 impl AlertLimits {
@@ -214,6 +216,9 @@ impl Check for SchedulerConfig {
         }
         if self.fan_out.page_size > MAX_PAGE {
             problems.push(format!("fan_out.page_size must be at most {MAX_PAGE}: a page is held in memory"));
+        }
+        if !(0.0..1.0).contains(&self.alerts.objective) {
+            problems.push("alerts.objective must be at least 0 and less than 1".into());
         }
         let longer_than_nothing = [
             ("fan_out.manifest_connect_timeout", self.fan_out.manifest_connect_timeout),

@@ -30,7 +30,7 @@ use crate::listing::{Listing, Page};
 use crate::lock::ScrapeLock;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
-use crate::publishing::PatientPublisher;
+use crate::patient_publisher::PatientPublisher;
 use crate::sampling::Sampling;
 use crate::store::{self, Accepted};
 
@@ -132,12 +132,12 @@ impl FanOut {
         match accepted {
             Accepted::New(scrape) | Accepted::Resumed(scrape) => {
                 let mut listing = Listing::new(self, event, scrape, lock.connection(), hold);
-                let listed = if panicked {
+                let read = if panicked {
                     Err(Refusal::panic().into())
                 } else {
                     self.list_and_publish(&mut listing).await
                 };
-                self.bring_to_its_end(&mut listing, listed, asked).await?;
+                self.bring_to_its_end(&mut listing, read, asked).await?;
             }
             Accepted::Repeated => info!("scrape {} was fanned out before", event.scrape_id),
             Accepted::Taken(other) => return Err(Refusal::taken(&other).into()),
@@ -161,12 +161,11 @@ impl FanOut {
     async fn list_and_publish(&self, listing: &mut Listing<'_>) -> Result<(), Halt> {
         self.publish_listed(listing).await?;
         let list = || info_span!(target: TARGET, "list");
-        let mut listed = listing.list_page().instrument(list()).await?;
-        while let Some(page) = listed {
-            let next = listing.list_page().instrument(list());
-            let (published, next) = tokio::try_join!(self.publish(page), next)?;
-            listing.scrape.published = published;
-            listed = next;
+        let mut next = listing.list_page().instrument(list()).await?;
+        while let Some(page) = next {
+            let listed = listing.list_page().instrument(list());
+            let (published, after) = tokio::try_join!(self.publish(page), listed)?;
+            (listing.scrape.published, next) = (published, after);
             if self.stop.is_cancelled() {
                 return Err(Halt::Stopped);
             }
@@ -202,10 +201,10 @@ impl FanOut {
     async fn bring_to_its_end(
         &self,
         listing: &mut Listing<'_>,
-        listed: Result<(), Halt>,
+        read: Result<(), Halt>,
         asked: Asked<'_>,
     ) -> Result<(), Halt> {
-        let refusal = match listed {
+        let refusal = match read {
             Ok(()) => None,
             Err(Halt::Refused(refusal)) => Some(refusal),
             Err(halt) => return Err(halt),

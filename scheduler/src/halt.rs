@@ -4,7 +4,7 @@ use std::fmt;
 
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::events::Malformed;
-use tagfleet_shared::ids::AdvertiserId;
+use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
 
 use crate::hold::Stopped;
 use crate::manifest::Unavailable;
@@ -33,6 +33,12 @@ impl Refusal {
     /// It is not what the contract says.
     pub fn malformed(error: Malformed) -> Self {
         Self { reason: "malformed_event", problem: error.to_string() }
+    }
+
+    /// The scrape `source`, whose images are to be tagged again, cannot be read.
+    pub fn no_inventory(source: &ScrapeId, why: &str) -> Self {
+        let problem = format!("images_of: scrape {source} {why}");
+        Self { reason: "inventory_unavailable", problem }
     }
 
     /// It would change another advertiser's scrape.

@@ -4,7 +4,10 @@ use tagfleet_shared::events::ListedImage;
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::tags::Tags;
 
-use crate::manifest::{Manifest, Unavailable};
+use crate::again::Again;
+use crate::halt::Halt;
+use crate::manifest::Manifest;
+use crate::store::Client;
 
 /// The reason of a manifest line that is no image.
 pub const MALFORMED_LINE: &str = "malformed_line";
@@ -12,44 +15,55 @@ pub const MALFORMED_LINE: &str = "malformed_line";
 /// The images that are not listed yet.
 pub enum Inventory<'event> {
     /// They came with the event.
-    Inline {
-        /// Those still to come.
-        rest: &'event [ListedImage],
-        /// All of them, also those that were listed before.
-        total: usize,
-    },
+    Inline(Inline<'event>),
     /// They lie somewhere else.
     Manifest(Box<Manifest>),
+    /// They are those of an earlier scrape.
+    Again(Again),
 }
 
-impl<'event> Inventory<'event> {
-    /// The images of an event from the `listed`-th on.
-    pub fn inline(images: &'event [ListedImage], listed: usize) -> Self {
-        Self::Inline { rest: images.get(listed..).unwrap_or_default(), total: images.len() }
-    }
-
+impl Inventory<'_> {
     /// The next `size` images. Fewer at the end, and then none.
     ///
     /// # Errors
     ///
-    /// If the manifest is not to be had.
-    pub async fn page(&mut self, size: usize) -> Result<Vec<Row>, Unavailable> {
+    /// If the manifest or the earlier scrape is not to be had, or the database is away.
+    pub async fn page(&mut self, client: &Client, size: usize) -> Result<Vec<Row>, Halt> {
         match self {
-            Self::Inline { rest, .. } => {
-                let (page, after) = rest.split_at(size.min(rest.len()));
-                *rest = after;
-                Ok(page.iter().cloned().map(Row::from).collect())
-            }
-            Self::Manifest(manifest) => manifest.page(size).await,
+            Self::Inline(images) => Ok(images.page(size)),
+            Self::Manifest(manifest) => Ok(manifest.page(size).await?),
+            Self::Again(again) => again.page(client, size).await,
         }
     }
 
     /// The size of the scrape as far as it is known when `seen` images are.
     pub fn size(&self, seen: usize) -> usize {
         match self {
-            Self::Inline { total, .. } => *total,
+            Self::Inline(images) => images.total,
             Self::Manifest(_) => seen,
+            Self::Again(again) => again.total().max(seen),
         }
+    }
+}
+
+/// Images that came with the event.
+pub struct Inline<'event> {
+    /// Those still to come.
+    rest: &'event [ListedImage],
+    /// All of them, also those that were listed before.
+    total: usize,
+}
+
+impl<'event> Inline<'event> {
+    /// The images of an event from the `listed`-th on.
+    pub fn new(images: &'event [ListedImage], listed: usize) -> Self {
+        Self { rest: images.get(listed..).unwrap_or_default(), total: images.len() }
+    }
+
+    fn page(&mut self, size: usize) -> Vec<Row> {
+        let (page, after) = self.rest.split_at(size.min(self.rest.len()));
+        self.rest = after;
+        page.iter().cloned().map(Row::from).collect()
     }
 }
 
@@ -104,27 +118,23 @@ mod tests {
             .collect()
     }
 
-    #[tokio::test]
-    async fn inline_images_come_in_pages() {
+    #[test]
+    fn inline_images_come_in_pages() {
         let images = images(5);
-        let mut inventory = Inventory::inline(&images, 0);
-        let mut sizes = Vec::new();
-        for _ in 0..4 {
-            sizes.push(inventory.page(2).await.unwrap().len());
-        }
-        assert_eq!(sizes, [2, 2, 1, 0]);
-        assert_eq!(inventory.size(2), 5);
+        let mut inline = Inline::new(&images, 0);
+        assert_eq!([(); 4].map(|()| inline.page(2).len()), [2, 2, 1, 0]);
+        assert_eq!(Inventory::Inline(inline).size(2), 5);
     }
 
     /// A fan-out that resumes begins with the first image that is not listed.
-    #[tokio::test]
-    async fn listed_images_do_not_come_again() {
+    #[test]
+    fn listed_images_do_not_come_again() {
         let images = images(5);
-        let page = Inventory::inline(&images, 3).page(10).await.unwrap();
+        let page = Inline::new(&images, 3).page(10);
         assert_eq!(
             page.iter().map(|row| &*row.url).collect::<Vec<_>>(),
             ["http://img.test/3.jpg", "http://img.test/4.jpg"]
         );
-        assert_eq!(Inventory::inline(&images, 9).page(10).await.unwrap(), []);
+        assert_eq!(Inline::new(&images, 9).page(10), []);
     }
 }

@@ -4,6 +4,7 @@
 //! bottom; [`listing`] is its longest part. [`announce`] is the other end,
 //! [`app`] the list of parts.
 
+pub mod again;
 pub mod announce;
 pub mod app;
 pub mod cli;
@@ -19,9 +20,9 @@ pub mod lock;
 pub mod manifest;
 pub mod metrics;
 pub mod outage;
+pub mod patient_publisher;
 pub mod periodic;
 pub mod publish;
-pub mod publishing;
 pub mod queues;
 pub mod sampling;
 pub mod schemas;

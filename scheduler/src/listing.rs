@@ -6,10 +6,11 @@ use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::lane::Lane;
 use tracing::info;
 
+use crate::again::Again;
 use crate::fan_out::FanOut;
 use crate::halt::Halt;
 use crate::hold::{Hold, Stopped};
-use crate::inventory::{Inventory, Row};
+use crate::inventory::{Inline, Inventory, Row};
 use crate::sampling::JobTraces;
 use crate::store::{self, Client, OpenImage, Scrape};
 
@@ -49,11 +50,12 @@ impl<'a> Listing<'a> {
         connection: &'a mut Client,
         hold: &'a mut Hold,
     ) -> Self {
-        let inventory = match &event.manifest_url {
-            Some(url) => Inventory::Manifest(Box::new(fan_out.manifests.manifest(url, scrape.listed))),
-            None => {
+        let inventory = match (&event.manifest_url, &event.images_of) {
+            (Some(url), _) => Inventory::Manifest(Box::new(fan_out.manifests.manifest(url, scrape.listed))),
+            (None, Some(source)) => Inventory::Again(Again::new(source, &scrape)),
+            (None, None) => {
                 let images = event.images.as_deref().unwrap_or_default();
-                Inventory::inline(images, scrape.listed as usize)
+                Inventory::Inline(Inline::new(images, scrape.listed as usize))
             }
         };
         let traces = fan_out.sampling.jobs(&scrape.scrape_id);
@@ -69,7 +71,7 @@ impl<'a> Listing<'a> {
     /// is asked for.
     pub async fn list_page(&mut self) -> Result<Option<Page>, Halt> {
         let FanOut { page_size, lanes, stop, metrics, .. } = self.fan_out;
-        let page = self.inventory.page(*page_size);
+        let page = self.inventory.page(self.connection, *page_size);
         let rows = stop.run_until_cancelled(page).await.ok_or(Stopped)??;
         if rows.is_empty() {
             return Ok(None);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use tagfleet_scheduler::cli::Cli;
+use tagfleet_shared::ending;
 
 /// A large event is taken apart on one thread and its pages end on others. The
 /// system's allocator keeps what is left on each thread: a scheduler would grow with
@@ -14,6 +15,6 @@ use tagfleet_scheduler::cli::Cli;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    Cli::parse().run().await
+async fn main() -> ExitCode {
+    ending::code(Cli::parse().run().await)
 }

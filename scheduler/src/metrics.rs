@@ -65,7 +65,8 @@ impl Metrics {
             scrapes_total: add.counters(
                 "scrapes_total",
                 "Scrapes by what happened to them: accepted, resumed (a fan-out was cut off), repeated (the event \
-                 came again), superseded, fanned_out (all jobs are confirmed).",
+                 came again), superseded, fanned_out (all jobs are confirmed). \
+                 Accepted far above fanned_out: schedulers do not keep up, or are held.",
                 &["event"],
             )?,
             images_listed_total: add.counter(
@@ -78,11 +79,11 @@ impl Metrics {
             )?,
             fan_out_seconds: add.histogram(
                 "fan_out_seconds",
-                "Time from an event to its last confirmed job, the wait for another fan-out of the scrape included.",
+                "Time from an event to its last confirmed job, the wait for another fan-out of the scrape included. Long: a slow manifest, or a broker that confirms slowly.",
             )?,
             announcements_total: add.counter(
                 "announcements_total",
-                "Announcements that the broker has confirmed: scrapes that the listing site knows as tagged.",
+                "Announcements that the broker has confirmed: scrapes that the listing site knows as tagged. None while scrapes end: the broker takes nothing, see held.",
             )?,
             dead_letters_total: add.counters(
                 "dead_letters_total",
@@ -103,33 +104,33 @@ impl Metrics {
             )?,
             outages_total: add.counters(
                 "outages_total",
-                "Times that work was held because a server of ours was away: broker or database.",
+                "Times that work was held because a server of ours was away: broker or database. Nothing is lost; more than none within minutes: see /readyz.",
                 &["server"],
             )?,
             held: add.gauges(
                 "held",
-                "Pieces of work that are held now, by the server that they need and by what it does: away, silent, blocked (short of memory or disk), refused, unroutable, panic (a mistake of ours).",
+                "Pieces of work that are held now, by the server that they need and by what it does: away, silent, blocked (short of memory or disk), refused, unroutable, panic (a mistake of ours). More than none for minutes: that server has to be mended.",
                 &["server", "why"],
             )?,
             scrape_seconds: add.distribution(
                 "scrape_seconds",
-                "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more).",
+                "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more). Small ones as slow as large ones: they wait behind them, or for one host.",
                 &["size"],
                 &SCRAPE_SECONDS,
             )?,
             images_tagged_total: add.counters(
                 "images_tagged_total",
-                "Images of scrapes that were announced, and whether they had their outcome within announce.in_time of the event: the service level.",
+                "Images of scrapes that were announced, and whether they had their outcome within announce.in_time of the event: the service level. `no` above 1 %: it is not kept.",
                 &["lane", "in_time"],
             )?,
             open_scrapes: add.gauges(
                 "open_scrapes",
-                "Scrapes that are not tagged yet, by state: fanning_out or tagging. The same in every scheduler.",
+                "Scrapes that are not tagged yet, by state: fanning_out or tagging. Both growing: the fleet is too small, or held. The same in every scheduler.",
                 &["state"],
             )?,
             stuck_scrapes: add.gauges(
                 "stuck_scrapes",
-                "Of these, scrapes in which nothing has moved for alerts.stuck_after although no job of their lane waits. The same in every scheduler.",
+                "Of these, scrapes in which nothing has moved for alerts.stuck_after although no job of their lane waits. More than none: their jobs are lost, or their host is slow. The same in every scheduler.",
                 &["lane"],
             )?,
             oldest_scrape_seconds: add.fractions(
@@ -144,12 +145,12 @@ impl Metrics {
             )?,
             oldest_untagged_image_seconds: add.fractions(
                 "oldest_untagged_image_seconds",
-                "How long the oldest image without an outcome has waited since the event of its scrape, by lane; 0 without any. The same in every scheduler.",
+                "How long the oldest image without an outcome has waited since the event of its scrape, by lane; 0 without any. Rising by a second each second: nothing of that lane moves. The same in every scheduler.",
                 &["lane"],
             )?,
             queue_messages: add.gauges(
                 "queue_messages",
-                "Messages that are ready in a queue of the fleet. What was delivered and is not settled is not among them. The same in every scheduler.",
+                "Messages that are ready in a queue of the fleet. What was delivered and is not settled is not among them. dead above none: a person has to look; a lane that only grows: more workers. The same in every scheduler.",
                 &["queue"],
             )?,
             queue_consumers: add.gauges(
@@ -164,7 +165,7 @@ impl Metrics {
             )?,
             database_bytes: add.gauge(
                 "database_bytes",
-                "What the fleet's database takes on its disk. The same in every scheduler.",
+                "What the fleet's database takes on its disk. Growing while retention.days is long over: image_tags grows with every new picture, anything else is not dropped. The same in every scheduler.",
             )?,
             counted_timestamp_seconds: add.fraction(
                 "counted_timestamp_seconds",
@@ -227,11 +228,15 @@ impl Metrics {
         self.jobs_published_total.inc_by(jobs as u64);
     }
 
-    /// A scrape is announced: so long after its event its last image had its outcome, and so many came late.
-    pub fn announced(&self, lane: Lane, images: u64, late: u64, took: Duration) {
+    /// A scrape is announced: so long after its event its last image had its outcome.
+    pub fn announced(&self, images: u64, took: Duration) {
         self.announcements_total.inc();
         let size = SIZES.iter().find(|(most, _)| images <= *most).map_or("more", |(_, size)| size);
         self.scrape_seconds.with_label_values(&[size]).observe(took.as_secs_f64());
+    }
+
+    /// So many images of an announced scrape have their outcome, and so many of them came late.
+    pub fn tagged(&self, lane: Lane, images: u64, late: u64) {
         for (in_time, images) in [("yes", images - late), ("no", late)] {
             self.images_tagged_total.with_label_values(&[lane.as_str(), in_time]).inc_by(images);
         }
@@ -314,5 +319,11 @@ impl Drop for Held {
 }
 
 /// Reasons of the scheduler's own dead letters: see `halt.rs`.
-const REASONS: [&str; 5] =
-    ["malformed_event", "manifest_unavailable", "refused_by_database", "scrape_id_taken", "panicked"];
+const REASONS: [&str; 6] = [
+    "malformed_event",
+    "manifest_unavailable",
+    "inventory_unavailable",
+    "refused_by_database",
+    "scrape_id_taken",
+    "panicked",
+];

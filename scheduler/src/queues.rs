@@ -34,6 +34,9 @@ pub async fn depths(broker: &Broker) -> Result<Vec<Queue>, BrokerError> {
     Ok(queues)
 }
 
+/// The name of the queue of jobs that are tried alone.
+pub const SUSPECTS: &str = "suspects";
+
 /// The name of a lane's queue.
 pub fn of_lane(lane: Lane) -> String {
     format!("jobs.{lane}")

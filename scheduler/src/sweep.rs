@@ -4,6 +4,7 @@
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::db::DbError;
 use tagfleet_shared::fixes;
 use tagfleet_shared::lane::Lane;
 use tokio_util::sync::CancellationToken;
@@ -12,9 +13,9 @@ use tracing::{info, warn};
 use crate::config::SweepConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
-use crate::periodic;
 use crate::sampling::Sampling;
 use crate::store::{self, Scrape};
+use crate::{periodic, queues};
 
 /// Passes over fixed images in one go.
 const FIXES_AT_ONCE: i64 = 100;
@@ -63,18 +64,9 @@ impl Sweep {
     /// just waiting for its turn. None while jobs wait to be tried alone, which may be
     /// of any lane: their copies would be tried among others.
     async fn idle_lanes(&self) -> Result<Vec<Lane>, Outage> {
-        let (suspects, _) = self.broker.depth(&self.broker.topology().suspects()).await?;
-        let mut idle = Vec::new();
-        if suspects > 0 {
-            return Ok(idle);
-        }
-        for lane in Lane::ALL {
-            let (waiting, _) = self.broker.depth(&self.broker.topology().lane_queue(lane)).await?;
-            if waiting == 0 {
-                idle.push(lane);
-            }
-        }
-        Ok(idle)
+        let queues = queues::depths(&self.broker).await?;
+        let tried_alone = queues.iter().any(|queue| queue.name == queues::SUSPECTS && queue.ready > 0);
+        Ok(if tried_alone { Vec::new() } else { queues::idle_lanes(&queues) })
     }
 
     /// Publishes the jobs of all images without an outcome again. One whose
@@ -119,13 +111,24 @@ impl Sweep {
         Ok(())
     }
 
+    /// A fix that cannot be applied holds up no other.
     async fn apply_lost_fixes(&self) -> Result<(), Outage> {
         let lost = store::pending_fixes(&*self.pool.get().await?, FIXES_AT_ONCE).await?;
+        let mut last = Ok(());
         for image in lost {
-            let rows = fixes::apply(&self.pool, image).await?;
-            self.metrics.fix_applied();
-            info!(image.id = %image, rows, "made up for a lost pass over a fixed image");
+            match fixes::apply(&self.pool, image).await {
+                Ok(rows) => {
+                    self.metrics.fix_applied();
+                    info!(image.id = %image, rows, "made up for a lost pass over a fixed image");
+                }
+                // The database is away, for all of them.
+                Err(error @ DbError::Pool(_)) => return Err(error.into()),
+                Err(error) => {
+                    warn!(image.id = %image, %error, "a lost fix of this image cannot be applied");
+                    last = Err(error.into());
+                }
+            }
         }
-        Ok(())
+        last
     }
 }

@@ -26,6 +26,7 @@ RULES = {
     "scaling.min": {"minimum": 0},
     "scaling.max": {"minimum": 1},
     "scaling.imagesPerSecond": {"type": "number", "exclusiveMinimum": 0},
+    "rules.runbookUrl": {"pattern": "^(https?://[^#]+)?$"},
     "rules.objective": {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "defaultsShare": {"minimum": 0, "maximum": 1},
     "skipsShare": {"minimum": 0, "maximum": 1},
@@ -42,6 +43,7 @@ RULES = {
     "keda.prometheus": {"pattern": "^(https?://.+)?$"},
     "hpa.metricType": {"enum": ["Pods", "External"]},
     "spread.whenUnsatisfiable": {"enum": ["ScheduleAnyway", "DoNotSchedule"]},
+    "console.host": {"pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"},
     "preStopSeconds": {"minimum": 0},
     "startSeconds": {"minimum": 1},
     "timeoutSeconds": {"minimum": 1},
@@ -50,7 +52,7 @@ RULES = {
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 OPEN = {
-    "commonLabels": TEXTS, "podAnnotations": TEXTS, "podLabels": TEXTS, "nodeSelector": TEXTS, "labels": TEXTS,
+    "commonLabels": TEXTS, "podAnnotations": TEXTS, "podLabels": TEXTS, "nodeSelector": TEXTS, "labels": TEXTS, "annotations": TEXTS,
     "alertLabels": TEXTS, "selector": TEXTS,
     "resources": {
         "type": "object", "additionalProperties": False,
@@ -80,11 +82,21 @@ OPEN = {
     "metricsFrom": {"type": "array", "items": {"type": "object"}},
     "workerEgress": {"type": "array", "items": {"type": "object"}},
     "schedulerEgress": {"type": "array", "items": {"type": "object"}},
+    "consoleEgress": {"type": "array", "items": {"type": "object"}},
+    "consoleFrom": {"type": "array", "items": {"type": "object"}},
+    "parentRefs": {"type": "array", "items": {
+        "type": "object", "additionalProperties": False, "required": ["name"],
+        "properties": {
+            **{name: {"type": "string"} for name in ("group", "kind", "namespace", "name", "sectionName")}, "port": {"type": "integer"},
+        },
+    }},
 }
 STRINGS = {"type": "array", "items": {"type": "string"}}
 DURATION = "^([0-9]+(ms|s|sec|m|min|h|d) ?)+$"
 # Settings that the chart or the image decides, and secrets.
-NOT_OURS = {"admin.listen", "report.pool", "broker.url", "database.url", "models.dir", "runtime.library"}
+NOT_OURS = {
+    "admin.listen", "http.listen", "report.pool", "broker.url", "database.url", "login.client_secret", "models.dir", "runtime.library",
+}
 
 
 def rule(path):
@@ -111,7 +123,7 @@ def schema_of(value, path, comments):
 
 
 def config_name(path):
-    return {"config": "common", "scheduler.config": "scheduler"}.get(path, "worker")
+    return {"config": "common", "scheduler.config": "scheduler", "console.config": "console"}.get(path, "worker")
 
 
 def setting(value, comment):
@@ -157,6 +169,7 @@ def schema():
         "common": settings_schema("workers", only={"log", "broker", "database", "traces"}),
         "scheduler": settings_schema("scheduler", without={"broker", "alerts"}),
         "worker": settings_schema("workers", without={"broker"}),
+        "console": settings_schema("console", without={"broker"}),
     }
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "tagfleet"} | top
 

@@ -19,6 +19,10 @@ import yaml
 import commented
 
 MINORS = 4
+# The folder of each component that has settings and series.
+CRATES = {"scheduler": "scheduler", "worker": "workers", "console": "console"}
+# Named like Kubernetes' own groups, and not of them.
+OUTSIDE = {"gateway.networking.k8s.io"}
 
 
 def main():
@@ -34,7 +38,7 @@ def main():
         manifests = commented.manifests(file.read_text())
         for manifest in manifests:
             group, kind = manifest["apiVersion"].rpartition("/")[0], manifest["kind"]
-            if "." in group and not group.endswith(".k8s.io"):
+            if group in OUTSIDE or ("." in group and not group.endswith(".k8s.io")):
                 found, checked = custom_problems(manifest, crds)
                 unchecked |= set() if checked else {f"{kind} ({group})"}
             else:
@@ -193,7 +197,7 @@ def settings_known(manifest, _):
     if manifest["kind"] != "ConfigMap" or "config.toml" not in manifest["data"]:
         return
     component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
-    known, _ = commented.settings({"scheduler": "scheduler", "worker": "workers"}[component])
+    known, _ = commented.settings(CRATES[component])
 
     def unknown(values, defaults, path):
         for key, value in values.items():
@@ -211,15 +215,15 @@ def series_known(manifest, _):
     """Every series of an alert or a trigger is one that the programs export."""
     if manifest["kind"] not in ("PrometheusRule", "ScaledObject"):
         return
-    for name in sorted(set(re.findall(r"tagfleet_(?:worker|scheduler)_\w+", yaml.safe_dump(manifest["spec"])))):
+    for name in sorted(set(re.findall(rf"tagfleet_(?:{'|'.join(CRATES)})_\w+", yaml.safe_dump(manifest["spec"])))):
         if re.sub("_(bucket|sum|count)$", "", name) not in exported():
             yield f"{name}: no program exports it"
 
 
 @functools.cache
 def exported():
-    names = {"tagfleet_worker_build_info", "tagfleet_scheduler_build_info"}
-    for crate, process in (("workers", "worker"), ("scheduler", "scheduler")):
+    names = {f"tagfleet_{process}_build_info" for process in CRATES}
+    for process, crate in CRATES.items():
         text = (commented.ROOT / crate / "src/metrics.rs").read_text()
         names |= {f"tagfleet_{process}_{name}" for name in re.findall(r'\.\w+\(\s*"([a-z_]+)"', text)}
     return names
@@ -230,6 +234,8 @@ def labelled(manifest, manifests):
     selector = manifest["spec"].get("selector") if manifest["kind"] == "PodDisruptionBudget" else None
     if manifest["kind"] == "NetworkPolicy":
         selector = manifest["spec"]["podSelector"]
+    if manifest["kind"] == "Service":
+        selector = {"matchLabels": manifest["spec"]["selector"]}
     if selector is None:
         return
     templates = [each["spec"]["template"] if each["kind"] != "Pod" else each for each in manifests if pod_of(each) is not None]
@@ -237,7 +243,23 @@ def labelled(manifest, manifests):
         yield "selects no pod"
 
 
-RULES = [restricted, tokenless, bounded, pinned, probed, no_secrets, drained, settings_known, series_known, labelled]
+def routed(manifest, manifests):
+    """A way from outside leads to a Service of this release, and to a port of it."""
+    if manifest["kind"] == "Ingress":
+        paths = [path["backend"]["service"] for rule in manifest["spec"]["rules"] for path in rule["http"]["paths"]]
+        ends = [(service["name"], service["port"]["name"]) for service in paths]
+    elif manifest["kind"] == "HTTPRoute":
+        ends = [(end["name"], end["port"]) for rule in manifest["spec"]["rules"] for end in rule["backendRefs"]]
+    else:
+        return
+    services = [each for each in manifests if each["kind"] == "Service"]
+    ports = {(each["metadata"]["name"], port[by]) for each in services for port in each["spec"]["ports"] for by in ("name", "port")}
+    for end in ends:
+        if end not in ports:
+            yield f"leads to {end[0]}:{end[1]}, which no Service has"
+
+
+RULES = [restricted, tokenless, bounded, pinned, probed, no_secrets, drained, settings_known, series_known, labelled, routed]
 
 
 if __name__ == "__main__":

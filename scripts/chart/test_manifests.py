@@ -80,6 +80,21 @@ class Rules(unittest.TestCase):
         self.one("PodDisruptionBudget", "worker-cpu")["spec"]["selector"]["matchLabels"]["pool"] = "other"
         self.assert_found("selects no pod")
 
+    def test_a_setting_of_another_program_is_found(self):
+        self.one("ConfigMap", "-console")["data"]["config.toml"] += "\n[work]\nprefetch = 8\n"
+        self.assert_found("work: no such setting")
+
+    def test_a_service_for_nobody_is_found(self):
+        self.one("Service", "-console")["spec"]["selector"]["app.kubernetes.io/component"] = "other"
+        self.assert_found("selects no pod")
+
+    def test_a_way_that_leads_nowhere_is_found(self):
+        for kind in ("Ingress", "HTTPRoute"):
+            with self.subTest(kind):
+                self.setUp()
+                self.one("Service", "-console")["spec"]["ports"][0].update(name="web", port=8080)
+                self.assert_found("which no Service has")
+
     def test_an_unknown_field_is_found_in_every_minor(self):
         self.worker()["replica"] = 3
         for major, minor in manifests.last_minors():

@@ -79,8 +79,8 @@ def table(title, description, unit, expr, columns):
     return made
 
 
-def words(title, markdown):
-    return {"type": "text", "title": title, "description": "", "options": {"mode": "markdown", "content": markdown, "code": {"language": "sql", "showLineNumbers": False, "showMiniMap": False}}}
+def words(title, description, markdown):
+    return {"type": "text", "title": title, "description": description, "options": {"mode": "markdown", "content": markdown, "code": {"language": "sql", "showLineNumbers": False, "showMiniMap": False}}}
 
 
 def section(title, *rows):
@@ -111,22 +111,24 @@ def dashboard(uid, title, description, variables, *sections, since="now-6h"):
     }
 
 
-def annotation(name, color, what, label):
-    """Marks what is there now and was not five minutes ago."""
-    now = f"count by ({label}) ({what}{{{FLEET}}})"
-    before = f"count by ({label}) ({what}{{{FLEET}}} offset 5m)"
+def annotation(name, color, what, shown, *labels):
+    """Marks what is there now and was not five minutes ago, by `shown` and these labels."""
+    by = ", ".join([shown, *labels])
+    now = f"count by ({by}) ({what}{{{FLEET}}})"
+    before = f"count by ({by}) ({what}{{{FLEET}}} offset 5m)"
     return {"name": name, "datasource": SOURCE, "enable": True, "hide": False, "iconColor": color, "expr": f"{now} unless {before}",
-            "step": "60s", "titleFormat": f"{name}: {{{{{label}}}}}", "useValueForTime": False}
+            "step": "60s", "titleFormat": f"{name}: {{{{{shown}}}}}", "useValueForTime": False}
 
 
 ANNOTATIONS = [
     annotation("worker version", "blue", "tagfleet_worker_build_info", "version"),
     annotation("scheduler version", "light-blue", "tagfleet_scheduler_build_info", "version"),
-    annotation("model set", "purple", "tagfleet_worker_model_info", "set"),
+    # Other models under the name that they had are another set, too.
+    annotation("model set", "purple", "tagfleet_worker_model_info", "set", "digest"),
 ]
 
 DATASOURCE = {"type": "datasource", "name": "datasource", "label": "Prometheus", "query": "prometheus", "refresh": 1, "regex": "", "hide": 0,
-              "includeAll": False, "multi": False, "options": [], "current": {}}
+              "includeAll": False, "multi": False, "options": []}
 
 
 def variable(name, label, series):
@@ -149,6 +151,11 @@ def rate(series, selector, by=""):
     """Per second, of all processes together."""
     grouped = f" by ({by})" if by else ""
     return f"sum{grouped} (rate({series}{{{selector}}}[$__rate_interval]))"
+
+
+def share_by(label, series, selector, of):
+    """Of all that `selector` selects, the share of those that are `of` this kind besides, by a label."""
+    return f"{rate(series, f'{selector},{of}', label)} / ignoring ({label}) group_left {rate(series, selector)}"
 
 
 def quantile(share, series, selector, by=""):

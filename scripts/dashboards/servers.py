@@ -46,7 +46,7 @@ BOARD = dashboard(
          graph("Which servers were missed?", "Times that work was held, of workers and schedulers.",
                "suffix: /s", query(rate("tagfleet_worker_outages_total", POOL, "server"), "workers: {{server}}"),
                query(rate("tagfleet_scheduler_outages_total", FLEET, "server"), "schedulers: {{server}}")),
-         graph("What became dead letters?", "Jobs and events that a person has to look at, by reason; docs/RUNBOOK.md has a row for each.",
+         graph("What became dead letters?", "Jobs and events that a person has to look at, by reason; docs/RUNBOOK.md has a section for each.",
                "suffix: /s", query(rate("tagfleet_worker_jobs_dead_lettered_total", POOL, "reason"), "job: {{reason}}"),
                query(rate("tagfleet_scheduler_dead_letters_total", FLEET, "reason"), "event: {{reason}}")),
          graph("Do passes over fixed images get lost?", "Made up for by the sweep. Any of it: whoever makes fixes dies before the pass.",

@@ -11,9 +11,10 @@ BOARD = dashboard(
         (8,
          graph("Which share is skipped?", "Images that cannot be downloaded, of all. Above the line for long: a host is down, or our way out.",
                SHARE, query(f"max(tagfleet:skipped:ratio15m{{{FLEET}}})", "15 min"), query(f"max(tagfleet:skipped:ratio1d{{{FLEET}}})", "last day"), thresholds=limits((0.1, "yellow"))),
-         graph("Why?", "gone, denied: the listing is old. dns, connection, tls, timeout: the host, or our own network. forbidden_address: somebody tries something.",
-               IMAGES_RATE, query(rate("tagfleet_worker_jobs_total", f'{POOL},outcome="skipped"', "reason"), "{{reason}}"), stacked=True),
-         words("Who?", "No advertiser, host or URL is a label. Ask the database:\n\n```sql\nSELECT * FROM advertisers_in_trouble LIMIT 20;\nSELECT * FROM hosts_in_trouble LIMIT 20;\n```\n\nor, for the last ten: `tagfleet-scheduler status`")),
+         graph("Why?", "Share of all images that is skipped, by reason. gone, denied: the listing is old. dns, connection, tls, timeout: the host, or our own network. forbidden_address: somebody tries something.",
+               SHARE, query(share_by("reason", "tagfleet_worker_jobs_total", POOL, 'outcome="skipped"'), "{{reason}}"), stacked=True),
+         words("Who?", "Where to ask who makes trouble: it is no label, so that no scrape of anybody makes Prometheus larger.",
+               "No advertiser, host or URL is a label. Ask the database:\n\n```sql\nSELECT * FROM advertisers_in_trouble LIMIT 20;\nSELECT * FROM hosts_in_trouble LIMIT 20;\n```\n\nor, for the last ten: `tagfleet-scheduler status`")),
     ),
     section(
         "Which hosts limit us?",

@@ -33,8 +33,8 @@ BOARD = dashboard(
          graph("Which share gets the defaults, by set?", "Defaulted images of all. Above its usual share after a roll-out: put the set before it back.",
                SHARE, query(f"max by (set) (tagfleet:defaulted:ratio15m{{{SET}}})", "{{set}}"), query(f"max by (set) (tagfleet:defaulted:ratio1d{{{SET}}})", "{{set}}, last day"),
                thresholds=limits((0.05, "yellow"))),
-         graph("Why?", "Defaulted images by reason. inference: the models failed on a picture. Others: pictures that nobody can read.",
-               IMAGES_RATE, query(rate("tagfleet_worker_jobs_total", f'{FLEET},outcome="defaulted"', "reason"), "{{reason}}"), stacked=True)),
+         graph("Why?", "Share of all images that has the defaults, by reason. inference: the models failed on a picture. Others: pictures that nobody can read.",
+               SHARE, query(share_by("reason", "tagfleet_worker_jobs_total", FLEET, 'outcome="defaulted"'), "{{reason}}"), stacked=True)),
     ),
     section(
         "What do people think of it?",

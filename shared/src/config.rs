@@ -19,8 +19,16 @@ pub const ENV_PREFIX: &str = "TAGFLEET__";
 
 /// Everything that is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} problem{}:\n  {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, .0.join("\n  "))]
+#[error("{}", told(.0))]
 pub struct ConfigError(pub Vec<String>);
+
+/// One problem in one line, several in a line each.
+fn told(problems: &[String]) -> String {
+    match problems {
+        [problem] => format!("the configuration has a problem: {problem}"),
+        _ => format!("the configuration has {} problems:\n  {}", problems.len(), problems.join("\n  ")),
+    }
+}
 
 /// Settings that can check what no type expresses.
 pub trait Check {

@@ -12,6 +12,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::info;
 
+use crate::patience::patiently;
+
 /// What Postgres takes for a number of milliseconds ends after 24 days.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(24 * 3600);
 
@@ -180,12 +182,27 @@ mod embedded {
     refinery::embed_migrations!("../migrations");
 }
 
+/// Waits for the database at the start, and sees that it has all that this binary needs.
+///
+/// # Errors
+///
+/// If it stays away, or lacks a migration.
+pub async fn ensure_migrated(pool: &Pool) -> anyhow::Result<()> {
+    let missing = patiently("the database", || missing_migrations(pool)).await?;
+    anyhow::ensure!(
+        missing.is_empty(),
+        "the database lacks {}: run `tagfleet-scheduler migrate`",
+        missing.join(", ")
+    );
+    Ok(())
+}
+
 /// Migrations that this binary knows and the database does not have.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
+async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
     const APPLIED: &str = "SELECT version FROM refinery_schema_history";
     let client = pool.get().await?;
     let applied: Vec<i32> = match client.query(APPLIED, &[]).await {

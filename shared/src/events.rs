@@ -34,12 +34,16 @@ pub struct ScrapeFinished {
     /// The lane of its jobs; by the size of the inventory where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
-    /// The inventory itself. Either this or `manifest_url`.
+    /// The inventory itself. Either this or `manifest_url` or `images_of`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<ListedImage>>,
     /// Where the inventory lies: NDJSON, one image a line, plain or gzip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_url: Option<String>,
+    /// The inventory is that of this earlier scrape of the same advertiser, which was listed to its end and is
+    /// still kept: its images are tagged again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_of: Option<ScrapeId>,
 }
 
 /// One image of an inventory.
@@ -177,19 +181,25 @@ impl ScrapeFinished {
         if event.finished_at > Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX) {
             return Err(Malformed::new("finished_at", "lies more than an hour in the future"));
         }
-        match (&event.images, &event.manifest_url) {
-            (Some(images), None) => {
+        match (&event.images, &event.manifest_url, &event.images_of) {
+            (Some(images), None, None) => {
                 for (i, image) in images.iter().enumerate() {
                     image
                         .check()
                         .map_err(|e| Malformed::new(format!("images[{i}].{}", e.field), e.problem))?;
                 }
             }
-            (None, Some(url)) => check_manifest_url(url)?,
-            (Some(_), Some(_)) => {
+            (None, Some(url), None) => check_manifest_url(url)?,
+            (None, None, Some(scrape)) => check_text("images_of", &scrape.0, 1, MAX_ID_BYTES)?,
+            (Some(_), Some(_), _) => {
                 return Err(Malformed::new("manifest_url", "given beside images: one of the two"));
             }
-            (None, None) => return Err(Malformed::new("images", "missing, and no manifest_url either")),
+            (_, _, Some(_)) => {
+                return Err(Malformed::new("images_of", "given beside images or manifest_url: one of them"));
+            }
+            (None, None, None) => {
+                return Err(Malformed::new("images", "missing, and no manifest_url either"));
+            }
         }
         Ok(parsed)
     }
@@ -305,6 +315,9 @@ mod tests {
             malformed(&format!(r#"{{{HEAD},"manifest_url":"file:///etc/passwd"}}"#)),
             "manifest_url: scheme file is not http or https"
         );
+        let both = format!(r#"{{{HEAD},"images":[],"images_of":"s0"}}"#);
+        assert_eq!(malformed(&both), "images_of: given beside images or manifest_url: one of them");
+        assert_eq!(malformed(&format!(r#"{{{HEAD},"images_of":""}}"#)), "images_of: is empty");
         let future = HEAD.replace("2026", "2962");
         assert_eq!(
             malformed(&format!(r#"{{{future},"images":[]}}"#)),

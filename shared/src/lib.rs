@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod dead;
 pub mod durations;
+pub mod ending;
 pub mod events;
 pub mod failpoint;
 pub mod fixes;

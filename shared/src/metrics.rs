@@ -170,7 +170,7 @@ pub fn begin(counters: &IntCounterVec, labels: &[&[&str]]) {
 }
 
 /// The help text of `database_connections{state}`.
-pub const CONNECTIONS: &str = "Connections of the pool: open, idle, and callers that wait for one.";
+pub const CONNECTIONS: &str = "Connections of the pool: open, idle, and callers that wait for one (awaited). Awaited for minutes: the database is slow, or database.pool_size is small.";
 
 /// Sets `database_connections{state}` to what the pool says.
 pub fn set_connections(gauges: &IntGaugeVec, pool: Status) {

@@ -78,8 +78,7 @@ async fn try_skipped(client: &mut ClientWrapper, scrape: &ScrapeId) -> Result<Re
         return Ok(Reopened::NotNow);
     };
     let (key, day): (i64, Date) = (claimed.get(0), claimed.get(1));
-    let word: String = claimed.get(2);
-    let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == word).unwrap_or(Lane::Bulk);
+    let lane = Lane::of_word(claimed.get(2));
     let opened = transaction.query(OPEN, &[&day, &key, &SUPERSEDED]).await?;
     let job = |row: &Row| TagImage {
         day,

@@ -16,6 +16,8 @@ pub struct LaneReport {
     pub ended: u64,
     /// Jobs that came to their end per second, since the report before.
     pub per_second: f64,
+    /// Whether the worker believes that it is a consumer of the lane.
+    pub receiving: bool,
 }
 
 /// An image that was skipped or defaulted.

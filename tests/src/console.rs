@@ -38,7 +38,7 @@ impl Console {
     pub async fn caller(&self, rights: &[&str]) -> Caller {
         let secret = token::generate();
         let name = Uuid::new_v4().simple().to_string();
-        assert!(tokens::create(&self.pool, &name, &token::hash(&secret), rights, None).await.unwrap());
+        assert!(tokens::create(&self.pool, &name, &token::hash(&secret), rights, None, None).await.unwrap());
         self.stranger().with("authorization", format!("Bearer {secret}"))
     }
 

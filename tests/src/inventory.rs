@@ -35,5 +35,6 @@ pub fn scrape(advertiser: &str, images: Vec<ListedImage>) -> ScrapeFinished {
         lane: None,
         images: Some(images),
         manifest_url: None,
+        images_of: None,
     }
 }

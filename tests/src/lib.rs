@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod chromium;
 mod collector;
 mod console;
 mod database;
@@ -12,6 +13,7 @@ mod fleet;
 mod formats;
 mod http;
 mod inventory;
+mod many;
 mod models;
 mod process;
 mod services;
@@ -20,6 +22,7 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use chromium::{Browser, PHONE, chord, key};
 pub use collector::{Collector, TracedSpan};
 pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;
@@ -27,7 +30,8 @@ pub use fleet::{Fleet, Options, Row, Running};
 pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
+pub use many::fill_grid;
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};
-pub use wait::{PATIENCE, eventually, skip, tell};
+pub use wait::{PATIENCE, eventually, lacks, skip, tell};

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use prometheus::Registry;
+use tagfleet_download::Downloader;
+use tagfleet_download::places::Places;
 use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Consumer, Lanes, Topology, first_silent};
 use tagfleet_shared::lane::Lane;
@@ -18,13 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::WorkerConfig;
-use crate::download::Downloader;
 use crate::elsewhere::Elsewhere;
 use crate::hold::Holder;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
-use crate::places::Places;
 use crate::questions::{self, Questions};
 use crate::record::Recorder;
 use crate::report::{self, Reporter};
@@ -64,12 +64,7 @@ impl App {
         let loaded = loader.load()?;
 
         let pool = db::pool_by_keys(&config.database)?;
-        let missing = patiently("the database", || db::missing_migrations(&pool)).await?;
-        anyhow::ensure!(
-            missing.is_empty(),
-            "the database lacks {}: run `tagfleet-scheduler migrate`",
-            missing.join(", ")
-        );
+        db::ensure_migrated(&pool).await?;
         let id = patiently("the database", || register(&pool, &loaded.set)).await?;
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-worker")).await?;
 
@@ -157,8 +152,9 @@ impl App {
         let asked = self.broker.questions(questions::AT_ONCE);
         let (worker, pool) = (self.worker.clone(), self.pool.clone());
         worker.metrics.limited_to(self.config.work.prefetch);
+        let sets = worker.pipeline.sets.clone();
         let reporter =
-            Reporter::new(&self.config.report, pool.clone(), worker.pipeline.sets.clone(), &worker.metrics);
+            Reporter::new(&self.config.report, pool.clone(), sets, &worker.metrics, receiving.clone());
         let reporter = tokio::spawn(reporter.run());
         let sampler = tokio::spawn(async move {
             let mut every = tokio::time::interval(SAMPLE_EVERY);

@@ -60,11 +60,15 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
                     let (questions, replies) = open(&mut batch);
                     match catch_unwind(AssertUnwindSafe(|| handler(questions))) {
                         Ok(answers) => send(replies, answers),
-                        Err(_) => error!(
-                            "a batch of {} panicked on a {:?} thread",
-                            replies.len(),
-                            std::thread::current().name()
-                        ),
+                        Err(_) => {
+                            let thread = std::thread::current();
+                            let (questions, name) = (replies.len(), thread.name().unwrap_or_default());
+                            error!(
+                                batch.questions = questions,
+                                thread = name,
+                                "a batch of {questions} panicked on {name}"
+                            );
+                        }
                     }
                 }
             })?;
@@ -91,7 +95,10 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
                     let answers = async { handler(questions).await };
                     match AssertUnwindSafe(answers).catch_unwind().await {
                         Ok(answers) => send(replies, answers),
-                        Err(_) => error!("a batch of {} panicked", replies.len()),
+                        Err(_) => {
+                            let questions = replies.len();
+                            error!(batch.questions = questions, "a batch of {questions} panicked");
+                        }
                     }
                 }
             });
@@ -146,8 +153,13 @@ fn open<Q, A>(batch: &mut Vec<Request<Q, A>>) -> (Vec<Q>, Vec<oneshot::Sender<A>
 /// Nobody gets somebody else's answer: a handler that returns the wrong number
 /// of answers answers nobody.
 fn send<A>(replies: Vec<oneshot::Sender<A>>, answers: Vec<A>) {
-    if replies.len() != answers.len() {
-        error!("a batch of {} was given {} answers", replies.len(), answers.len());
+    let (questions, given) = (replies.len(), answers.len());
+    if questions != given {
+        error!(
+            batch.questions = questions,
+            batch.answers = given,
+            "a batch of {questions} was given {given} answers"
+        );
         return;
     }
     for (reply, answer) in replies.into_iter().zip(answers) {

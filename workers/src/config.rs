@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tagfleet_download::DownloadConfig;
 use tagfleet_shared::admin::AdminConfig;
 use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
@@ -14,7 +15,6 @@ use tagfleet_shared::traces;
 
 use crate::decode::DecodeLimits;
 use crate::decoding::DecodersConfig;
-use crate::download::DownloadConfig;
 use crate::known::CacheConfig;
 use crate::model::RuntimeConfig;
 use crate::report::ReportConfig;

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
-
-use crate::download::Validators;
 
 /// A picture that could not be looked at again is let alone for so long.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(3600);

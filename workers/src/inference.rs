@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
-use tracing::error;
+use tracing::warn;
 
 use crate::batch::{Batcher, Lost};
 use crate::decode::{InputSize, Pixels};
@@ -120,13 +120,14 @@ impl<M: Model> Patient<M> {
             Err(_) if pictures.len() > 1 => {
                 pictures.iter().flat_map(|picture| self.answers(std::slice::from_ref(picture))).collect()
             }
-            Err(failure) => {
-                error!(error = %failure, "the models failed on a picture");
-                vec![Err(match run(&mut self.model, &[&self.probe]) {
-                    Ok(_) => Unanswered::Picture(failure),
-                    Err(failure) => Unanswered::Sick(failure),
-                })]
-            }
+            Err(failure) => vec![Err(match run(&mut self.model, &[&self.probe]) {
+                Ok(_) => {
+                    warn!(error = %failure, "the models failed on a picture");
+                    Unanswered::Picture(failure)
+                }
+                // Told where the job is held.
+                Err(failure) => Unanswered::Sick(failure),
+            })],
         }
     }
 }

@@ -3,16 +3,17 @@
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
 use std::hash::Hash;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
 use serde::Deserialize;
+use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::traces::TARGET;
 use tracing::{Instrument, info_span};
 
-use crate::download::Validators;
 use crate::freshness::{Freshness, Seen};
 use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered};
@@ -99,25 +100,38 @@ impl KnownImages {
     }
 
     /// Runs `work` unless somebody else is at work on this image: then waits
-    /// and shares what they find, good or bad. The outcome is that of `work`, or
-    /// `cached` for those who waited.
+    /// and shares what they find. The outcome is that of `work`, or `cached` for
+    /// those who waited.
+    ///
+    /// What is known of an image is known wherever it is; what stopped them says
+    /// nothing of another URL of it, so whoever waited with another one runs its own `work`.
     ///
     /// # Errors
     ///
-    /// Whatever stopped `work`.
+    /// Whatever stopped `work`, or the work of somebody else at the same URL.
     pub async fn once(
         &self,
-        image: ImageId,
+        image: &Wanted,
         work: impl Future<Output = Result<Outcome, Stop>>,
     ) -> Result<Outcome, Stop> {
         let mut ours = None;
-        let work = async {
-            let outcome = work.await?;
-            let known = outcome.known().cloned().ok_or_else(|| Stop::End(outcome.clone()))?;
-            ours = Some(outcome);
-            Ok(known)
+        let known = {
+            let stopped = |stop| Stopped { at: image.source.clone(), stop };
+            let mut work = pin!(async {
+                let outcome = work.await.map_err(stopped)?;
+                let known = outcome.known().cloned().ok_or_else(|| stopped(Stop::End(outcome.clone())))?;
+                ours = Some(outcome);
+                Ok::<_, Stopped>(known)
+            });
+            loop {
+                match self.by_image.try_get_with(image.id, work.as_mut()).await {
+                    Ok(known) => break known,
+                    Err(stopped) if stopped.at == image.source => return Err(stopped.stop.clone()),
+                    // It was not ours, which has not begun.
+                    Err(_) => {}
+                }
+            }
         };
-        let known = self.by_image.try_get_with(image, work).await.map_err(unshared)?;
         Ok(ours.unwrap_or(Outcome::Cached(known)))
     }
 
@@ -125,17 +139,17 @@ impl KnownImages {
     ///
     /// # Errors
     ///
-    /// Whatever stopped `work`.
+    /// As those of [`Self::once`].
     pub async fn again(
         &self,
-        image: ImageId,
+        image: &Wanted,
         work: impl Future<Output = Result<Outcome, Stop>>,
     ) -> Result<Outcome, Stop> {
         // Not if somebody else has looked meanwhile.
-        if let Some(known) = self.by_image.get(&image).await
+        if let Some(known) = self.by_image.get(&image.id).await
             && known.is_due()
         {
-            self.by_image.invalidate(&image).await;
+            self.by_image.invalidate(&image.id).await;
         }
         self.once(image, work).await
     }
@@ -169,20 +183,21 @@ impl KnownImages {
             looked = true;
             look.await.map(Arc::new)
         };
-        let known = self.by_bytes.try_get_with(bytes, find_or_look).await.map_err(unshared)?;
+        let known = self.by_bytes.try_get_with(bytes, find_or_look).await.map_err(Arc::unwrap_or_clone)?;
         Ok(if looked { Outcome::Inferred(known) } else { Outcome::Matched(known) })
     }
+}
+
+/// What kept somebody from what they looked for, and where they did.
+struct Stopped {
+    at: Source,
+    stop: Stop,
 }
 
 impl Found {
     fn of(known: Arc<Known>) -> Self {
         if known.is_due() { Self::Due(known) } else { Self::Known(known) }
     }
-}
-
-/// All who waited for the same work are stopped by the same.
-fn unshared(stop: Arc<Stop>) -> Stop {
-    Arc::unwrap_or_clone(stop)
 }
 
 fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {
@@ -205,16 +220,72 @@ fn weight(known: &Arc<Known>) -> u32 {
 mod tests {
     use super::*;
     use crate::model::{Answer, Embedding};
+    use prometheus::Registry;
+    use tagfleet_shared::lane::Lane;
+    use tagfleet_shared::outcome::OutcomeKind;
+    use tokio::sync::oneshot;
     use uuid::Uuid;
+
+    fn known(embedding: Option<Embedding>) -> Arc<Known> {
+        let answer = Answer { embedding, ..Answer::default() };
+        Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, seen: None })
+    }
 
     #[test]
     fn an_embedding_counts_with_its_bytes() {
-        let known = |embedding| {
-            let answer = Answer { embedding, ..Answer::default() };
-            Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, seen: None })
-        };
         let numbers = Embedding::of_f32(&[0.5; 1280]);
         assert!(numbers.is_some());
         assert_eq!(weight(&known(numbers)), weight(&known(None)) + 2560);
+    }
+
+    fn nothing_known() -> KnownImages {
+        let config = CacheConfig { max_bytes: 1 << 20, revalidate_after: Duration::ZERO };
+        KnownImages::new(&config, None, Metrics::register(&Registry::new()).unwrap())
+    }
+
+    /// One image, whatever the URL.
+    fn at(url: &str) -> Wanted {
+        let source = Source::Url(url.parse().unwrap());
+        let id = ImageId(Uuid::nil());
+        Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false }
+    }
+
+    fn gone() -> Result<Outcome, Stop> {
+        Err(Stop::End(Outcome::remembered(OutcomeKind::Skipped, "gone".into())))
+    }
+
+    /// What stops the work at one URL says nothing of another URL of the same image.
+    #[tokio::test]
+    async fn who_waits_with_another_url_is_not_stopped_by_a_dead_one() {
+        let (images, dead, good) = (nothing_known(), at("http://a/expired.jpg"), at("http://a/renewed.jpg"));
+        let (open, gate) = oneshot::channel();
+        let dead = images.once(&dead, async {
+            gate.await.unwrap();
+            gone()
+        });
+        let good = images.once(&good, async { Ok(Outcome::Inferred(known(None))) });
+        // `join!` polls in this order: the good one waits before the dead one has its end.
+        let opener = async { open.send(()).unwrap() };
+        let (dead, good, ()) = tokio::join!(biased; dead, good, opener);
+
+        assert!(matches!(dead, Err(Stop::End(Outcome::Skipped(_)))), "{dead:?}");
+        assert!(matches!(good, Ok(Outcome::Inferred(_))), "{good:?}");
+    }
+
+    /// Those who wait with the same URL share a failure as they share an answer: nobody asks twice.
+    #[tokio::test]
+    async fn who_waits_with_the_same_url_shares_what_is_found_good_or_bad() {
+        let (images, image) = (nothing_known(), at("http://a/1.jpg"));
+        for end in [gone as fn() -> _, || Ok(Outcome::Inferred(known(None)))] {
+            let (open, gate) = oneshot::channel();
+            let first = images.once(&image, async {
+                gate.await.unwrap();
+                end()
+            });
+            let second = images.once(&image, async { panic!("it is asked for twice") });
+            let opener = async { open.send(()).unwrap() };
+            let (first, second, ()) = tokio::join!(biased; first, second, opener);
+            assert_eq!((first.is_ok(), second.is_ok()), (end().is_ok(), end().is_ok()));
+        }
     }
 }

@@ -33,9 +33,6 @@ pub mod trials;
 pub mod usage;
 pub mod worker;
 
-pub use tagfleet_download as download;
-pub use tagfleet_download::places;
-
 /// Says that a test was skipped, where it is seen: not through `eprintln!`,
 /// whose output the test runner keeps to itself when a test passes.
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use tagfleet_download::Validators;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::outcome::OutcomeKind;
@@ -14,7 +15,6 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::batch::Batcher;
-use crate::download::Validators;
 use crate::freshness::{Freshness, Seen};
 use crate::metrics::{Metrics, Stage};
 use crate::model::Answer;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tagfleet_download::{Attempt, DownloadError, Transient};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
 use crate::decoding::{NotDecoded, Poison};
-use crate::download::{Attempt, DownloadError, Transient};
 use crate::freshness::Seen;
 use crate::model::Answer;
 
@@ -153,14 +153,21 @@ impl Outcome {
 pub enum Stop {
     /// The image's end is clear without the models.
     End(Outcome),
+    /// It has none yet.
+    Not(Unfinished),
+    /// The fleet itself is unwell: the job is held until it is well again.
+    Outage(Outage),
+}
+
+/// Why an image has no outcome yet.
+#[derive(Clone, Debug)]
+pub enum Unfinished {
     /// It may go better later.
     Later(Transient),
     /// It did to a decoder what no picture should be able to do: a person looks at its job.
     Poison(Poison),
     /// Nothing is known of it, and a suspected job may not find out among others.
     Suspected,
-    /// The fleet itself is unwell: the job is held until it is well again.
-    Outage(Outage),
 }
 
 /// What of the fleet is unwell. Nothing is recorded meanwhile.
@@ -191,7 +198,7 @@ impl Outage {
 impl From<DownloadError> for Stop {
     fn from(error: DownloadError) -> Self {
         match error {
-            DownloadError::Transient(transient) => Self::Later(transient),
+            DownloadError::Transient(transient) => Self::Not(Unfinished::Later(transient)),
             DownloadError::Final(error) => Self::End(Outcome::Skipped(Failure::lasting(error.reason()))),
         }
     }
@@ -207,7 +214,7 @@ impl From<NotDecoded> for Stop {
     fn from(error: NotDecoded) -> Self {
         match error {
             NotDecoded::Undecodable(error) => error.into(),
-            NotDecoded::Poison(poison) => Self::Poison(poison),
+            NotDecoded::Poison(poison) => Self::Not(Unfinished::Poison(poison)),
             NotDecoded::NoDecoder(error) => Self::Outage(Outage::Decoders(error)),
         }
     }
@@ -239,23 +246,10 @@ impl From<Arc<DbError>> for Stop {
     }
 }
 
-/// Why an image has no outcome yet.
-#[derive(Clone, Debug)]
-pub enum Unfinished {
-    /// Try again after a delay.
-    Later(Transient),
-    /// Never try again: a person looks at its job.
-    Poison(Poison),
-    /// Try again where nothing else is at work.
-    Suspected,
-    /// Hold it and try again in place.
-    Outage(Outage),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::{Cause, Limit};
+    use tagfleet_download::{Cause, Limit};
 
     /// A network of ours that swallows packets for a while is not remembered against pictures.
     #[test]

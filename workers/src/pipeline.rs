@@ -9,20 +9,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use tagfleet_download::places::{Place, Places};
+use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::traces::TARGET;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error, info_span};
 use url::Url;
 
-use crate::download::{DownloadError, Downloaded, Downloader, Undownloadable};
 use crate::freshness::Seen;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Look, Metrics, Stage};
 use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
-use crate::places::{Place, Places};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
 
@@ -55,19 +56,17 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Takes one image to its end, with one model set all the way. Nothing is
-    /// recorded yet.
+    /// Takes one image to its end, with one model set all the way, or says why it
+    /// has none yet. Nothing is recorded yet.
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] where it has no end yet: run it again, now or later.
-    pub async fn run(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Unfinished> {
+    /// [`Outage`] where the fleet is unwell: hold the image, and run it again.
+    pub async fn run(&self, set: &SetAtWork, image: &Wanted) -> Result<Result<Outcome, Unfinished>, Outage> {
         match self.tag(set, image).await {
-            Ok(outcome) | Err(Stop::End(outcome)) => Ok(outcome),
-            Err(Stop::Later(transient)) => Err(Unfinished::Later(transient)),
-            Err(Stop::Poison(poison)) => Err(Unfinished::Poison(poison)),
-            Err(Stop::Suspected) => Err(Unfinished::Suspected),
-            Err(Stop::Outage(outage)) => Err(Unfinished::Outage(outage)),
+            Ok(outcome) | Err(Stop::End(outcome)) => Ok(Ok(outcome)),
+            Err(Stop::Not(unfinished)) => Ok(Err(unfinished)),
+            Err(Stop::Outage(outage)) => Err(outage),
         }
     }
 
@@ -78,12 +77,12 @@ impl Pipeline {
         match found {
             Found::Known(known) => Ok(Outcome::Cached(known)),
             Found::Due(known) if image.suspected => Ok(Outcome::Cached(known)),
-            Found::Nothing if image.suspected => Err(Stop::Suspected),
+            Found::Nothing if image.suspected => Err(Stop::Not(Unfinished::Suspected)),
             // Boxed: nine jobs in ten are known, and need not be as large as this.
             Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
             Found::Nothing => {
-                let look = Box::pin(self.look(set, image, None));
-                Box::pin(set.known.once(image.id, look)).await
+                let look = Box::pin(self.look(set, image));
+                Box::pin(set.known.once(image, look)).await
             }
         }
     }
@@ -92,84 +91,131 @@ impl Pipeline {
     /// picture now; and it stays where that cannot be found out.
     async fn look_again(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
         let look = async {
-            match self.look(set, image, Some(&known)).await {
-                Err(Stop::Outage(Outage::Database(away))) => Err(away.into()),
-                Ok(outcome) if outcome.known().is_some() => Ok(outcome),
-                _ => {
-                    self.metrics.looked_again(Look::Failed);
-                    Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
-                }
-            }
+            let stop = match self.look_unless_unchanged(set, image, &known).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(stop) => stop,
+            };
+            self.not_looked_at(set, image, &known, stop)
         };
-        set.known.again(image.id, Box::pin(look)).await
+        set.known.again(image, Box::pin(look)).await
     }
 
-    /// Looks at a picture, unless it is the `known` one still.
-    async fn look(
+    /// What becomes of an image that is known and due, where `stop` kept it from being looked at: nothing
+    /// gets worse, its tags stay.
+    fn not_looked_at(
         &self,
         set: &SetAtWork,
         image: &Wanted,
-        known: Option<&Arc<Known>>,
+        known: &Known,
+        stop: Stop,
     ) -> Result<Outcome, Stop> {
+        match stop {
+            // The fleet is unwell, and nobody knows of the picture: its job is held like any other.
+            Stop::Outage(_) => return Err(stop),
+            // It would cost every worker its decoders once an hour: in the database it is renewed.
+            Stop::Not(Unfinished::Poison(poison)) => {
+                error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
+                self.metrics.looked_again(Look::Failed);
+                let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
+                return Ok(Outcome::Renewed(
+                    known.with(set.known.seen(image, validators.unwrap_or_default())),
+                ));
+            }
+            // It is not there now, or cannot be read.
+            Stop::End(_) | Stop::Not(Unfinished::Later(_) | Unfinished::Suspected) => {}
+        }
+        self.metrics.looked_again(Look::Failed);
+        Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
+    }
+
+    /// Looks at a picture of which nothing is known.
+    async fn look(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         // Sick models are not brought one picture after another.
         set.models.check().await?;
-        let (Downloaded { bytes, validators, room }, place) = self.download(image, known).await?;
+        let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
         let seen = set.known.seen(image, validators);
-        let hash = bytes.as_deref().map(BytesHash::of);
-        if let Some(known) = known.filter(|known| hash.is_none_or(|hash| hash == known.bytes)) {
-            self.metrics.looked_again(if hash.is_none() { Look::Unchanged } else { Look::SameBytes });
+        let hash = BytesHash::of(&bytes);
+        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        Ok(outcome.seen(seen))
+    }
+
+    /// Looks at a picture, unless it is the `known` one still.
+    async fn look_unless_unchanged(
+        &self,
+        set: &SetAtWork,
+        image: &Wanted,
+        known: &Known,
+    ) -> Result<Outcome, Stop> {
+        set.models.check().await?;
+        let (again, place) = self.download_again(image, known).await?;
+        let Downloaded { bytes, validators, room } = match again {
+            Again::Sent(downloaded) => downloaded,
+            Again::NotModified(validators) => {
+                self.metrics.looked_again(Look::Unchanged);
+                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators))));
+            }
+        };
+        let seen = set.known.seen(image, validators);
+        let hash = BytesHash::of(&bytes);
+        if hash == known.bytes {
+            self.metrics.looked_again(Look::SameBytes);
             return Ok(Outcome::Renewed(known.with(seen)));
         }
-        let (Some(bytes), Some(hash)) = (bytes, hash) else {
-            // Nobody has asked it whether there is another one.
-            return Err(DownloadError::from(Undownloadable::BadStatus(304)).into());
-        };
-        let look = async {
-            failpoint::here(Point::Unmatched);
-            let _place = set.looks.take(image.lane).await.expect("nobody cuts these lines");
-            let pixels = set.decoder.decode(bytes).instrument(info_span!(target: TARGET, "decode")).await?;
-            drop((place, room));
-            failpoint::here(Point::Decoded);
-            let (width, height) = (pixels.width(), pixels.height());
-            let answer = set.models.infer(pixels).instrument(info_span!(target: TARGET, "infer")).await?;
-            failpoint::here(Point::Inferred);
-            Ok(Known { answer, bytes: hash, width, height, seen: None })
-        };
-        let outcome = set.known.same_bytes(hash, Box::pin(look)).await?;
-        let replaces = known.map(|known| known.bytes);
-        if replaces.is_some() {
-            self.metrics.looked_again(Look::Changed);
-        }
-        Ok(outcome.seen(seen.map(|seen| Seen { replaces, ..seen })))
+        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        self.metrics.looked_again(Look::Changed);
+        Ok(outcome.seen(seen.map(|seen| Seen { replaces: Some(known.bytes), ..seen })))
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
-    ///
-    /// First the turn and then the place: the pictures of a slow host wait for
-    /// each other, and take no place from those of other hosts.
-    pub(crate) async fn download(
-        &self,
-        image: &Wanted,
-        known: Option<&Arc<Known>>,
-    ) -> Result<(Downloaded, Place), Stop> {
-        let waiting = info_span!(target: TARGET, "turn");
-        let turn = image.source.turn(&self.downloader, image.lane).await?;
-        failpoint::here(Point::TurnTaken);
-        let place = self.pictures.take(image.lane).await.expect("nobody cuts these lines");
-        drop(waiting);
+    pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Place), Stop> {
+        let (turn, place) = self.turn_and_place(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let validators = known.and_then(|known| known.seen.as_ref()).map(|seen| &seen.validators);
-        let downloaded = image
-            .source
-            .fetch(&self.downloader, turn, validators)
-            .instrument(info_span!(target: TARGET, "download"))
-            .await?;
+        let downloaded = image.source.fetch(&self.downloader, turn);
+        let downloaded = downloaded.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
-        if let Some(bytes) = &downloaded.bytes {
-            self.metrics.downloaded(bytes);
-        }
+        self.metrics.downloaded(&downloaded.bytes);
         Ok((downloaded, place))
     }
+
+    /// The same for an image that is known, and need not be sent again.
+    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Again, Place), Stop> {
+        let (turn, place) = self.turn_and_place(image).await?;
+        let _timer = self.metrics.stage(Stage::Download, 1);
+        let nothing = Validators::default();
+        let validators = known.seen.as_ref().map_or(&nothing, |seen| &seen.validators);
+        let again = image.source.fetch_again(&self.downloader, turn, validators);
+        let again = again.instrument(info_span!(target: TARGET, "download")).await?;
+        failpoint::here(Point::Downloaded);
+        if let Again::Sent(downloaded) = &again {
+            self.metrics.downloaded(&downloaded.bytes);
+        }
+        Ok((again, place))
+    }
+
+    /// First the turn and then the place: the pictures of a slow host wait for
+    /// each other, and take no place from those of other hosts.
+    async fn turn_and_place(&self, image: &Wanted) -> Result<(Option<Turn>, Place), Stop> {
+        let _waiting = info_span!(target: TARGET, "turn");
+        let turn = image.source.turn(&self.downloader, image.lane).await?;
+        failpoint::here(Point::TurnTaken);
+        Ok((turn, self.pictures.take(image.lane).await.expect("nobody cuts these lines")))
+    }
+}
+
+/// Looks at the picture with these `bytes`, unless they are known under another key. What is `held` for
+/// them is given back when there are pixels.
+async fn match_or_look(
+    set: &SetAtWork,
+    lane: Lane,
+    hash: BytesHash,
+    bytes: Bytes,
+    held: (Place, Room),
+) -> Result<Outcome, Stop> {
+    let look = async {
+        failpoint::here(Point::Unmatched);
+        set.look(lane, hash, bytes, held).await
+    };
+    set.known.same_bytes(hash, Box::pin(look)).await
 }
 
 /// Reads the URL of a job; one that does not parse is a dead link like any other.

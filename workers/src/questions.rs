@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tagfleet_download::{DownloadError, Downloaded};
 use tagfleet_shared::broker::{Consumer, Publisher, Received};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::lane::Lane;
@@ -12,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::outcome::{Outcome, Stop};
-use crate::pipeline::{Pipeline, Wanted};
+use crate::outcome::{Known, Outcome, Stop, Unfinished};
+use crate::pipeline::{Pipeline, Wanted, source_of};
 use crate::sets::SetAtWork;
-use crate::source::{Source, check_content, check_size};
+use crate::source::{check_content, check_size};
 
 /// Questions at once: a few, as each may bring a picture with it, and jobs are what workers are for.
 pub const AT_ONCE: u16 = 8;
@@ -61,11 +62,11 @@ async fn reply(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Repl
     match look(pipeline, set, question).await {
         Ok(said) => Reply::Said(said),
         Err(Stop::End(outcome)) => not(outcome.failure().map_or("unknown", |failure| &failure.reason)),
-        Err(Stop::Later(transient)) => {
+        Err(Stop::Not(Unfinished::Later(transient))) => {
             not(Outcome::given_up(&transient).failure().map_or("unknown", |f| &f.reason))
         }
-        Err(Stop::Poison(poison)) => not(poison.reason()),
-        Err(Stop::Suspected) => not("killed_worker"),
+        Err(Stop::Not(Unfinished::Poison(poison))) => not(poison.reason()),
+        Err(Stop::Not(Unfinished::Suspected)) => not("killed_worker"),
         Err(Stop::Outage(outage)) => {
             debug!(error = %outage, "a question met an outage");
             Reply::Unwell { error: outage.to_string() }
@@ -75,20 +76,14 @@ async fn reply(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Repl
 
 async fn look(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Result<Said, Stop> {
     set.models.check().await?;
-    let end =
-        |error: crate::download::Undownloadable| Stop::from(crate::download::DownloadError::Final(error));
+    let end = |error| Stop::from(DownloadError::Final(error));
     // The room of a downloaded picture is held until it is decoded, as that of a job's.
     let (bytes, held) = match question {
         Question::Url(url) => {
-            let source = url.parse().map_or(Source::Unreadable, Source::Url);
-            let id = ImageId::of(None, &url);
+            let (id, source) = (ImageId::of(None, &url), source_of(&url));
             let wanted = Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false };
-            let (downloaded, place) = Box::pin(pipeline.download(&wanted, None)).await?;
-            let bytes = downloaded
-                .bytes
-                .clone()
-                .ok_or_else(|| end(crate::download::Undownloadable::BadStatus(304)))?;
-            (bytes, Some((downloaded, place)))
+            let (Downloaded { bytes, room, .. }, place) = Box::pin(pipeline.download(&wanted)).await?;
+            (bytes, Some((place, room)))
         }
         Question::Bytes(bytes) => {
             check_size(bytes.len() as u64, pipeline.downloader.max_bytes()).map_err(end)?;
@@ -96,18 +91,14 @@ async fn look(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Resul
             (Bytes::from(bytes), None)
         }
     };
-    let bytes_hash = BytesHash::of(&bytes).0;
-    let _place = set.looks.take(Lane::Express).await.expect("nobody cuts these lines");
-    let pixels = set.decoder.decode(bytes).await?;
-    drop(held);
-    let (width, height) = (pixels.width(), pixels.height());
-    let answer = set.models.infer(pixels).await?;
+    let hash = BytesHash::of(&bytes);
+    let Known { answer, width, height, .. } = set.look(Lane::Express, hash, bytes, held).await?;
     Ok(Said {
         model_set: set.name.clone(),
         digest: set.digest.clone(),
         tags: answer.tags,
         scores: answer.scores,
-        bytes_hash,
+        bytes_hash: hash.0,
         width,
         height,
     })

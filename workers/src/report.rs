@@ -3,6 +3,7 @@
 //! Nothing depends on it: a report that cannot be written is left out, and the next one says all of it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -72,13 +73,21 @@ pub struct Reporter {
     pool: Pool,
     sets: Arc<Sets>,
     metrics: Metrics,
+    receiving: Vec<(Lane, Arc<AtomicBool>)>,
     started_at: Timestamp,
 }
 
 impl Reporter {
     /// Of the worker that has these parts.
-    pub fn new(config: &ReportConfig, pool: Pool, sets: Arc<Sets>, metrics: &Metrics) -> Self {
-        Self { config: config.clone(), pool, sets, metrics: metrics.clone(), started_at: Timestamp::now() }
+    pub fn new(
+        config: &ReportConfig,
+        pool: Pool,
+        sets: Arc<Sets>,
+        metrics: &Metrics,
+        receiving: Vec<(Lane, Arc<AtomicBool>)>,
+    ) -> Self {
+        let (config, metrics) = (config.clone(), metrics.clone());
+        Self { config, pool, sets, metrics, receiving, started_at: Timestamp::now() }
     }
 
     /// Reports until it is dropped.
@@ -104,7 +113,9 @@ impl Reporter {
         let report = |lane: Lane| {
             let (at_work, ended) = self.metrics.of_lane(lane);
             let new = ended - before.get(&lane).copied().unwrap_or_default();
-            (lane, LaneReport { at_work, ended, per_second: new as f64 / seconds })
+            let mut of_it = self.receiving.iter().filter(|(of, _)| *of == lane);
+            let receiving = of_it.any(|(_, on)| on.load(Ordering::Relaxed));
+            (lane, LaneReport { at_work, ended, per_second: new as f64 / seconds, receiving })
         };
         Lane::ALL.into_iter().map(report).collect()
     }

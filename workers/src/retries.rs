@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use tagfleet_download::{Attempt, Transient};
 use tagfleet_shared::broker::Topology;
-
-use crate::download::{Attempt, Transient};
 
 /// The longest that a job is put off without its counting as an attempt: no
 /// host keeps a picture, and its scrape, waiting for ever.
@@ -89,7 +88,7 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::{Cause, Limit};
+    use tagfleet_download::{Cause, Limit};
 
     const SECOND: Duration = Duration::from_secs(1);
 

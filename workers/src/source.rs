@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tagfleet_download::{
+    Again, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
+};
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
 use url::Url;
 use uuid::Uuid;
-
-use crate::download::{DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text};
 
 /// A place to get bytes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +43,7 @@ impl Source {
         }
     }
 
-    /// Brings the bytes, in a turn that [`Self::turn`] has given; none where the
-    /// picture is the `known` one still.
+    /// Brings the bytes, in a turn that [`Self::turn`] has given.
     ///
     /// # Errors
     ///
@@ -52,18 +52,34 @@ impl Source {
         &self,
         downloader: &Downloader,
         turn: Option<Turn>,
-        known: Option<&Validators>,
     ) -> Result<Downloaded, DownloadError> {
         match (self, turn) {
-            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn, known).await,
+            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn).await,
             (Self::File(path), _) => {
                 let mut room = downloader.room().await;
                 let size = size(path, downloader.max_bytes()).await.map_err(DownloadError::Final)?;
                 room.fit(size).await;
-                let bytes = Some(read(path).await.map_err(DownloadError::Final)?);
+                let bytes = read(path).await.map_err(DownloadError::Final)?;
                 Ok(Downloaded { bytes, validators: Validators::default(), room })
             }
             _ => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
+        }
+    }
+
+    /// As [`Self::fetch`], but a server sends nothing where the picture is the `known` one still.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::fetch`].
+    pub async fn fetch_again(
+        &self,
+        downloader: &Downloader,
+        turn: Option<Turn>,
+        known: &Validators,
+    ) -> Result<Again, DownloadError> {
+        match (self, turn) {
+            (Self::Url(url), Some(turn)) => downloader.fetch_again(url, turn, known).await,
+            (_, turn) => self.fetch(downloader, turn).await.map(Again::Sent),
         }
     }
 }

@@ -82,11 +82,27 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version | replace "+" "_" }
 {{- else if and .root.Values.externalSecrets.enabled (get .root.Values.externalSecrets .which).key -}}
 {{ $name }}|{{ .which }}-url
 {{- else if $ref.name -}}
+{{- include "tagfleet.checkSecret" (dict "root" .root "value" (get $value .which) "ref" $ref) -}}
 {{ $ref.name }}|{{ $ref.key }}
 {{- else if .root.Values.externalSecrets.enabled -}}
 {{- fail (printf "externalSecrets.%s.key is not set: name the entry of the store that holds the URL" .which) -}}
 {{- else -}}
 {{- fail (printf "%s is not set: name a Secret of this namespace whose key %s holds the URL" (get $value .which) $ref.key) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses a Secret that is not there, instead of pods that wait for it without a word: dict root, value (the name's place in the values),
+ref (name, key). Only a cluster that answers can tell; every namespace of one has the service account `default`. */}}
+{{- define "tagfleet.checkSecret" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- if lookup "v1" "ServiceAccount" $namespace "default" -}}
+{{- $there := lookup "v1" "Secret" $namespace .ref.name -}}
+{{- if not $there -}}
+{{- fail (printf "%s: there is no Secret %q in the namespace %q: make it, with the key %s" .value .ref.name $namespace .ref.key) -}}
+{{- end -}}
+{{- if not (hasKey ($there.data | default dict) .ref.key) -}}
+{{- fail (printf "%s: the Secret %q in the namespace %q has no key %s" .value .ref.name $namespace .ref.key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

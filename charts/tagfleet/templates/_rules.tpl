@@ -17,6 +17,12 @@ What is read from the database or the broker is the same in every scheduler: `ma
   expr: |
     sum by (namespace, set) (rate(tagfleet_worker_set_jobs_total{ {{- $of -}} ,outcome="defaulted"}[{{ . }}]))
     / sum by (namespace, set) (rate(tagfleet_worker_set_jobs_total{ {{- $of -}} }[{{ . }}]))
+{{- if eq . "1d" }}
+- record: tagfleet:defaulted_of_all:ratio1d
+  expr: |
+    sum by (namespace) (rate(tagfleet_worker_set_jobs_total{ {{- $of -}} ,outcome="defaulted"}[1d]))
+    / sum by (namespace) (rate(tagfleet_worker_set_jobs_total{ {{- $of -}} }[1d]))
+{{- end }}
 - record: tagfleet:skipped:ratio{{ . }}
   expr: |
     sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="skipped",reason!="superseded"}[{{ . }}]))
@@ -82,15 +88,19 @@ What is read from the database or the broker is the same in every scheduler: `ma
   annotations:
     summary: {{ `{{ $value }} dead letters wait for a person.` | quote }}
     description: Jobs that the fleet cannot work on, or events that it cannot read. tagfleet-scheduler dead list says why.
+{{- /* A set that is new has no day before, and its own last day is nothing but what is to be judged: it is held to that of all sets. */}}
 - alert: TagfleetDefaultsHigh
   expr: |
     tagfleet:defaulted:ratio15m{ {{- $of -}} }
-      > clamp_min(2 * (tagfleet:defaulted:ratio1d{ {{- $of -}} } or 0 * tagfleet:defaulted:ratio15m{ {{- $of -}} }), {{ $rules.defaultsShare }})
+      > clamp_min(2 * (
+        tagfleet:defaulted:ratio1d{ {{- $of -}} } offset 1d >= 0
+        or 0 * tagfleet:defaulted:ratio15m{ {{- $of -}} } + on (namespace) group_left tagfleet:defaulted_of_all:ratio1d{ {{- $of -}} }
+      ), {{ $rules.defaultsShare }})
   for: 15m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $value | humanizePercentage }} of the images have the defaults, with the model set {{ $labels.set }}.` | quote }}
-    description: More than twice the share of the last day. A roll-out, or a source that sends what is no picture.
+    description: More than twice its share of the day before, or of all sets where it is new. A roll-out, or a source that sends what is no picture.
 - alert: TagfleetSkipsHigh
   expr: |
     tagfleet:skipped:ratio15m{ {{- $of -}} }

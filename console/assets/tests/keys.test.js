@@ -35,12 +35,14 @@ test("an unknown key after the first is nothing", () => {
   assert.equal(sequence.press("x", 10, known, begins), null);
 });
 
-test("keys in a field are text, but for Escape", () => {
+test("keys in a field are text, but for Escape and Control+Enter", () => {
   const element = (nodeName, type = "text") => ({ nodeName, type });
   assert.equal(isTyping(element("INPUT"), "a"), true);
   assert.equal(isTyping(element("TEXTAREA"), "a"), true);
   assert.equal(isTyping(element("SELECT"), "a"), true);
   assert.equal(isTyping(element("INPUT"), "Escape"), false);
+  assert.equal(isTyping(element("SELECT"), "Control+Enter"), false);
+  assert.equal(isTyping(element("INPUT"), "Control+z"), true);
   assert.equal(isTyping(element("INPUT", "checkbox"), "a"), false);
   assert.equal(isTyping(element("BUTTON"), "a"), false);
   assert.equal(isTyping(null, "a"), false);

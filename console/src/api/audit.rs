@@ -15,7 +15,7 @@ use crate::web::{Cursor, Listing, Params, Problem};
 pub struct Wanted {
     /// Of this person or token.
     who: Option<String>,
-    /// `write` or `refusal`.
+    /// `write`, `refusal`, `login` or `token`.
     kind: Option<String>,
     /// What an earlier piece gave as `next`.
     cursor: Option<String>,
@@ -24,7 +24,7 @@ pub struct Wanted {
     limit: Option<u32>,
 }
 
-/// Every write and every refusal, the latest first
+/// Every write, refusal and login, and every API token made or revoked, the latest first
 #[utoipa::path(get, path = "/v1/audit", params(Wanted), tag = "audit",
     responses((status = 200, description = "a piece of the list", body = Listing<Line>)))]
 pub async fn list(

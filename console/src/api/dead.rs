@@ -7,12 +7,12 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::broker::DeadLetter;
-use tagfleet_shared::dead::{self, DeadError, Filter};
+use tagfleet_shared::dead::{self, DeadError, Filter, Position};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::state::Console;
 use crate::web::problem::ProblemBody;
-use crate::web::{Body, Kind, Params, Path, Problem};
+use crate::web::{Body, Cursor, Kind, Listing, Params, Path, Problem};
 
 /// Letters of one answer at most.
 const MOST: u64 = 1000;
@@ -69,16 +69,11 @@ pub async fn groups(State(console): State<Console>) -> Result<Json<Groups>, Prob
 pub struct Wanted {
     /// With this reason.
     reason: Option<String>,
-    /// At most so many, the oldest first.
+    /// What an earlier piece gave as `next`.
+    cursor: Option<String>,
+    /// How many letters.
     #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<u64>,
-}
-
-/// Dead letters.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Letters {
-    /// The oldest first.
-    items: Vec<Letter>,
+    limit: Option<u32>,
 }
 
 /// One dead letter.
@@ -122,16 +117,23 @@ impl From<DeadLetter> for Letter {
 
 /// Dead letters, the oldest first
 #[utoipa::path(get, path = "/v1/dead-letters/messages", params(Wanted), tag = "dead letters",
-    responses((status = 200, description = "the letters", body = Letters)))]
+    responses((status = 200, description = "a piece of the letters", body = Listing<Letter>),
+              (status = 409, description = "the letter after which it goes on is not there any more", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn list(
     State(console): State<Console>,
-    Params(wanted): Params<Wanted>,
-) -> Result<Json<Letters>, Problem> {
-    let limit = limit(wanted.limit.or(Some(50)))?;
-    let filter = Filter { reasons: wanted.reason.into_iter().collect(), ids: Vec::new(), limit };
+    Params(Wanted { reason, cursor, limit }): Params<Wanted>,
+) -> Result<Json<Listing<Letter>>, Problem> {
+    let cursor = Cursor { cursor, limit };
+    let (after, limit) = (cursor.place::<Position>()?, cursor.limit()?);
+    let one_more = Some(u64::from(limit) + 1);
+    let filter = Filter { reasons: reason.into_iter().collect(), ids: Vec::new(), limit: one_more };
     let _turn = console.dead.lock().await;
-    let letters = dead::look(&console.broker, filter).await?;
-    Ok(Json(Letters { items: letters.into_iter().map(Letter::from).collect() }))
+    let piece = dead::piece(&console.broker, filter, after).await?;
+    let gone =
+        || Problem::new(Kind::Conflict, "the letter after which this goes on was sent back or dropped");
+    let piece = piece.ok_or_else(|| gone().advise("Begin anew, without a cursor."))?;
+    let piece = Listing::cut(piece, limit, |(position, _)| position.clone());
+    Ok(Json(piece.map(|(_, letter)| letter.into())))
 }
 
 /// Which letter is meant.

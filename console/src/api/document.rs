@@ -28,7 +28,9 @@ use crate::web::problem::ProblemBody;
     info(
         title = "tagfleet console",
         description = "People see and correct tags. Every problem is an RFC 9457 problem detail with `what_to_do`; \
-                       every list goes on at `next`; `x-right` says what a route takes."
+                       `x-right` says what a route takes. A list that may be long comes in pieces and goes on at `next`; \
+                       `/v1/lookup`, `/v1/model-sets` and `/v1/dead-letters` tell all that there is at once, a hundred \
+                       images or sets at most: who has more of these looks for something else."
     ),
     components(schemas(ProblemBody))
 )]

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::broker::{Outgoing, SCRAPE_FINISHED};
 use tagfleet_shared::events::{Malformed, Parsed, ScrapeFinished};
@@ -23,8 +22,6 @@ use crate::web::{Cursor, Kind, Listing, Params, Path, Problem, extract};
 
 /// Jobs in one publication.
 const PAGE: usize = 500;
-/// Largest event that is sent, in bytes: RabbitMQ 4 takes 16 MiB.
-const MOST_EVENT: usize = 15 << 20;
 
 /// Which scrapes to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -179,14 +176,13 @@ pub struct Advertiser {
 #[utoipa::path(post, path = "/v1/advertisers/{advertiser_id}/retag", params(Advertiser), tag = "scrapes",
     responses((status = 202, description = "it is a scrape of its own", body = Taken),
               (status = 404, description = "they have no inventory that is still kept", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 409, description = "their newest scrape is still at work", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 422, description = "it is too large for an event", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 409, description = "their newest scrape is still at work", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn retag(
     State(console): State<Console>,
     Path(Advertiser { advertiser_id }): Path<Advertiser>,
 ) -> Result<impl IntoResponse, Problem> {
     let newest = inventory::newest(&console.pool, &advertiser_id).await?;
-    let newest = newest.filter(|newest| !newest.images.is_empty());
+    let newest = newest.filter(|newest| newest.kept);
     let newest = newest
         .ok_or_else(|| Problem::not_found(format_args!("inventory of {advertiser_id} that is still kept")))?;
     if newest.unfinished {
@@ -201,18 +197,14 @@ pub async fn retag(
     let event = ScrapeFinished {
         scrape_id: scrape_id.clone(),
         advertiser_id: AdvertiserId(advertiser_id),
-        finished_at: Timestamp::now(),
+        // As old as the inventory that it repeats: one that the pipeline has meanwhile is newer.
+        finished_at: newest.finished_at,
         lane: Some(Lane::Bulk),
-        images: Some(newest.images),
+        images: None,
         manifest_url: None,
+        images_of: Some(newest.scrape_id),
     };
     let body = serde_json::to_vec(&event).expect("an event is text and numbers");
-    if body.len() > MOST_EVENT {
-        let detail =
-            format!("the inventory is {} bytes as an event, and at most {MOST_EVENT} are sent", body.len());
-        return Err(Problem::new(Kind::Unprocessable, detail)
-            .advise("Have the pipeline send it with a manifest_url."));
-    }
     publish(&console, &scrape_id, body, None).await?;
     Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))
 }

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use tagfleet_shared::broker::{DeadLetter, Kind};
 use tagfleet_shared::dead::{self, Filter, Group};
+use tagfleet_shared::jobs::{Job, TagImage};
 
 use super::{Html, Layout};
 use crate::auth::Person;
@@ -54,6 +55,12 @@ impl DeadLetterPage {
             |_| String::from_utf8_lossy(&self.letter.body).into_owned(),
             |json| format!("{json:#}"),
         )
+    }
+
+    /// The image that it is about, where it is a job.
+    fn job(&self) -> Option<TagImage> {
+        let Job::TagImageV1(image) = serde_json::from_slice(&self.letter.body).ok()?;
+        Some(image)
     }
 
     /// What redriving or dropping it sends.

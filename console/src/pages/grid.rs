@@ -2,87 +2,25 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use serde::Deserialize;
 use tagfleet_shared::model_sets::AttributeValues;
 
-use super::letters::letters;
-use super::{Html, Layout};
-use crate::api;
+use super::filter::Wanted;
+use super::{Html, Layout, keys};
 use crate::auth::Person;
 use crate::state::Console;
 use crate::store::images::{self, Image};
 use crate::store::{cards, model_sets};
 use crate::web::{Kind, Listing, Params, Problem};
 
-/// Pictures of the first piece, which somebody waits for.
-const FIRST: u32 = 120;
-/// Pictures of each that is loaded later, long before it is seen.
-const MORE: u32 = 400;
 /// Pictures that are drawn anew at once.
 const MOST_PLACES: usize = 1000;
 
 /// The first page.
 pub async fn home() -> Redirect {
     Redirect::to("/images")
-}
-
-/// Which pictures: the fields of the filter as a browser sends them, empty where nothing is said.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    advertiser: String,
-    scrape: String,
-    attribute: String,
-    value: String,
-    score_below: String,
-    outcome: String,
-    fixed: String,
-    text: String,
-    cursor: String,
-}
-
-impl Wanted {
-    /// The same as a query, going on at `cursor`.
-    fn query(&self, cursor: &str) -> String {
-        let fields = [
-            ("advertiser", &*self.advertiser),
-            ("scrape", &self.scrape),
-            ("attribute", &self.attribute),
-            ("value", &self.value),
-            ("score_below", &self.score_below),
-            ("outcome", &self.outcome),
-            ("fixed", &self.fixed),
-            ("text", &self.text),
-            ("cursor", cursor),
-        ];
-        let said = fields.into_iter().filter(|(_, text)| !text.is_empty());
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(said).finish()
-    }
-
-    fn read(self) -> Result<api::images::Wanted, Problem> {
-        let wrong = |field: &str| Problem::new(Kind::BadRequest, format!("{field} cannot be read"));
-        let score_below = match &*self.score_below {
-            "" => None,
-            text => Some(text.parse().map_err(|_| wrong("score below"))?),
-        };
-        let fixed = match &*self.fixed {
-            "" => None,
-            text => Some(text.parse().map_err(|_| wrong("fixed"))?),
-        };
-        Ok(api::images::Wanted {
-            scrape: Some(self.scrape),
-            advertiser: Some(self.advertiser),
-            attribute: Some(self.attribute),
-            value: Some(self.value),
-            score_below,
-            outcome: Some(self.outcome),
-            fixed,
-            text: Some(self.text),
-            limit: Some(if self.cursor.is_empty() { FIRST } else { MORE }),
-            cursor: Some(self.cursor),
-        })
-    }
 }
 
 /// The page.
@@ -93,6 +31,8 @@ struct GridPage {
     wanted: Wanted,
     attributes: Vec<Attribute>,
     piece: Piece,
+    /// What is wrong with what was asked.
+    problem: Option<Problem>,
 }
 
 impl GridPage {
@@ -111,11 +51,11 @@ struct Attribute {
     values: Vec<Value>,
 }
 
-/// One value, and the letter that gives it.
+/// One value, and the key that gives it.
 struct Value {
     /// None: null.
     value: Option<String>,
-    letter: Option<char>,
+    key: Option<String>,
 }
 
 impl Value {
@@ -132,14 +72,14 @@ impl From<AttributeValues> for Attribute {
     fn from(attribute: AttributeValues) -> Self {
         let values = attribute.menu(None);
         let texts: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("null")).collect();
-        let letters = letters(&texts);
-        let values = values.iter().cloned().zip(letters).map(|(value, letter)| Value { value, letter });
+        let keys = keys::of_values(&texts);
+        let values = values.iter().cloned().zip(keys).map(|(value, key)| Value { value, key });
         Self { name: attribute.name, values: values.collect() }
     }
 }
 
 /// A piece of the grid, and where the next begins.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "grid_piece.html")]
 struct Piece {
     cards: Cards,
@@ -153,26 +93,30 @@ impl Piece {
 }
 
 /// Some pictures.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "grid_cards.html")]
 struct Cards {
     images: Vec<Image>,
 }
 
-/// Shows the grid.
+/// Shows the grid; where the filter cannot be read, the form as it was filled in, and why.
 pub async fn grid(
     State(console): State<Console>,
-    Params(wanted): Params<Wanted>,
+    Params(mut wanted): Params<Wanted>,
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
     let attributes = model_sets::live_attributes(&console.pool).await?;
-    let piece = piece(&console, &wanted).await?;
-    Ok(Html(GridPage {
-        layout: Layout::new("Pictures", person),
-        wanted,
-        attributes: attributes.into_iter().map(Attribute::from).collect(),
-        piece,
-    }))
+    wanted.complete(&attributes);
+    let (status, piece, problem) = match piece(&console, &wanted).await {
+        Ok(piece) => (StatusCode::OK, piece, None),
+        Err(problem) if problem.kind() == Kind::BadRequest => {
+            (problem.kind().status(), Piece::default(), Some(problem))
+        }
+        Err(problem) => return Err(problem),
+    };
+    let attributes = attributes.into_iter().map(Attribute::from).collect();
+    let layout = Layout::new("Pictures", person);
+    Ok((status, Html(GridPage { layout, wanted, attributes, piece, problem })))
 }
 
 /// Goes on at a cursor.
@@ -184,7 +128,7 @@ pub async fn more(
 }
 
 async fn piece(console: &Console, wanted: &Wanted) -> Result<Piece, Problem> {
-    let (filter, cursor) = wanted.clone().read()?.read()?;
+    let (filter, cursor) = wanted.clone().read()?;
     let images = images::list(&console.pool, &filter, cursor.place()?, cursor.limit()?).await?;
     Ok(Piece::new(images, wanted))
 }
@@ -209,25 +153,4 @@ pub async fn cards(
     let wrong = || Problem::new(Kind::BadRequest, format!("places are up to {MOST_PLACES} of the grid's"));
     let images = cards::at(&console.pool, &places.ok_or_else(wrong)?).await?;
     Ok(Html(Cards { images }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_says_what_was_said_and_no_more() {
-        let wanted =
-            Wanted { text: "a b&c".into(), fixed: "true".into(), cursor: "old".into(), ..Wanted::default() };
-        assert_eq!(wanted.query("new"), "fixed=true&text=a+b%26c&cursor=new");
-        assert_eq!(Wanted::default().query(""), "");
-    }
-
-    #[test]
-    fn an_empty_field_says_nothing() {
-        let (filter, _) = Wanted::default().read().unwrap().read().unwrap();
-        assert_eq!(format!("{filter:?}"), format!("{:?}", images::Filter::default()));
-        let wanted = Wanted { score_below: "much".into(), ..Wanted::default() };
-        assert_eq!(wanted.read().unwrap_err().kind(), Kind::BadRequest);
-    }
 }

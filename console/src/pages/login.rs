@@ -106,7 +106,8 @@ async fn take_in(
     };
     let (cookie, csrf) = (secret(), secret());
     let session = Session { subject: proved.subject, name: proved.name, role: role.to_string(), csrf };
-    sessions::begin(&console.pool, &token::hash(&cookie), &session, console.config.login.lasts).await?;
+    let lasts = console.config.login.lasts;
+    sessions::begin(&console.pool, &token::hash(&cookie), &session, lasts, address).await?;
     let set = AppendHeaders([
         (header::SET_COOKIE, cookies.set(cookies.session(), &cookie)),
         (header::SET_COOKIE, cookies.clear(cookies.login())),

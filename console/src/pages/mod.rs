@@ -3,9 +3,10 @@
 pub mod assets;
 pub mod conflicts;
 pub mod dead;
+pub mod filter;
 pub mod grid;
+pub mod keys;
 pub mod layout;
-pub mod letters;
 pub mod live;
 pub mod login;
 pub mod model_sets;

@@ -43,6 +43,11 @@ impl Now {
         matches!(&*self.scrape.state, "fanning_out" | "tagging")
     }
 
+    /// Images that have none yet.
+    fn open(&self) -> i64 {
+        i64::from(self.scrape.images) - self.scrape.ended
+    }
+
     /// Images that came to this outcome.
     fn ended(&self, outcome: &str) -> i64 {
         self.scrape.outcomes.get(outcome).copied().unwrap_or(0)

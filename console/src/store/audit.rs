@@ -34,21 +34,21 @@ pub struct Line {
     pub id: i64,
     /// When.
     pub at: Timestamp,
-    /// `write` or `refusal`.
+    /// `write`, `refusal`, `login`, or `token`: an API token was made or revoked.
     pub kind: String,
-    /// Who; null: nobody said so.
+    /// Who; null: nobody said so. Of a `token` the user of the operating system.
     pub who: Option<String>,
-    /// How they came in: `session`, `token`, `insecure`, `nobody`.
+    /// How they came in: `session`, `token`, `insecure`, `nobody`; `program`: by the command line.
     pub via: String,
     /// From where.
     pub address: Option<String>,
-    /// GET, POST, …
+    /// GET, POST, …; of a `token` `create` or `revoke`.
     pub method: String,
-    /// Path and query.
+    /// Path and query; of a `token` its name.
     pub path: String,
-    /// The status of the answer; null: the write goes on, or its console died.
+    /// The status of the answer; null: the write goes on, or its console or the database died.
     pub status: Option<i32>,
-    /// What was wrong, if something was.
+    /// What was wrong, if something was; the role of a login, the rights of a token.
     pub detail: Option<String>,
 }
 
@@ -62,7 +62,9 @@ pub async fn begin(pool: &Pool, request: &Request) -> Result<i64, DbError> {
         INSERT INTO audit (kind, who, via, address, method, path) VALUES ('write', $1, $2, $3, $4, $5) RETURNING id";
     let Request { who, via, address, method, path } = request;
     let path = cut(path);
-    let row = pool.get().await?.query_one(SQL, &[who, via, address, method, &path]).await?;
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let row = client.query_one(&statement, &[who, via, address, method, &path]).await?;
     Ok(row.get(0))
 }
 
@@ -72,9 +74,13 @@ pub async fn begin(pool: &Pool, request: &Request) -> Result<i64, DbError> {
 ///
 /// If the database is away.
 pub async fn end(pool: &Pool, id: i64, status: u16, detail: Option<&str>) -> Result<(), DbError> {
-    const SQL: &str =
-        "UPDATE audit SET status = $2, detail = $3, ended_at = now() WHERE id = $1 AND status IS NULL";
-    pool.get().await?.execute(SQL, &[&id, &i32::from(status), &detail]).await?;
+    // Nobody waits for the disk: a database that dies in this moment leaves a line without its end, as a console does.
+    const SQL: &str = "
+        UPDATE audit SET status = $2, detail = $3, ended_at = now()
+         WHERE id = $1 AND status IS NULL AND set_config('synchronous_commit', 'off', true) = 'off'";
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    client.execute(&statement, &[&id, &i32::from(status), &detail]).await?;
     Ok(())
 }
 

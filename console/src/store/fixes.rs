@@ -9,6 +9,7 @@ use tagfleet_shared::ids::ImageId;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::BY_KEYS;
 use super::version::{self, Version};
 
 /// How a correction went.
@@ -131,6 +132,7 @@ async fn write(
 ) -> Result<Result<Vec<Entry>, Corrected>, DbError> {
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
+    transaction.batch_execute(BY_KEYS).await?;
     fixes::lock(&transaction, images).await?;
     let deeds = match wish {
         Wish::Deed(deed, seen) => allowed(&transaction, deed, seen).await?,
@@ -217,6 +219,7 @@ async fn unknown(transaction: &Transaction<'_>, images: &[ImageId]) -> Result<Ve
            AND NOT EXISTS (SELECT FROM scrape_images WHERE image_id = image)
            AND NOT EXISTS (SELECT FROM fix_history WHERE image_id = image)";
     let images: Vec<Uuid> = images.iter().map(|image| image.0).collect();
-    let rows = transaction.query(SQL, &[&images]).await?;
+    let statement = transaction.prepare_cached(SQL).await?;
+    let rows = transaction.query(&statement, &[&images]).await?;
     Ok(rows.iter().map(|row| ImageId(row.get(0))).collect())
 }

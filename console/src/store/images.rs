@@ -125,9 +125,10 @@ pub async fn list(
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
     transaction.batch_execute(ORDERLY).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
     let rows = transaction
         .query(
-            &sql,
+            &statement,
             &[
                 scrape_id,
                 advertiser,

@@ -1,21 +1,21 @@
 //! What did an advertiser list last?
 
 use deadpool_postgres::Pool;
+use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
-use tagfleet_shared::events::ListedImage;
-use tagfleet_shared::tags::Tags;
-use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tagfleet_shared::ids::ScrapeId;
 
 /// The newest inventory of an advertiser.
 #[derive(Clone, Debug)]
 pub struct Inventory {
     /// The scrape that listed it.
-    pub scrape_id: String,
+    pub scrape_id: ScrapeId,
+    /// When the pipeline had it.
+    pub finished_at: Timestamp,
     /// Whether it is still at work.
     pub unfinished: bool,
-    /// Its images, in their order: none if they are not kept any more.
-    pub images: Vec<ListedImage>,
+    /// Whether its images are still kept.
+    pub kept: bool,
 }
 
 /// The newest inventory of `advertiser`; none if they never had one.
@@ -24,23 +24,16 @@ pub struct Inventory {
 ///
 /// If the database is away.
 pub async fn newest(pool: &Pool, advertiser: &str) -> Result<Option<Inventory>, DbError> {
-    const SCRAPE: &str = "
-        SELECT key, day, scrape_id, state <> 'tagged' FROM scrapes
-         WHERE advertiser_id = $1 AND state <> 'refused' ORDER BY finished_at DESC, key DESC LIMIT 1";
-    const IMAGES: &str = "
-        SELECT url, image_key, listing_id, position, configured FROM scrape_images
-         WHERE day = $1 AND scrape = $2 ORDER BY seq";
-    let client = pool.get().await?;
-    let Some(scrape) = client.query_opt(SCRAPE, &[&advertiser]).await? else { return Ok(None) };
-    let (key, day): (i64, jiff::civil::Date) = (scrape.get(0), scrape.get(1));
-    let rows = client.query(IMAGES, &[&day, &key]).await?;
-    let image = |row: &Row| ListedImage {
-        url: row.get(0),
-        image_key: row.get(1),
-        listing_id: row.get(2),
-        position: row.get(3),
-        configured: row.get::<_, Option<Json<Tags>>>(4).map(|Json(tags)| tags),
-    };
-    let images = rows.iter().map(image).collect();
-    Ok(Some(Inventory { scrape_id: scrape.get(2), unfinished: scrape.get(3), images }))
+    const SQL: &str = "
+        SELECT s.scrape_id, s.finished_at, s.state <> 'tagged',
+               EXISTS (SELECT FROM scrape_images i WHERE i.day = s.day AND i.scrape = s.key)
+          FROM scrapes s
+         WHERE s.advertiser_id = $1 AND s.state <> 'refused' ORDER BY s.finished_at DESC, s.key DESC LIMIT 1";
+    let row = pool.get().await?.query_opt(SQL, &[&advertiser]).await?;
+    Ok(row.map(|row| Inventory {
+        scrape_id: ScrapeId(row.get(0)),
+        finished_at: row.get(1),
+        unfinished: row.get(2),
+        kept: row.get(3),
+    }))
 }

@@ -12,6 +12,14 @@ pub mod outbox;
 pub mod pictures;
 pub mod scrapes;
 pub mod sessions;
+pub mod source;
 pub mod story;
 pub mod tokens;
 pub mod version;
+
+/// For statements of a transaction that find rows by their keys and do nothing else: each is planned once for a
+/// connection. With a partition for each day, planning takes longer than reading; and a plan that was made when a table
+/// was small must not read all of a large one.
+const BY_KEYS: &str = "
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";

@@ -91,6 +91,8 @@ fn read(row: &Row) -> ModelSet {
 pub async fn live_attributes(pool: &Pool) -> Result<Vec<AttributeValues>, DbError> {
     const SQL: &str = "
         SELECT attributes FROM model_sets WHERE loaded_at IS NOT NULL ORDER BY loaded_at DESC, id DESC LIMIT 1";
-    let row = pool.get().await?.query_opt(SQL, &[]).await?;
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let row = client.query_opt(&statement, &[]).await?;
     Ok(row.map(|row| row.get::<_, Json<_>>(0).0).unwrap_or_default())
 }

@@ -18,19 +18,27 @@ pub struct Session {
     pub csrf: String,
 }
 
-/// Begins a session, and forgets those that are over.
+/// Begins a session of somebody who comes from `address`, notes it in the audit, and forgets those that are over.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn begin(pool: &Pool, hash: &[u8], session: &Session, lasts: Duration) -> Result<(), DbError> {
+pub async fn begin(
+    pool: &Pool,
+    hash: &[u8],
+    session: &Session,
+    lasts: Duration,
+    address: Option<&str>,
+) -> Result<(), DbError> {
     const SQL: &str = "
-        WITH over AS (DELETE FROM sessions WHERE expires_at < now())
+        WITH over AS (DELETE FROM sessions WHERE expires_at < now()),
+             noted AS (INSERT INTO audit (kind, who, via, address, method, path, status, detail, ended_at)
+                       VALUES ('login', $3, 'session', $7, 'GET', '/login/callback', 303, $4, now()))
         INSERT INTO sessions (hash, subject, name, role, csrf, expires_at)
         VALUES ($1, $2, $3, $4, $5, now() + $6::float8 * interval '1 second')";
     let Session { subject, name, role, csrf } = session;
     let client = pool.get().await?;
-    client.execute(SQL, &[&hash, subject, name, role, csrf, &lasts.as_secs_f64()]).await?;
+    client.execute(SQL, &[&hash, subject, name, role, csrf, &lasts.as_secs_f64(), &address]).await?;
     Ok(())
 }
 
@@ -41,7 +49,9 @@ pub async fn begin(pool: &Pool, hash: &[u8], session: &Session, lasts: Duration)
 /// If the database is away.
 pub async fn find(pool: &Pool, hash: &[u8]) -> Result<Option<Session>, DbError> {
     const SQL: &str = "SELECT subject, name, role, csrf FROM sessions WHERE hash = $1 AND expires_at > now()";
-    let row = pool.get().await?.query_opt(SQL, &[&hash]).await?;
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let row = client.query_opt(&statement, &[&hash]).await?;
     Ok(row.map(|row| Session { subject: row.get(0), name: row.get(1), role: row.get(2), csrf: row.get(3) }))
 }
 

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::history::{self, Correction};
-use super::{model_sets, version};
+pub use super::source::{Source, Value};
+use super::{BY_KEYS, model_sets, source, version};
 
 /// Rows of an image that are looked at: a picture that stands for thousands of others is listed everywhere.
 const MOST_ROWS: i64 = 200;
@@ -29,7 +30,8 @@ pub struct Story {
     pub image_id: Uuid,
     /// What a fix has to say that it saw (`If-Match`); also the `ETag`.
     pub version: String,
-    /// Where it is listed, by advertiser: in their newest scrape that lists it.
+    /// Where it is listed, by advertiser: in their newest scrape in which it came to its outcome, or in which it
+    /// waits for its first.
     pub listed: Vec<Listed>,
     /// The current value of each attribute for each of these advertisers, and where it came from.
     pub values: Vec<Value>,
@@ -50,7 +52,7 @@ pub struct Story {
 pub struct Listed {
     /// Whose inventory it is in.
     pub advertiser_id: String,
-    /// Their newest scrape that lists it.
+    /// Their newest scrape in which it came to its outcome: while another one is at work, what this one left holds.
     pub scrape_id: String,
     /// Its place in the inventory, from 0: with the scrape, the name of its job.
     pub seq: i32,
@@ -60,7 +62,7 @@ pub struct Listed {
     pub image_key: Option<String>,
     /// The listing that shows it.
     pub listing_id: Option<String>,
-    /// How the work on it ended; null: it has not yet.
+    /// How the work on it ended; null: it has not yet, in any scrape of this advertiser that is kept.
     pub outcome: Option<String>,
     /// Why it was skipped or defaulted.
     pub reason: Option<String>,
@@ -69,52 +71,11 @@ pub struct Listed {
     /// When it ended.
     pub recorded_at: Option<Timestamp>,
     #[serde(skip)]
-    tags: Tags,
+    pub(super) tags: Tags,
     #[serde(skip)]
-    configured: Tags,
+    pub(super) configured: Tags,
     #[serde(skip)]
-    fix: Tags,
-}
-
-/// The current value of one attribute for one advertiser.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Value {
-    /// For whom.
-    pub advertiser_id: String,
-    /// The attribute.
-    pub attribute: String,
-    /// Its value.
-    pub value: Option<String>,
-    /// Where it came from.
-    pub source: Source,
-    /// Why it is the default, if it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub reason: Option<String>,
-    /// How sure the models were of what they said, 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub score: Option<f32>,
-}
-
-/// Where a value came from, highest precedence first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A person, for this advertiser.
-    Fix,
-    /// A person, for everyone.
-    FixForEveryone,
-    /// The scrape itself.
-    Configured,
-    /// The models looked at it for this scrape.
-    Model,
-    /// The models looked at it before.
-    Cached,
-    /// The models looked at the same bytes under another name.
-    MatchedBytes,
-    /// Nobody could say anything.
-    Default,
+    pub(super) fix: Tags,
 }
 
 /// What one model set said.
@@ -199,10 +160,10 @@ pub async fn story(pool: &Pool, image: ImageId) -> Result<Option<Story>, DbError
         .read_only(true)
         .start()
         .await?;
-    // It would take longer to compile these statements than to run them.
-    transaction.batch_execute("SET LOCAL jit = off").await?;
+    transaction.batch_execute(BY_KEYS).await?;
     let sql = format!("SELECT {} FROM (SELECT $1::uuid AS image) AS i", version::OF_IMAGE);
-    let version: String = transaction.query_one(&sql, &[&image.0]).await?.get(0);
+    let statement = transaction.prepare_cached(&sql).await?;
+    let version: String = transaction.query_one(&statement, &[&image.0]).await?.get(0);
     let listed = listed(&transaction, image).await?;
     let said = said(&transaction, image).await?;
     let fixes = fixes(&transaction, image).await?;
@@ -212,7 +173,7 @@ pub async fn story(pool: &Pool, image: ImageId) -> Result<Option<Story>, DbError
     if listed.is_empty() && said.is_empty() && history.is_empty() {
         return Ok(None);
     }
-    let values = listed.iter().flat_map(|row| values(row, &fixes, &said)).collect();
+    let values = listed.iter().flat_map(|row| source::values(row, &fixes, &said)).collect();
     let menus = attributes.iter().map(|attribute| menu(attribute, &said)).collect();
     Ok(Some(Story { image_id: image.0, version, listed, values, said, fixes, history, menus, failure }))
 }
@@ -223,8 +184,9 @@ async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Liste
                i.outcome, i.reason, m.digest, i.recorded_at, i.tags, i.configured, i.fix
           FROM (SELECT * FROM scrape_images WHERE image_id = $1 ORDER BY day DESC LIMIT $2) i
           JOIN scrapes s ON s.key = i.scrape LEFT JOIN model_sets m ON m.id = i.model_set
-         ORDER BY s.advertiser_id, s.finished_at DESC, i.seq";
-    let rows = client.query(SQL, &[&image.0, &MOST_ROWS]).await?;
+         ORDER BY s.advertiser_id, i.outcome IS NULL, s.finished_at DESC, s.key DESC, i.seq";
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&image.0, &MOST_ROWS]).await?;
     let tags = |row: &Row, column| row.get::<_, Option<Json<Tags>>>(column).map(|Json(tags)| tags);
     let read = |row: &Row| Listed {
         advertiser_id: row.get(0),
@@ -252,7 +214,8 @@ async fn said(client: &impl GenericClient, image: ImageId) -> Result<Vec<Said>, 
                    AND o.model_set = t.model_set AND o.image_id <> t.image_id LIMIT 100) AS twin)
           FROM image_tags t JOIN model_sets m ON m.id = t.model_set
          WHERE t.image_id = $1 ORDER BY t.tagged_at DESC LIMIT 50";
-    let rows = client.query(SQL, &[&image.0]).await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&image.0]).await?;
     let read = |row: &Row| Said {
         model_set: row.get(0),
         digest: row.get(1),
@@ -273,7 +236,8 @@ async fn fixes(client: &impl GenericClient, image: ImageId) -> Result<Vec<Fix>, 
     const SQL: &str = "
         SELECT nullif(advertiser_id, ''), attribute, value, fixed_by, note, fixed_at FROM fixes
          WHERE image_id = $1 ORDER BY attribute, advertiser_id";
-    let rows = client.query(SQL, &[&image.0]).await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&image.0]).await?;
     let read = |row: &Row| Fix {
         advertiser_id: row.get(0),
         attribute: row.get(1),
@@ -288,50 +252,17 @@ async fn fixes(client: &impl GenericClient, image: ImageId) -> Result<Vec<Fix>, 
 async fn entries(client: &impl GenericClient, image: ImageId) -> Result<Vec<Correction>, DbError> {
     let columns = history::COLUMNS;
     let sql = format!("SELECT {columns} FROM fix_history h WHERE image_id = $1 ORDER BY id DESC LIMIT $2");
-    let rows = client.query(&sql, &[&image.0, &MOST_ENTRIES]).await?;
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&image.0, &MOST_ENTRIES]).await?;
     Ok(rows.iter().map(history::read).collect())
 }
 
 async fn failure(client: &impl GenericClient, image: ImageId) -> Result<Option<Failure>, DbError> {
     const SQL: &str =
         "SELECT outcome, reason, until FROM image_failures WHERE image_id = $1 AND until > now()";
-    let row = client.query_opt(SQL, &[&image.0]).await?;
+    let statement = client.prepare_cached(SQL).await?;
+    let row = client.query_opt(&statement, &[&image.0]).await?;
     Ok(row.map(|row| Failure { outcome: row.get(0), reason: row.get(1), until: row.get(2) }))
-}
-
-fn values(row: &Listed, fixes: &[Fix], said: &[Said]) -> Vec<Value> {
-    let scores =
-        said.iter().find(|said| Some(&said.digest) == row.model_set.as_ref()).map(|said| &said.scores);
-    let value = |(attribute, value): (&String, &Option<String>)| {
-        let source = source(row, attribute, fixes);
-        Value {
-            advertiser_id: row.advertiser_id.clone(),
-            attribute: attribute.clone(),
-            value: value.clone(),
-            source,
-            reason: row.reason.clone().filter(|_| source == Source::Default),
-            score: scores.and_then(|scores| scores.get(attribute)).copied(),
-        }
-    };
-    row.tags.0.iter().map(value).collect()
-}
-
-/// Precedence, as the statements that merge tags have it.
-fn source(row: &Listed, attribute: &str, fixes: &[Fix]) -> Source {
-    if row.fix.0.contains_key(attribute) {
-        let own =
-            |fix: &Fix| fix.attribute == attribute && fix.advertiser_id.as_ref() == Some(&row.advertiser_id);
-        return if fixes.iter().any(own) { Source::Fix } else { Source::FixForEveryone };
-    }
-    if row.configured.0.contains_key(attribute) {
-        return Source::Configured;
-    }
-    match row.outcome.as_deref() {
-        Some("cached") => Source::Cached,
-        Some("matched") => Source::MatchedBytes,
-        Some("inferred") => Source::Model,
-        _ => Source::Default,
-    }
 }
 
 fn menu(attribute: &AttributeValues, said: &[Said]) -> Menu {

@@ -21,7 +21,8 @@ pub struct Token {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Keeps a new token, by its hash alone. False if a token of this name works already.
+/// Keeps a new token, by its hash alone, and notes in the audit that `by` made it. False if a token of this name works
+/// already.
 ///
 /// # Errors
 ///
@@ -32,11 +33,16 @@ pub async fn create(
     hash: &[u8],
     rights: &[&str],
     expires_at: Option<Timestamp>,
+    by: Option<&str>,
 ) -> Result<bool, DbError> {
     const SQL: &str = "
-        INSERT INTO api_tokens (name, hash, rights, expires_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING";
-    Ok(pool.get().await?.execute(SQL, &[&name, &hash, &rights, &expires_at]).await? == 1)
+        WITH made AS (
+            INSERT INTO api_tokens (name, hash, rights, expires_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING RETURNING name, rights, expires_at)
+        INSERT INTO audit (kind, who, via, method, path, status, detail, ended_at)
+        SELECT 'token', $5, 'program', 'create', 'token ' || name, 200,
+               'rights: ' || array_to_string(rights, ', ') || coalesce('; ends ' || expires_at, ''), now() FROM made";
+    Ok(pool.get().await?.execute(SQL, &[&name, &hash, &rights, &expires_at, &by]).await? == 1)
 }
 
 /// Every token, those that work first.
@@ -60,14 +66,18 @@ pub async fn list(pool: &Pool) -> Result<Vec<Token>, DbError> {
     Ok(rows.iter().map(read).collect())
 }
 
-/// Ends a token at once. False if none of this name works.
+/// Ends a token at once, and notes in the audit that `by` did. False if none of this name works.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn revoke(pool: &Pool, name: &str) -> Result<bool, DbError> {
-    const SQL: &str = "UPDATE api_tokens SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL";
-    Ok(pool.get().await?.execute(SQL, &[&name]).await? == 1)
+pub async fn revoke(pool: &Pool, name: &str, by: Option<&str>) -> Result<bool, DbError> {
+    const SQL: &str = "
+        WITH revoked AS (
+            UPDATE api_tokens SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL RETURNING name)
+        INSERT INTO audit (kind, who, via, method, path, status, ended_at)
+        SELECT 'token', $2, 'program', 'revoke', 'token ' || name, 200, now() FROM revoked";
+    Ok(pool.get().await?.execute(SQL, &[&name, &by]).await? == 1)
 }
 
 /// Name and rights of the token with this hash, if it works; notes that it is used.
@@ -84,7 +94,8 @@ pub async fn find(pool: &Pool, hash: &[u8]) -> Result<Option<(String, Vec<String
         UPDATE api_tokens SET last_used_at = now()
          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')";
     let client = pool.get().await?;
-    let Some(row) = client.query_opt(SQL, &[&hash]).await? else { return Ok(None) };
+    let statement = client.prepare_cached(SQL).await?;
+    let Some(row) = client.query_opt(&statement, &[&hash]).await? else { return Ok(None) };
     if row.get(3) {
         client.execute(USED, &[&row.get::<_, i32>(0)]).await?;
     }

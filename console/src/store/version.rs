@@ -64,8 +64,9 @@ pub async fn changed(
     let images: Vec<_> = seen.keys().map(|image| image.0).collect();
     let entries: Vec<_> = seen.values().map(|version| version.entry).collect();
     let bytes: Vec<_> = seen.values().map(|version| &*version.bytes).collect();
+    let statement = client.prepare_cached(&sql).await?;
     let rows = client
-        .query(&sql, &[&images, &entries, &bytes, &place.attribute, &place.advertiser, &EVERYONE])
+        .query(&statement, &[&images, &entries, &bytes, &place.attribute, &place.advertiser, &EVERYONE])
         .await?;
     Ok(rows.iter().map(|row| ImageId(row.get(0))).collect())
 }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use moka::Expiry;
 use moka::future::Cache;
 use serde::Deserialize;
-use tagfleet_download::{DownloadConfig, DownloadError, Downloader, DownloaderError, Undownloadable};
+use tagfleet_download::{DownloadConfig, DownloadError, Downloader, DownloaderError};
 use tagfleet_shared::lane::{Lane, LaneWeights};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -189,8 +189,7 @@ impl Thumbnails {
 
     async fn fetch(&self, url: &Url) -> Result<Bytes, DownloadError> {
         let turn = self.downloader.turn(url, Lane::Standard).await?;
-        let downloaded = self.downloader.fetch(url, turn, None).await?;
-        downloaded.bytes.ok_or_else(|| Undownloadable::Empty.into())
+        Ok(self.downloader.fetch(url, turn).await?.bytes)
     }
 
     fn blank(&self, reason: &'static str) -> Thumbnail {

@@ -34,6 +34,11 @@ impl<T> Listing<T> {
         let next = items.last().filter(|_| more).map(|last| write(&key(last)));
         Self { items, next }
     }
+
+    /// The same piece, of other lines.
+    pub fn map<U>(self, line: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { items: self.items.into_iter().map(line).collect(), next: self.next }
+    }
 }
 
 /// The wish for one piece of a list: parts of a query string.

@@ -50,8 +50,7 @@ async fn fetch(config: DownloadConfig, url: &Url) -> Result<Bytes, DownloadError
 
 async fn get(downloader: &Downloader, url: &Url) -> Result<Bytes, DownloadError> {
     let turn = downloader.turn(url, Lane::Standard).await?;
-    let downloaded = downloader.fetch(url, turn, None).await?;
-    Ok(downloaded.bytes.expect("nothing is known of it"))
+    Ok(downloader.fetch(url, turn).await?.bytes)
 }
 
 /// The word for a download that must fail.

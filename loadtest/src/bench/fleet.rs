@@ -154,6 +154,7 @@ impl Fleet {
             lane,
             images,
             manifest_url,
+            images_of: None,
         };
         let body = serde_json::to_vec(&event)?;
         let outgoing = Outgoing::event(self.broker.topology(), SCRAPE_FINISHED, id.clone(), body);

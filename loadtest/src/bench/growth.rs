@@ -139,7 +139,7 @@ async fn bytes_per_row(ground: &Ground) -> anyhow::Result<[Row; 2]> {
 }
 
 /// `1,000,000`.
-fn shown(number: usize) -> String {
+pub fn shown(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")

@@ -91,6 +91,7 @@ impl Load {
             lane: None,
             images: Some(images.collect()),
             manifest_url: None,
+            images_of: None,
         };
         if self.scrapes.is_multiple_of(4) {
             let path = format!("/manifests/{id}.ndjson");

@@ -97,6 +97,7 @@ impl Demo {
             lane: None,
             images: Some(images),
             manifest_url: None,
+            images_of: None,
         };
         let body = serde_json::to_vec(&event)?;
         let id = event.scrape_id.0.clone();

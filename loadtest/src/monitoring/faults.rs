@@ -1,9 +1,11 @@
 //! What is done to the fleet so that an alert fires, and how it is undone.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
+use tokio::process::Command;
 
 use crate::bench::process::{Setting, setting};
 use crate::chaos::arena::Arena;
@@ -11,18 +13,33 @@ use crate::chaos::fleet::Member;
 use crate::chaos::proxy::Mode;
 use crate::origin::Response;
 use crate::private::repository;
+use crate::usage;
+
+/// Later than this after its event an image is late: `announce.in_time`, in seconds.
+const IN_TIME: u32 = 40;
+
+/// Gives 1 as soon as every image that waits is late.
+pub fn all_are_late() -> String {
+    format!(
+        "SELECT (count(*) = 0)::int::int8 FROM scrapes
+          WHERE state IN ('fanning_out', 'tagging') AND received_at > now() - interval '{IN_TIME} seconds'"
+    )
+}
 
 /// Settings of the fleet of this proof, beside those of a chaos run: what takes minutes takes seconds.
 pub fn settings(name: &str, models: &Path) -> Vec<Setting> {
     let mut settings = Vec::new();
     if name.starts_with("scheduler") {
         settings.extend([
-            setting("sweep.after", "25s"),
-            setting("announce.in_time", "20s"),
-            setting("alerts.stuck_after", "8s"),
+            setting("sweep.after", "45s"),
+            setting("announce.in_time", &format!("{IN_TIME}s")),
+            setting("alerts.stuck_after", "15s"),
         ]);
     } else {
         settings.push(setting("report.every", "1s"));
+    }
+    if name == "worker-1" {
+        settings.push(setting("cache.revalidate_after", "5s"));
     }
     if name == "worker-2" {
         // The one that waits for connections when the database is slow.
@@ -47,6 +64,25 @@ pub fn members(arena: &Arena, workers: bool) -> impl Iterator<Item = &Member> {
 /// The way of everybody to the database.
 pub fn database(arena: &Arena, mode: Mode) {
     arena.fleet.members.iter().for_each(|member| member.to_database.set(mode));
+}
+
+/// The way of everybody to the broker.
+pub fn broker(arena: &Arena, mode: Mode) {
+    arena.fleet.members.iter().for_each(|member| member.to_broker.set(mode));
+}
+
+/// Kills the processes that decode for this worker, as soon as there are any.
+pub async fn kill_decoders(worker: &Member) -> anyhow::Result<()> {
+    let own = worker.id().await.context("the worker does not run")?.to_string();
+    let mut decoders = usage::children(&own)?;
+    while decoders.is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        decoders = usage::children(&own)?;
+    }
+    for decoder in decoders {
+        Command::new("kill").args(["-9", &decoder.to_string()]).status().await?;
+    }
+    Ok(())
 }
 
 /// The broker is short of memory, or not.

@@ -11,7 +11,7 @@ use crate::chaos::arena::Arena;
 use crate::origin::Response;
 
 /// A picture of one colour.
-fn plain(rgb: [u8; 3]) -> anyhow::Result<Vec<u8>> {
+pub fn plain(rgb: [u8; 3]) -> anyhow::Result<Vec<u8>> {
     let mut file = Vec::new();
     Encoder::new(&mut file, 90).encode(&rgb.repeat(64 * 48), 64, 48, ColorType::Rgb)?;
     Ok(file)
@@ -26,6 +26,7 @@ pub async fn publish(arena: &Arena, id: &str, lane: Lane, images: Vec<ListedImag
         lane: Some(lane),
         images: Some(images),
         manifest_url: None,
+        images_of: None,
     };
     publish_bytes(arena, id, serde_json::to_vec(&event)?).await
 }
@@ -36,9 +37,13 @@ pub async fn publish_bytes(arena: &Arena, id: &str, body: Vec<u8>) -> anyhow::Re
     Ok(arena.broker.publisher().publish(&[event]).await?)
 }
 
+/// The image of this key, there.
+pub fn at(url: String, key: String) -> ListedImage {
+    ListedImage { url, image_key: Some(key), ..ListedImage::default() }
+}
+
 fn listed(arena: &Arena, path: &str, key: &str) -> ListedImage {
-    let url = format!("http://{}{path}", arena.to_origin.address);
-    ListedImage { url, image_key: Some(key.to_owned()), ..ListedImage::default() }
+    at(format!("http://{}{path}", arena.to_origin.address), key.to_owned())
 }
 
 /// Images that nobody has heard of: a third is no picture, a third is not there, a third is the same picture

@@ -33,6 +33,17 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
+/// An alert whose condition holds.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// Its name.
+    pub alert: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the condition has held for long enough.
+    pub fires: bool,
+}
+
 /// A running Prometheus. Killed when it is dropped.
 pub struct Prometheus {
     _child: Child,
@@ -123,16 +134,28 @@ impl Prometheus {
         Ok(data.as_array().is_some_and(|series| !series.is_empty()))
     }
 
-    /// Alerts that fire now.
-    pub async fn firing(&self) -> anyhow::Result<Vec<String>> {
+    /// What an expression gives now: the largest of its values, 0 where it gives none.
+    pub async fn value(&self, expr: &str) -> anyhow::Result<f64> {
+        let data = self.ask("query", &[("query", expr.to_owned())]).await?;
+        let results = data["result"].as_array().into_iter().flatten();
+        let values = results.filter_map(|result| result["value"][1].as_str()?.parse::<f64>().ok());
+        Ok(values.filter(|value| value.is_finite()).fold(0.0, f64::max))
+    }
+
+    /// Alerts whose condition holds now.
+    pub async fn active(&self) -> anyhow::Result<Vec<Active>> {
         let data = self.ask("alerts", &[]).await?;
-        let alerts = data["alerts"].as_array().into_iter().flatten();
-        let firing = alerts.filter(|alert| alert["state"] == "firing");
-        let mut names: Vec<_> =
-            firing.filter_map(|alert| Some(alert["labels"]["alertname"].as_str()?.to_owned())).collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
+        let active = |alert: &Value| {
+            let labels = alert["labels"].as_object()?.iter();
+            Some(Active {
+                alert: alert["labels"]["alertname"].as_str()?.to_owned(),
+                labels: labels
+                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                    .collect(),
+                fires: alert["state"] == "firing",
+            })
+        };
+        Ok(data["alerts"].as_array().into_iter().flatten().filter_map(active).collect())
     }
 
     /// Rules that could not be evaluated, with the reason.

@@ -31,8 +31,8 @@ impl Rules {
             if let Some(expr) = rule["expr"].as_str().map(short_expr) {
                 rule["expr"] = expr.into();
             }
-            if rule.get("for").is_some() {
-                rule["for"] = "2s".into();
+            if let Some(lasting) = rule["for"].as_str().map(short_lasting) {
+                rule["for"] = lasting.into();
             }
         }
         Self(rules)
@@ -65,22 +65,32 @@ fn all(rules: &mut Value) -> impl Iterator<Item = &mut Value> {
     groups.flat_map(|group| group["rules"].as_array_mut().into_iter().flatten())
 }
 
+/// What a `for` becomes. Those of five minutes and more are longer than gauges are old (schedulers count every
+/// five seconds), and so they stay: a fleet that has just changed is not what the gauges say of it.
+fn short_lasting(lasting: &str) -> &'static str {
+    match lasting {
+        "0s" | "1m" | "2m" => "2s",
+        _ => "10s",
+    }
+}
+
 /// What a window becomes: longer ones stay longer, or what compares them would be always true.
 const WINDOWS: [(&str, &str); 9] = [
     ("5m", "5s"),
     ("10m", "5s"),
-    ("15m", "15s"),
+    ("15m", "20s"),
     ("30m", "8s"),
-    ("1h", "10s"),
-    ("6h", "15s"),
-    ("24h", "60s"),
-    ("1d", "60s"),
-    ("3d", "60s"),
+    ("1h", "15s"),
+    ("6h", "20s"),
+    // As long as all of it takes: a fault that lasts must not become what is usual.
+    ("24h", "300s"),
+    ("1d", "300s"),
+    ("3d", "300s"),
 ];
 
 /// Limits of time and of counts, in seconds, and what they become.
 const LIMITS: [(&str, &str); 4] =
-    [("> 600", "> 25"), ("> 7200", "> 30"), ("> 86400", "> 40"), ("> 100", "> 5")];
+    [("> 600", "> 35"), ("> 7200", "> 45"), ("> 86400", "> 60"), ("> 100", "> 5")];
 
 /// An expression whose windows are short. Names of recording rules stay: they are names.
 pub fn short_expr(expr: &str) -> String {
@@ -105,9 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_has_to_last_for_minutes_lasts_longer_than_gauges_are_old() {
+        let lasting = ["0s", "2m", "5m", "10m", "1h"].map(short_lasting);
+        assert_eq!(lasting, ["2s", "2s", "10s", "10s", "10s"]);
+    }
+
+    #[test]
     fn windows_and_limits_of_time_become_short_and_nothing_else() {
         let expr = "increase(a[5m]) > 0 and b offset 1d > 600\nor tagfleet:x:ratio15m > 0.05";
-        let short = "increase(a[5s]) > 0 and b offset 60s > 25\nor tagfleet:x:ratio15m > 0.05";
+        let short = "increase(a[5s]) > 0 and b offset 300s > 35\nor tagfleet:x:ratio15m > 0.05";
         assert_eq!(short_expr(expr), short);
     }
 }

@@ -14,6 +14,10 @@ use crate::config::AlertLimits;
 /// Nothing is tagged: told where the oldest image has waited for longer than a few reports of a worker take.
 const BEFORE_NOTHING_IS_TAGGED: f64 = 60.0;
 
+/// How many times faster than allowed the service level may be used up: the first pair of windows of the
+/// alert, an hour and five minutes.
+const BURN_RATE: f64 = 14.4;
+
 /// An alert that would fire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alert {
@@ -26,7 +30,7 @@ pub struct Alert {
 }
 
 /// Every alert that `status` knows, and its `for` in the chart.
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 13] = [
     ("TagfleetServerAway", "2m"),
     ("TagfleetNoScheduler", "5m"),
     ("TagfleetNothingTagged", "5m"),
@@ -34,6 +38,9 @@ const KNOWN: [(&str, &str); 10] = [
     ("TagfleetScrapeStuck", "5m"),
     ("TagfleetDeadLetters", "0s"),
     ("TagfleetLaneWithoutWorker", "5m"),
+    ("TagfleetConsumersGone", "5m"),
+    ("TagfleetJobsGetLost", "5m"),
+    ("TagfleetServiceLevelFast", "0s"),
     ("TagfleetModelSetsDiffer", "1h"),
     ("TagfleetWrongProvider", "10m"),
     ("TagfleetFanOutBehind", "10m"),
@@ -59,6 +66,15 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
         if lane.consumers == Some(0) && lane.untagged.is_none_or(|images| images > 0) {
             fire("TagfleetLaneWithoutWorker", format!("nobody takes jobs of {}", lane.lane));
         }
+        if let Some((receiving, consumers)) = lane.receiving.zip(lane.consumers)
+            && receiving > consumers as usize
+        {
+            let what = format!(
+                "{receiving} workers believe to take jobs of {}, the broker knows {consumers}",
+                lane.lane
+            );
+            fire("TagfleetConsumersGone", what);
+        }
     }
     let untagged: i64 = status.lanes.iter().filter_map(|lane| lane.untagged).sum();
     let oldest = status.lanes.iter().filter_map(|lane| lane.oldest_seconds).fold(0.0, f64::max);
@@ -81,6 +97,21 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
                 fire("TagfleetFanOutBehind", format!("{} events wait", queue.ready));
             }
             _ => {}
+        }
+    }
+    if let Some(recent) = &status.recent {
+        if recent.swept > 0 {
+            fire("TagfleetJobsGetLost", format!("{} scrapes were swept within the last hour", recent.swept));
+        }
+        let most = BURN_RATE * (1.0 - limits.objective);
+        if let Some((hour, now)) = recent.late_share.zip(recent.late_share_now)
+            && hour > most
+            && now > most
+        {
+            fire(
+                "TagfleetServiceLevelFast",
+                format!("{:.1} % of the images of the last hour came late", 100.0 * hour),
+            );
         }
     }
     let workers = status.workers.as_deref().unwrap_or_default();
@@ -110,6 +141,7 @@ mod tests {
     use super::*;
     use tagfleet_shared::lane::Lane;
 
+    use super::super::look::UNKNOWN;
     use crate::config::{DEFAULTS, SchedulerConfig};
 
     const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/tagfleet");
@@ -131,6 +163,20 @@ mod tests {
         }
     }
 
+    /// Nobody has to guess whether an alert that is not told is not there.
+    #[test]
+    fn every_alert_of_the_chart_is_known_or_is_told_to_be_unknown() {
+        let rules = read("ci/golden/everything.yaml");
+        let names = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+        let mut count = 0;
+        for name in names {
+            let unknown = UNKNOWN.iter().any(|words| words.contains(name));
+            assert!(unknown != KNOWN.iter().any(|(known, _)| *known == name), "{name}");
+            count += 1;
+        }
+        assert!(count > KNOWN.len());
+    }
+
     #[test]
     fn the_limits_are_those_of_the_chart() {
         let values = read("values.yaml");
@@ -150,5 +196,6 @@ mod tests {
             assert_eq!(of_the_chart, limit, "{key}");
         }
         assert_eq!(value("eventsWaiting"), limits.events_waiting.to_string());
+        assert_eq!(value("objective"), limits.objective.to_string());
     }
 }

@@ -11,9 +11,9 @@ use tagfleet_shared::lane::Lane;
 use tagfleet_shared::reports::FailedImage;
 
 use super::alerts::{self, Alert};
-use crate::config::AlertLimits;
+use crate::config::SchedulerConfig;
 use crate::queues::{self, Queue};
-use crate::store::{self, Standing, Worker};
+use crate::store::{self, Recent, Standing, Worker};
 
 /// Failures that are told.
 const FAILURES: usize = 10;
@@ -22,9 +22,14 @@ const FAILURES: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What `status` does not know, and who does.
-const UNKNOWN: [&str; 2] = [
+///
+/// With the alert of each: a test sees to it that every alert of the chart is known, or named here.
+pub(super) const UNKNOWN: [&str; 5] = [
     "unacknowledged: only what workers have begun; what the broker has sent them beyond that is in `untagged`",
-    "shares of skipped, defaulted and cached images, restarts, and how long a condition has lasted: see Grafana",
+    "how long a condition has lasted, and what went on for days (TagfleetServiceLevelSlow): see Grafana",
+    "shares of all images (TagfleetDefaultsHigh, TagfleetSkipsHigh, TagfleetCacheCollapsed, TagfleetModelsFail): see Grafana",
+    "what single processes say of themselves (TagfleetPublishingBlocked, TagfleetRestartLoop, TagfleetDatabaseConnectionsShort): see their /metrics and logs",
+    "what only the cluster knows (TagfleetDiskFull, TagfleetCertificateEnds)",
 ];
 
 /// The fleet at one moment. What a server that is away would have told is missing.
@@ -38,6 +43,8 @@ pub struct Status {
     pub lanes: Vec<LaneStatus>,
     /// Scrapes that are not tagged yet, and the events of those to come.
     pub scrapes: Option<ScrapesStatus>,
+    /// The last hour.
+    pub recent: Option<RecentStatus>,
     /// Every queue.
     pub queues: Option<Vec<QueueStatus>>,
     /// Every worker that reports.
@@ -47,7 +54,7 @@ pub struct Status {
     /// Alerts that would fire if this lasts.
     pub alerts: Vec<Alert>,
     /// What is not known here.
-    pub unknown: [&'static str; 2],
+    pub unknown: [&'static str; 5],
 }
 
 /// A server of ours.
@@ -70,6 +77,8 @@ pub struct LaneStatus {
     pub ready: Option<u32>,
     /// Workers that take jobs of it, as the broker counts them.
     pub consumers: Option<u32>,
+    /// Workers that believe that they take jobs of it.
+    pub receiving: Option<usize>,
     /// Jobs that workers have begun: unacknowledged ones, as far as they are known.
     pub at_work: Option<i64>,
     /// Images without an outcome, wherever their jobs are.
@@ -93,6 +102,19 @@ pub struct ScrapesStatus {
     pub stuck: i64,
     /// Age of the oldest.
     pub oldest_seconds: Option<f64>,
+}
+
+/// What became of the scrapes of the last hour.
+#[derive(Debug, Serialize)]
+pub struct RecentStatus {
+    /// Scrapes whose jobs were lost or late, and were published again.
+    pub swept: i64,
+    /// Images of `express` and `standard` of scrapes that were announced.
+    pub images: i64,
+    /// Share of these that had their outcome later than `announce.in_time`; none without any.
+    pub late_share: Option<f64>,
+    /// The same of the last five minutes.
+    pub late_share_now: Option<f64>,
 }
 
 /// A queue.
@@ -136,15 +158,17 @@ pub struct WorkerStatus {
 struct Rows {
     standing: Vec<Standing>,
     workers: Vec<Worker>,
+    recent: Recent,
 }
 
 impl Status {
     /// Looks at everything, both servers at the same time.
-    pub async fn look(broker: &Broker, pool: &Pool, limits: &AlertLimits) -> Self {
+    pub async fn look(broker: &Broker, pool: &Pool, config: &SchedulerConfig) -> Self {
+        let limits = &config.alerts;
         let asking = async { queues::depths(broker).await.map_err(|error| error.to_string()) };
         let (broker, queues) = asked("broker", asking).await;
         let idle = queues.as_deref().map(queues::idle_lanes).unwrap_or_default();
-        let reading = async { rows(pool, limits, &idle).await.map_err(|error| error.to_string()) };
+        let reading = async { rows(pool, config, &idle).await.map_err(|error| error.to_string()) };
         let (database, rows) = asked("database", reading).await;
 
         let lane = |lane| LaneStatus::of(lane, queues.as_deref(), rows.as_ref());
@@ -153,6 +177,7 @@ impl Status {
             servers: vec![broker, database],
             lanes: Lane::ALL.map(lane).into(),
             scrapes: rows.as_ref().map(|rows| ScrapesStatus::of(&rows.standing)),
+            recent: rows.as_ref().map(|rows| RecentStatus::of(&rows.recent)),
             workers: rows.as_ref().map(|rows| rows.workers.iter().map(WorkerStatus::of).collect()),
             failures: rows.map(|rows| last_failures(&rows.workers)).unwrap_or_default(),
             queues: queues.map(|queues| queues.into_iter().map(QueueStatus::of).collect()),
@@ -180,10 +205,11 @@ async fn asked<T>(
     }
 }
 
-async fn rows(pool: &Pool, limits: &AlertLimits, idle: &[Lane]) -> Result<Rows, DbError> {
+async fn rows(pool: &Pool, config: &SchedulerConfig, idle: &[Lane]) -> Result<Rows, DbError> {
     let client = pool.get().await?;
-    let standing = store::standing(&client, limits.stuck_after, idle).await?;
-    Ok(Rows { standing, workers: store::workers(&client).await? })
+    let standing = store::standing(&client, config.alerts.stuck_after, idle).await?;
+    let recent = store::recent(&client, config.announce.in_time).await?;
+    Ok(Rows { standing, workers: store::workers(&client).await?, recent })
 }
 
 impl LaneStatus {
@@ -209,6 +235,7 @@ impl LaneStatus {
             lane,
             ready: queue.map(|queue| queue.ready),
             consumers: queue.map(|queue| queue.consumers),
+            receiving: reports.as_ref().map(|all| all.iter().filter(|one| one.receiving).count()),
             at_work: reports.map(|all| all.iter().map(|one| one.at_work).sum()),
             untagged,
             oldest_seconds: oldest,
@@ -228,6 +255,18 @@ impl ScrapesStatus {
             tagging: scrapes("tagging"),
             stuck: standing.iter().map(|of_it| of_it.stuck).sum(),
             oldest_seconds: standing.iter().map(|of_it| of_it.oldest_seconds).reduce(f64::max),
+        }
+    }
+}
+
+impl RecentStatus {
+    fn of(recent: &Recent) -> Self {
+        let shares = recent.late_shares();
+        Self {
+            swept: recent.swept,
+            images: recent.images,
+            late_share: shares.map(|(hour, _)| hour),
+            late_share_now: shares.map(|(_, now)| now),
         }
     }
 }

@@ -18,7 +18,7 @@ use tagfleet_shared::{db, shutdown, tls};
 use crate::config::SchedulerConfig;
 
 pub use self::alerts::Alert;
-pub use self::look::{LaneStatus, ServerStatus, Status, WorkerStatus};
+pub use self::look::{LaneStatus, RecentStatus, ServerStatus, Status, WorkerStatus};
 
 /// How to tell it.
 #[derive(Clone, Copy, Debug, Args)]
@@ -46,7 +46,7 @@ impl StatusArgs {
         let pool = db::pool(&config.database)?;
         let stop = shutdown::on_signal()?;
         loop {
-            let looking = Status::look(&broker, &pool, &config.alerts);
+            let looking = Status::look(&broker, &pool, config);
             let Some(status) = stop.run_until_cancelled(looking).await else { return Ok(true) };
             let mut out = std::io::stdout();
             if self.watch && !self.json && out.is_terminal() {

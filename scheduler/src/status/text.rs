@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tagfleet_shared::reports::FailedImage;
 
-use super::look::{LaneStatus, ScrapesStatus, Status, WorkerStatus};
+use super::look::{LaneStatus, RecentStatus, ScrapesStatus, Status, WorkerStatus};
 
 /// All of it.
 pub(super) fn page(status: &Status) -> String {
@@ -21,6 +21,9 @@ pub(super) fn page(status: &Status) -> String {
     let heads = ["LANE", "READY", "UNACKED", "UNTAGGED", "OLDEST", "PER SECOND", "DRAINED IN", "CONSUMERS"];
     table(&mut page, heads, status.lanes.iter().map(lane));
     let _ = writeln!(page, "\n{}", scrapes(status.scrapes.as_ref()));
+    if let Some(recent) = &status.recent {
+        let _ = writeln!(page, "last hour: {}", last_hour(recent));
+    }
     let queues = status.queues.iter().flatten().filter(|queue| !queue.queue.starts_with("jobs."));
     let queues: Vec<_> = queues.map(|queue| format!("{} {}", queue.queue, queue.ready)).collect();
     if !queues.is_empty() {
@@ -76,6 +79,20 @@ fn scrapes(scrapes: Option<&ScrapesStatus>) -> String {
         scrapes.oldest_seconds.map_or_else(String::new, |age| format!(", the oldest {}", duration(age)));
     let ScrapesStatus { fanning_out, tagging, stuck, .. } = scrapes;
     format!("scrapes: {fanning_out} fanning out, {tagging} tagging{oldest}; {stuck} stuck")
+}
+
+fn last_hour(recent: &RecentStatus) -> String {
+    let in_time = recent.late_share.map_or_else(
+        || "no images of express and standard were announced".to_owned(),
+        |late| {
+            format!(
+                "{:.1} % of {} images of express and standard in time",
+                100.0 * (1.0 - late),
+                recent.images
+            )
+        },
+    );
+    format!("{in_time}; {} scrapes swept", recent.swept)
 }
 
 fn worker(worker: &WorkerStatus) -> [String; 8] {

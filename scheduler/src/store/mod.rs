@@ -1,13 +1,16 @@
 //! Every SQL statement of the scheduler, each in the function that it serves.
 
 mod accept;
+mod again;
 mod leave;
 mod list;
 mod progress;
+mod recent;
+mod retention;
 mod stalled;
 mod standing;
 mod supersede;
-mod upkeep;
+mod workers;
 
 use deadpool_postgres::ClientWrapper;
 use jiff::civil::Date;
@@ -20,15 +23,16 @@ use tokio_postgres::Row;
 use crate::sampling::JobTraces;
 
 pub use accept::{Accepted, accept};
+pub use again::{Source, listed_images, source};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
+pub use recent::{Recent, recent};
+pub use retention::{Kept, drop_old_partitions, ensure_partitions, forget_old_failures, kept_for};
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
-pub use standing::{Standing, Upkeep, Worker, late_images, standing, upkeep, workers};
+pub use standing::{Standing, Upkeep, late_images, standing, upkeep};
 pub use supersede::skip_open_images;
-pub use upkeep::{
-    Kept, drop_old_partitions, ensure_partitions, forget_old_failures, forget_old_reports, kept_for,
-};
+pub use workers::{Worker, forget_old_reports, workers};
 
 /// A connection, inside or outside a [`crate::lock::ScrapeLock`].
 pub type Client = ClientWrapper;
@@ -65,7 +69,7 @@ impl Scrape {
             scrape_id: ScrapeId(row.get("scrape_id")),
             advertiser_id: AdvertiserId(row.get("advertiser_id")),
             day: row.get("day"),
-            lane: lane(row.get("lane")),
+            lane: Lane::of_word(row.get("lane")),
             listed: row.get("listed"),
             published: row.get("published"),
             superseded: row.get("superseded"),
@@ -90,10 +94,4 @@ impl Scrape {
         let body = serde_json::to_vec(&job).expect("a job is text and numbers");
         Outgoing::job(topology, self.lane, body).traced(traces.and_then(|traces| traces.header(seq)))
     }
-}
-
-/// The lane of this word.
-fn lane(word: &str) -> Lane {
-    // A word of a later version: the lane that hurts nobody.
-    Lane::ALL.into_iter().find(|lane| lane.as_str() == word).unwrap_or(Lane::Bulk)
 }

@@ -9,7 +9,7 @@ use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
 use tagfleet_shared::lane::Lane;
 use tokio_postgres::types::Json;
 
-use super::{Client, lane};
+use super::Client;
 
 /// More rows of progress than this are folded into one for each outcome. Each
 /// row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
@@ -84,15 +84,21 @@ pub async fn fold(client: &mut Client, keys: &[i64]) -> Result<(), DbError> {
     Ok(transaction.commit().await?)
 }
 
-/// Ends these scrapes, with the sums of their progress. Returns how many were
-/// not ended by another scheduler.
+/// Ends those of these scrapes whose images all have their outcome, with the sums of their progress.
+/// Returns how many were not ended by another scheduler.
+///
+/// What [`look`] has seen may be over: images may be open again that a person has sent back. Whoever
+/// opens them needs the same row of `scrapes`, so what is summed here, behind the claim, stays true.
 ///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn mark_tagged(client: &mut Client, keys: &[i64]) -> Result<u64, DbError> {
     const SQL: &str = "
-        WITH counted AS (DELETE FROM scrape_progress WHERE scrape = ANY($1) RETURNING *),
+        WITH ended AS (SELECT key FROM scrapes
+                        WHERE key = ANY($1)
+                          AND listed <= (SELECT coalesce(sum(images), 0) FROM scrape_progress WHERE scrape = key)),
+             counted AS (DELETE FROM scrape_progress p USING ended WHERE p.scrape = ended.key RETURNING p.*),
              sums AS (SELECT scrape, outcome, sum(images) AS images, max(recorded_at) AS last
                         FROM counted GROUP BY scrape, outcome),
              ends AS (SELECT scrape, jsonb_object_agg(outcome, images) AS outcomes, max(last) AS last
@@ -100,8 +106,8 @@ pub async fn mark_tagged(client: &mut Client, keys: &[i64]) -> Result<u64, DbErr
         UPDATE scrapes s
            SET state = 'tagged', outcomes = coalesce(e.outcomes, '{}'),
                tagged_at = greatest(e.last, s.published_at)
-          FROM unnest($1) AS claimed (key) LEFT JOIN ends e ON e.scrape = claimed.key
-         WHERE s.key = claimed.key";
+          FROM ended LEFT JOIN ends e ON e.scrape = ended.key
+         WHERE s.key = ended.key";
     let transaction = client.transaction().await?;
     let claimed = claim(&transaction, keys).await?;
     let statement = transaction.prepare_cached(SQL).await?;
@@ -157,7 +163,7 @@ pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Ve
         key: row.get("key"),
         scrape_id: ScrapeId(row.get("scrape_id")),
         advertiser_id: AdvertiserId(row.get("advertiser_id")),
-        lane: lane(row.get("lane")),
+        lane: Lane::of_word(row.get("lane")),
         images: row.get("listed"),
         outcomes: row.get::<_, Json<_>>("outcomes").0,
         superseded_by: row.get::<_, Option<_>>("superseded_by").map(ScrapeId),

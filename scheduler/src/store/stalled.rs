@@ -72,8 +72,10 @@ pub async fn claim_abandoned(client: &Client) -> Result<Vec<ScrapeId>, DbError> 
     Ok(rows.iter().map(|row| ScrapeId(row.get(0))).collect())
 }
 
-/// Images with a fix whose pass over the rows seems lost: whoever made the fix
-/// runs the pass at once, unless its process dies.
+/// Images with a fix whose pass over the rows seems lost.
+///
+/// Whoever made the fix runs the pass at once, unless its process dies. In no order: `limit` passes that
+/// fail each time would be the oldest for ever.
 ///
 /// # Errors
 ///
@@ -81,7 +83,7 @@ pub async fn claim_abandoned(client: &Client) -> Result<Vec<ScrapeId>, DbError> 
 pub async fn pending_fixes(client: &Client, limit: i64) -> Result<Vec<ImageId>, DbError> {
     const SQL: &str = "
         SELECT image_id FROM pending_fixes WHERE requested_at < now() - interval '5 seconds'
-         ORDER BY requested_at LIMIT $1";
+         ORDER BY random() LIMIT $1";
     let rows = client.query(SQL, &[&limit]).await?;
     Ok(rows.iter().map(|row| ImageId(row.get(0))).collect())
 }

@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deadpool_postgres::GenericClient;
-use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::reports::{FailedImage, LaneReport};
-use tokio_postgres::types::Json;
 
-use super::{Client, lane};
+use super::Client;
 
 /// The scrapes of a lane that are in one state, not tagged yet.
 #[derive(Debug)]
@@ -61,7 +57,7 @@ pub async fn standing(
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;
     let standing = |row: &tokio_postgres::Row| Standing {
-        lane: lane(row.get("lane")),
+        lane: Lane::of_word(row.get("lane")),
         state: row.get("state"),
         scrapes: row.get("scrapes"),
         stuck: row.get("stuck"),
@@ -94,82 +90,28 @@ pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
     Ok(Upkeep { fixes: u64::try_from(fixes).unwrap_or_default(), database_bytes: row.get(1) })
 }
 
-/// Images of a scrape that had their outcome later than `in_time` after its event. Only of one that ended
-/// later than that itself: for all others there are none, and nothing is read.
+/// Images that had their outcome later than `in_time` after the event of their scrape, by scrape.
+///
+/// Ask only for scrapes that ended later than that themselves: for all others there are none, and nothing
+/// is read.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn late_images(client: &impl GenericClient, key: i64, in_time: Duration) -> Result<u64, DbError> {
+pub async fn late_images(
+    client: &Client,
+    keys: &[i64],
+    in_time: Duration,
+) -> Result<BTreeMap<i64, u64>, DbError> {
     const SQL: &str = "
-        SELECT count(*) FROM scrape_images i JOIN scrapes s ON s.key = i.scrape AND s.day = i.day
-         WHERE s.key = $1 AND i.recorded_at > s.received_at + $2 * interval '1 second'";
+        SELECT s.key, late.images FROM scrapes s
+         CROSS JOIN LATERAL (SELECT count(*) AS images FROM scrape_images i
+                              WHERE i.scrape = s.key AND i.day = s.day
+                                AND i.recorded_at > s.received_at + $2 * interval '1 second') late
+         WHERE s.key = ANY($1)";
     let statement = client.prepare_cached(SQL).await?;
-    let late: i64 = client.query_one(&statement, &[&key, &in_time.as_secs_f64()]).await?.get(0);
-    Ok(u64::try_from(late).unwrap_or_default())
-}
-
-/// What a worker said of itself.
-#[derive(Debug)]
-pub struct Worker {
-    /// The host and the process.
-    pub name: String,
-    /// Workers with one configuration.
-    pub pool: String,
-    /// Of the program.
-    pub version: String,
-    /// The model set that answers.
-    pub model_set: String,
-    /// Tells it from every other.
-    pub digest: String,
-    /// What the models run on.
-    pub provider: String,
-    /// When the worker started.
-    pub started_at: Timestamp,
-    /// Time since it said this.
-    pub reported_seconds: f64,
-    /// How often it says so.
-    pub every_seconds: f64,
-    /// How its lanes are.
-    pub lanes: BTreeMap<String, LaneReport>,
-    /// The last images that it skipped or defaulted.
-    pub failures: Vec<FailedImage>,
-}
-
-impl Worker {
-    /// Whether it has missed reports: it died, hangs, or has lost the database.
-    pub fn is_silent(&self) -> bool {
-        self.reported_seconds > 3.0 * self.every_seconds
-    }
-
-    /// What it says of a lane.
-    pub fn lane(&self, lane: Lane) -> LaneReport {
-        self.lanes.get(lane.as_str()).copied().unwrap_or_default()
-    }
-}
-
-/// All workers that have reported within a day and were not stopped.
-///
-/// # Errors
-///
-/// If the database is away.
-pub async fn workers(client: &Client) -> Result<Vec<Worker>, DbError> {
-    const SQL: &str = "
-        SELECT *, extract(epoch FROM now() - reported_at)::float8 AS reported_seconds
-          FROM worker_reports WHERE reported_at > now() - interval '1 day' ORDER BY pool, worker";
-    let rows = client.query(SQL, &[]).await?;
-    let worker = |row: &tokio_postgres::Row| Worker {
-        name: row.get("worker"),
-        pool: row.get("pool"),
-        version: row.get("version"),
-        model_set: row.get("model_set"),
-        digest: row.get("digest"),
-        provider: row.get("provider"),
-        started_at: row.get("started_at"),
-        reported_seconds: row.get("reported_seconds"),
-        every_seconds: row.get("every_seconds"),
-        lanes: row.get::<_, Json<_>>("lanes").0,
-        failures: row.get::<_, Json<_>>("failures").0,
-    };
-    Ok(rows.iter().map(worker).collect())
+    let rows = client.query(&statement, &[&keys, &in_time.as_secs_f64()]).await?;
+    let late =
+        |row: &tokio_postgres::Row| (row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or_default());
+    Ok(rows.iter().map(late).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -14,6 +15,10 @@ use super::publisher::{DEAD_AT, ERROR, QUEUE, REASON, REDRIVEN};
 use super::topology::short;
 use super::{Broker, BrokerError, TIMEOUT, Topology, within};
 use crate::lane::Lane;
+
+/// Looks for what was given back, and the pause between two.
+const LOOKS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What kind of message died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +80,7 @@ pub struct DeadLetters {
     channel: Channel,
     /// One consumer for all of them: what it did not acknowledge goes back in order.
     consumer: lapin::Consumer,
-    topology: Topology,
+    broker: Broker,
     left: u32,
     /// The last that was seen, and how many of those up to it are still in the queue.
     last: u64,
@@ -95,7 +100,7 @@ impl Broker {
         let queue = short(&self.topology.dead());
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = within(channel.basic_consume(queue, "".into(), options, arguments)).await?;
-        Ok(DeadLetters { channel, consumer, topology: self.topology.clone(), left, last: 0, kept: 0 })
+        Ok(DeadLetters { channel, consumer, broker: self.clone(), left, last: 0, kept: 0 })
     }
 }
 
@@ -115,7 +120,7 @@ impl DeadLetters {
         self.left -= 1;
         self.last = delivery.delivery_tag;
         self.kept += 1;
-        Ok(Some(read(&self.topology, delivery)))
+        Ok(Some(read(&self.broker.topology, delivery)))
     }
 
     /// Takes these out of the queue, for good.
@@ -135,9 +140,17 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Ends it: whatever was not forgotten goes back to its place.
+    /// Ends it: whatever was not forgotten goes back to its place, and is there for the next look. The broker gives
+    /// it back in its own time; after a second it is not waited for any longer.
     pub async fn close(self) {
         super::close_settled(&self.channel).await;
+        let (queue, stays) = (self.broker.topology.dead(), u64::from(self.left) + self.kept);
+        for _ in 0..LOOKS {
+            match self.broker.depth(&queue).await {
+                Ok((ready, _)) if u64::from(ready) < stays => tokio::time::sleep(PAUSE).await,
+                _ => return,
+            }
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! All of it sees what was in the queue when it began, in its order, and while it looks nobody else sees it: of
 //! two at a time, the second finds the queue empty.
 
+mod piece;
 mod redrive;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub use self::piece::{Position, piece};
 pub use self::redrive::{DeadError, Redriven, redrive};
 use crate::broker::{Broker, BrokerError, DeadLetter, Kind};
 

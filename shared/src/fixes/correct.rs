@@ -1,6 +1,6 @@
 //! The one way in which fixes are written.
 
-use tokio_postgres::Transaction;
+use deadpool_postgres::Transaction;
 
 use crate::db::DbError;
 use crate::ids::ImageId;
@@ -59,7 +59,8 @@ pub async fn lock(transaction: &Transaction<'_>, images: &[ImageId]) -> Result<(
         SELECT pg_advisory_xact_lock(hashtextextended(image::text, 2))
           FROM (SELECT DISTINCT image FROM unnest($1::uuid[]) AS image ORDER BY image) AS in_order";
     let images: Vec<_> = images.iter().map(|image| image.0).collect();
-    transaction.execute(SQL, &[&images]).await?;
+    let statement = transaction.prepare_cached(SQL).await?;
+    transaction.execute(&statement, &[&images]).await?;
     Ok(())
 }
 
@@ -92,14 +93,17 @@ pub async fn correct(
     let images: Vec<_> = images.iter().map(|image| image.0).collect();
     let written = match verdict {
         Verdict::Set(value) => {
-            transaction.query(SET, &[&images, advertiser, attribute, value, by, note]).await?
+            let statement = transaction.prepare_cached(SET).await?;
+            transaction.query(&statement, &[&images, advertiser, attribute, value, by, note]).await?
         }
         Verdict::Withdraw => {
             transaction.execute(WHO, &[by, &note.unwrap_or_default()]).await?;
-            transaction.query(WITHDRAW, &[&images, advertiser, attribute]).await?
+            let statement = transaction.prepare_cached(WITHDRAW).await?;
+            transaction.query(&statement, &[&images, advertiser, attribute]).await?
         }
     };
     let written: Vec<uuid::Uuid> = written.iter().map(|row| row.get(0)).collect();
-    let entries = transaction.query(ENTRIES, &[&written, advertiser, attribute]).await?;
+    let statement = transaction.prepare_cached(ENTRIES).await?;
+    let entries = transaction.query(&statement, &[&written, advertiser, attribute]).await?;
     Ok(entries.iter().map(|row| Entry { image: ImageId(row.get(0)), id: row.get(1) }).collect())
 }

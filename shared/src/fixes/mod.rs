@@ -61,7 +61,8 @@ pub async fn apply_all(pool: &Pool, images: &[ImageId]) -> Result<u64, DbError> 
     let images: Vec<_> = images.iter().map(|image| image.0).collect();
     loop {
         let client = pool.get().await?;
-        let rows = client.query_one("SELECT apply_fixes_to($1)", &[&images]).await.map_err(DbError::from);
+        let statement = client.prepare_cached("SELECT apply_fixes_to($1)").await?;
+        let rows = client.query_one(&statement, &[&images]).await.map_err(DbError::from);
         match rows {
             Ok(row) => return Ok(u64::try_from(row.get::<_, i32>(0)).unwrap_or_default()),
             Err(error) if error.is_conflict() => {}

@@ -2,10 +2,9 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::Fleet;
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
-use crate::chromium::Browser;
-use crate::{chord, inventory, key};
+use crate::inventory;
 
 const FIXES: &str = "SELECT count(*) FROM fixes";
 const FIXED: &str = "document.querySelectorAll('.card .tag.fixed').length";
@@ -52,6 +51,18 @@ async fn a_person_corrects_one_picture_and_its_page_tells_so() {
     browser.press(&chord(Key::Control, 'z')).await;
     browser.until("document.querySelectorAll('.timeline li').length === 3").await;
     assert_eq!(fleet.count(FIXES).await, 1);
+
+    // Whoever goes back is where they were.
+    browser.click("nav a").await;
+    browser.until("document.querySelectorAll('.card').length === 6").await;
+    browser.press(&key(Key::Home)).await;
+    browser.press(&key(Key::Right)).await;
+    browser.press(&key(Key::Enter)).await;
+    browser.reads("Where it is listed").await;
+    browser.client.back().await.unwrap();
+    browser
+        .until("document.querySelector('.card:nth-child(2)')?.classList.contains('active') === true")
+        .await;
     console.stop().await;
     fleet.end().await;
 }
@@ -91,8 +102,12 @@ async fn fifty_pictures_are_corrected_at_once_and_undone_at_once() {
     browser.press(&chord(Key::Shift, Key::Right)).await;
     browser.reads("3 selected").await;
     browser.press("1").await;
+    browser.press("e").await;
+    browser.press("everyone").await;
+    browser.press(&key(Key::Escape)).await;
     browser.press("p").await;
     browser.until(&format!("{FIXED} === 3")).await;
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE advertiser_id IS NULL").await, 3);
     browser.press("w").await;
     browser.until(&format!("{FIXED} === 0")).await;
     assert_eq!(fleet.count(FIXES).await, 0);

@@ -1,10 +1,9 @@
 //! Engineers look at what does not go on.
 
 use fantoccini::key::Key;
-use tagfleet_tests::{Fleet, Options};
+use tagfleet_tests::{Browser, Fleet, Options, key};
 
-use crate::chromium::Browser;
-use crate::{inventory, key};
+use crate::inventory;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_scrape_is_told_and_followed_until_it_is_tagged() {

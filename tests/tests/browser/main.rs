@@ -1,29 +1,25 @@
-//! The console's pages, in a real browser on a real fleet. `skipped: …` where there is no Chromium.
+//! The console's pages, in a real browser on a real fleet. `skipped: …` where there is no Chromium and
+//! `scripts/setup.sh` has not promised one.
 //!
-//! What they look like is kept in `target/screenshots`.
+//! What they look like is kept in `target/screenshots`, for a person to look at.
 
 #![allow(clippy::unwrap_used)]
 
-mod chromium;
 mod correcting;
+mod everywhere;
 mod failures;
+mod filter;
+mod keys;
+mod letters;
 mod looks;
+mod many;
+mod scrapes;
+mod story;
 
-use fantoccini::key::Key;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_tests::{listed, scrape};
 
 /// A scrape of these URLs.
 fn inventory(advertiser: &str, urls: &[String]) -> ScrapeFinished {
     scrape(advertiser, urls.iter().map(listed).collect())
-}
-
-/// A key that is no character.
-fn key(key: Key) -> String {
-    char::from(key).to_string()
-}
-
-/// Some keys at once.
-fn chord(held: Key, pressed: impl Into<char>) -> String {
-    format!("{}{}", char::from(held), pressed.into())
 }

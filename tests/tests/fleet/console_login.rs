@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use tagfleet_tests::{Answer, Caller, Console, Fleet, Options, eventually, repository, skip};
+use tagfleet_tests::{Answer, Caller, Console, Fleet, Options, eventually, lacks, repository};
 
 /// The provider. Killed with the value.
 struct Provider {
@@ -25,7 +25,7 @@ impl Provider {
     async fn start() -> Option<Self> {
         let program = repository().join(".tagfleet/console/bin/oidc-provider-mock");
         if !program.try_exists().unwrap() {
-            skip("the login: no provider, see scripts/console.sh");
+            lacks("oidc-provider-mock", "there is no login provider (scripts/console.sh fetches it)");
             return None;
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -112,8 +112,13 @@ async fn people_log_in_at_the_provider_and_have_the_role_that_it_says() {
     let (nobody, ..) = log_in(&console, &provider, "2").await;
     let problem = nobody.expect(403);
     assert!(problem["detail"].as_str().unwrap().contains("bob@example.com has no role"), "{problem}");
-    let noted = fleet.count("SELECT count(*) FROM audit WHERE path = '/login/callback'").await;
+    let noted =
+        fleet.count("SELECT count(*) FROM audit WHERE path = '/login/callback' AND kind = 'refusal'").await;
     assert_eq!(noted, 4, "each refusal is in the audit");
+    let ann =
+        "SELECT count(*) FROM audit WHERE kind = 'login' AND who = 'ann@example.com' AND detail = 'editor'";
+    let all = "SELECT count(*) FROM audit WHERE kind = 'login'";
+    assert_eq!((fleet.count(ann).await, fleet.count(all).await), (1, 1), "and so is the login");
     console.stop().await;
     fleet.end().await;
 }

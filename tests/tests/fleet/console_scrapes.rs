@@ -142,6 +142,33 @@ async fn dead_letters_are_looked_at_sent_back_and_dropped() {
     fleet.end().await;
 }
 
+/// Each letter is told once, copies of one message as well; whoever goes on after a letter that is gone is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_come_in_pieces() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let operator = console.caller(&OPERATOR).await;
+    for (n, text) in ["a", "b", "a", "c", "a"].into_iter().enumerate() {
+        fleet.publish_bytes(format!("{{\"not\": \"an event {text}\"}}").into_bytes()).await;
+        let so_far = u32::try_from(n).unwrap() + 1;
+        eventually("it is dead", || async { (fleet.dead_letters().await == so_far).then_some(()) }).await;
+    }
+    let path = "/v1/dead-letters/messages?reason=malformed_event&limit=2";
+    let told: Vec<_> = pages(&operator, path).await.iter().map(|letter| letter["body"].clone()).collect();
+    let event = |text: &str| json!(format!("{{\"not\": \"an event {text}\"}}"));
+    assert_eq!(told, ["a", "b", "a", "c", "a"].map(event));
+    assert!(pages(&operator, "/v1/dead-letters/messages?reason=other").await.is_empty());
+
+    let page = operator.get(path).await;
+    let (b, next) = (&page["items"][1]["id"], page["next"].as_str().unwrap());
+    operator.post("/v1/dead-letters/drop", json!({ "ids": [b] })).await.expect(200);
+    let gone = operator.ask("GET", &format!("{path}&cursor={next}"), &Value::Null).await.expect(409);
+    assert!(gone["what_to_do"].as_str().unwrap().contains("without a cursor"), "{gone}");
+    assert_eq!(pages(&operator, path).await.len(), 4);
+    console.stop().await;
+    fleet.end().await;
+}
+
 /// The answer of the live model set to bytes and to a URL; nothing of it is recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_classified_by_the_workers_while_somebody_waits() {

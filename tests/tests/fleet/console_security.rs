@@ -102,7 +102,7 @@ async fn a_write_by_cookie_needs_the_secret_of_our_pages() {
         csrf: "secret-of-ann".into(),
     };
     let hour = std::time::Duration::from_secs(3600);
-    sessions::begin(&fleet.database.pool, &token::hash("cookie-of-ann"), &session, hour).await.unwrap();
+    sessions::begin(&fleet.database.pool, &token::hash("cookie-of-ann"), &session, hour, None).await.unwrap();
     let ann = console.stranger().with("cookie", "tagfleet=cookie-of-ann");
     let undo = json!({ "entries": [1] });
 
@@ -165,10 +165,51 @@ async fn a_token_is_made_listed_and_revoked_by_the_program() {
     assert!(run(&["token", "revoke", "robot"]).0);
     robot.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
     assert!(!run(&["token", "revoke", "robot"]).0);
+    let client = fleet.database.pool.get().await.unwrap();
+    let noted = client.query("SELECT method, path, detail FROM audit WHERE kind = 'token' ORDER BY id", &[]);
+    let noted = noted.await.unwrap();
+    let line = |n: usize| (noted[n].get::<_, String>(0), noted[n].get::<_, String>(1));
+    assert_eq!(
+        (line(0), line(1)),
+        (("create".into(), "token robot".into()), ("revoke".into(), "token robot".into()))
+    );
+    assert!(noted[0].get::<_, String>(2).starts_with("rights: read; ends 2"), "{noted:?}");
+    assert_eq!(noted.len(), 2, "what was not done is not noted");
+    drop(client);
 
     fleet.execute("INSERT INTO api_tokens (name, hash, rights, expires_at) VALUES ('old', sha256('old'), '{read}', now())").await;
     let old = console.stranger().with("authorization", "Bearer old");
     old.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// What it has told stays; only how a write ended is added, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_is_append_only() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    console.caller(&["fix"]).await.post("/v1/fixes/undo", json!({ "entries": [1] })).await.expect(404);
+    console.stranger().ask("GET", "/v1/audit", &Value::Null).await.expect(401);
+    let lines = "SELECT count(*) FROM audit WHERE status IS NOT NULL";
+    assert_eq!(fleet.count(lines).await, 3, "a token, a write, a refusal");
+
+    let client = fleet.database.pool.get().await.unwrap();
+    for tampering in [
+        "UPDATE audit SET who = 'somebody else'",
+        "UPDATE audit SET status = 200, detail = NULL",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+    ] {
+        let error = client.batch_execute(tampering).await.unwrap_err();
+        assert_eq!(error.as_db_error().unwrap().message(), "audit is append-only", "{tampering}");
+    }
+    let open = "INSERT INTO audit (kind, via, method, path) VALUES ('write', 'token', 'POST', '/')";
+    client.batch_execute(open).await.unwrap();
+    client.batch_execute("UPDATE audit SET path = '/x' WHERE status IS NULL").await.unwrap_err();
+    client.batch_execute("UPDATE audit SET status = 200 WHERE status IS NULL").await.unwrap();
+    drop(client);
+    assert_eq!(fleet.count(lines).await, 4);
     console.stop().await;
     fleet.end().await;
 }
@@ -196,7 +237,7 @@ async fn every_answer_has_the_headers_that_keep_strangers_out() {
     fleet.end().await;
 }
 
-/// Nobody is let in without a login by mistake: only on an address that others cannot reach.
+/// Nobody is let in without a login by mistake: only on an address that others cannot reach, and every page says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_login_the_console_listens_to_this_machine_only() {
     let fleet = fleet(&[]).await;
@@ -206,5 +247,14 @@ async fn without_a_login_the_console_listens_to_this_machine_only() {
     let done = command.args(["run", "--dev-insecure"]).envs(settings).output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(!done.status.success() && said.contains("loopback"), "{said}");
+
+    let (open, shut) = (fleet.start_insecure_console().await, fleet.start_console().await);
+    let banner = "Without a login: everybody who reaches this port may do everything.";
+    let page = open.stranger().ask("GET", "/scrapes", &Value::Null).await;
+    assert!(page.status == 200 && page.text.contains(banner), "{page:?}");
+    let page = shut.caller(&["read"]).await.ask("GET", "/scrapes", &Value::Null).await;
+    assert!(page.status == 200 && !page.text.contains(banner), "{page:?}");
+    open.stop().await;
+    shut.stop().await;
     fleet.end().await;
 }

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::ListedImage;
 use tagfleet_shared::ids::ImageId;
-use tagfleet_tests::{Caller, Fleet, jpeg, listed, scrape};
+use tagfleet_tests::{
+    Caller, Fleet, ModelFolder, Options, colours, eventually, jpeg, listed, plain_png, scrape,
+};
 
 async fn fix(caller: &Caller, image: ImageId, scope: Value, color: &str) {
     let body = json!({ "attribute": "color", "value": color, "scope": scope, "note": "seen by eye" });
@@ -72,6 +74,68 @@ async fn the_story_of_a_picture_says_where_each_value_came_from() {
     editor.ask("GET", &format!("/v1/images/{}", uuid::Uuid::new_v4()), &Value::Null).await.expect(404);
     console.stop().await;
     fleet.end().await;
+}
+
+/// Where the models looked and said nothing, the story says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_of_the_models_is_a_default_with_its_reason() {
+    let folder = ModelFolder::new("silent");
+    colours(&folder);
+    let fleet = Fleet::with(Options { settings: vec![folder.setting()], ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    let mut images = Vec::new();
+    for (path, rgb) in [("/blue", [0, 0, 255]), ("/gray", [127, 127, 127])] {
+        fleet.origin.put(path, Response::jpeg(plain_png(20, 10, rgb)));
+        images.push(fleet.origin.url(path));
+    }
+    for _ in ["inferred", "cached"] {
+        fleet.tag(&scrape("dealer", images.iter().cloned().map(listed).collect())).await;
+        let mut told = Vec::new();
+        for url in &images {
+            let story = reader.get(&format!("/v1/images/{}", ImageId::of(None, url))).await;
+            for value in story["values"].as_array().unwrap() {
+                let (source, reason) = (value["source"].clone(), value["reason"].clone());
+                told.push((value["attribute"].clone(), value["value"].clone(), source, reason));
+            }
+        }
+        let nothing =
+            |attribute: &str, reason: &str| (json!(attribute), Value::Null, json!("default"), json!(reason));
+        assert_eq!(told[0], nothing("broken", "not_applicable"), "it is about red pictures only");
+        assert_eq!((&told[1].1, &told[1].3), (&json!("blue"), &Value::Null), "what was said has no reason");
+        assert_ne!(told[1].2, "default");
+        assert_eq!(told[2], nothing("broken", "not_applicable"));
+        assert_eq!(told[3], nothing("channel", "unsure"), "no colour is likely enough");
+    }
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// A scrape that is at work takes nobody's value away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_story_keeps_its_values_while_a_rescrape_is_at_work() {
+    let mut fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    let url = fleet.picture("/a.jpg");
+    let path = format!("/v1/images/{}", ImageId::of(None, &url));
+    let first = scrape("dealer", vec![listed(url.clone())]);
+    fleet.tag(&first).await;
+    let before = reader.get(&path).await;
+    assert!(!before["values"].as_array().unwrap().is_empty());
+
+    fleet.workers.remove(0).stop().await;
+    fleet.publish(&scrape("dealer", vec![listed(url)])).await;
+    eventually("the re-scrape lists it", || async {
+        let open = "SELECT count(*) FROM scrape_images WHERE outcome IS NULL";
+        (fleet.count(open).await == 1).then_some(())
+    })
+    .await;
+    let now = reader.get(&path).await;
+    assert_eq!(now["values"], before["values"]);
+    assert_eq!(now["listed"][0]["scrape_id"], first.scrape_id.0);
+    console.stop().await;
+    fleet.abandon().await;
 }
 
 /// Both keep their value, and the list names both sides and who fixed them.

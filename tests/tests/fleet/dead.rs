@@ -1,5 +1,6 @@
 //! The dead-letter queue in a person's hands.
 
+use tagfleet_scheduler::store;
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
@@ -82,6 +83,34 @@ async fn a_redrive_of_ten_thousand_loses_and_doubles_none() {
     assert_eq!(fleet.count("SELECT count(*) FROM scrape_images WHERE outcome IS NULL").await, 0);
     assert_eq!(fleet.count("SELECT count(*) FROM scrape_progress").await, 0, "nothing is left uncounted");
     fleet.end().await;
+}
+
+/// A scrape whose images are sent back just after the announcer has seen its end is not at its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_that_is_open_again_is_not_ended_by_what_was_seen_before() {
+    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let event = parked(&fleet, 3).await;
+    fleet.schedulers.remove(0).stop().await;
+    // In work, and at its end: as it was before it was announced.
+    fleet
+        .execute(
+            "INSERT INTO scrape_progress (scrape, outcome, images) SELECT key, 'defaulted', 3 FROM scrapes;
+             UPDATE scrapes SET state = 'tagging', outcomes = NULL, tagged_at = NULL, announced_at = NULL",
+        )
+        .await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let seen = store::look(&client).await.unwrap();
+    assert_eq!(seen.ended.len(), 1);
+    let (well, said) = dead(&fleet, &["redrive", "--limit", "1"]).await;
+    assert!(well && said.contains("1 images have no outcome again"), "{said}");
+
+    assert_eq!(store::mark_tagged(&mut client, &seen.ended).await.unwrap(), 0);
+
+    drop(client);
+    fleet.start_scheduler().await;
+    fleet.start_worker().await;
+    assert_eq!(counts(&fleet, &event, 2).await, [(3, 3, 3), (2, 3, 3)]);
+    fleet.abandon().await;
 }
 
 /// Whoever is killed in between loses nothing, and what is there twice then counts once.

@@ -3,7 +3,7 @@
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ListedImage;
-use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::ids::{ImageId, ScrapeId};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, Process, eventually, get, listed, metric, scrape};
@@ -172,6 +172,72 @@ async fn a_sweep_publishes_lost_jobs_again_and_applies_lost_fixes() {
     })
     .await;
     assert_eq!(fleet.rows(&event.scrape_id).await[0].tag("color"), "teal");
+    fleet.end().await;
+}
+
+/// A count for a metric that fails or takes its time keeps no announcement.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_does_not_wait_for_the_count_of_late_images() {
+    let settings = vec![("TAGFLEET__DATABASE__STATEMENT_TIMEOUT", "500ms".to_owned())];
+    let mut fleet = Fleet::with(Options { schedulers: 0, workers: 0, settings, ..Options::default() }).await;
+    // It came an hour before its end.
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, day, state, finished_at, received_at, listed,
+                                  published, published_at, outcomes, tagged_at)
+             VALUES ('late', 'dealer', 'bulk', now()::date, 'tagged', now(), now() - interval '1 hour', 5,
+                     5, now(), '{\"inferred\": 5}', now())",
+        )
+        .await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let held = client.transaction().await.unwrap();
+    held.execute("LOCK TABLE scrape_images", &[]).await.unwrap();
+    fleet.start_scheduler().await;
+
+    let late = ScrapeId("late".into());
+    assert_eq!(fleet.announced(&late).await.outcomes["inferred"], 5);
+    let series = "tagfleet_scheduler_images_tagged_total{in_time=\"no\",lane=\"bulk\"}";
+    let text = eventually("the count is given up", || async {
+        let text = get(fleet.schedulers[0].admin, "/metrics").await.1;
+        text.contains(series).then_some(text)
+    })
+    .await;
+    assert_eq!(metric(&text, series), 5.0, "where the database does not say, all of them are late");
+    assert_eq!(fleet.announcements(&late).await.len(), 1);
+    held.rollback().await.unwrap();
+    fleet.end().await;
+}
+
+/// A fix that cannot be applied holds up no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_fix_that_cannot_be_applied_holds_up_no_other() {
+    let settings = vec![("TAGFLEET__SWEEP__EVERY", "200ms".to_owned())];
+    let mut fleet = Fleet::with(Options { schedulers: 0, settings, ..Options::default() }).await;
+    let images = ["bad", "good"].map(|key| ImageId::of(Some(key), ""));
+    fleet
+        .execute(&format!(
+            "CREATE FUNCTION unwell() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF OLD.image_id = '{}' THEN RAISE EXCEPTION 'unwell'; END IF;
+                 RETURN OLD;
+             END $$;
+             CREATE TRIGGER unwell BEFORE DELETE ON pending_fixes FOR EACH ROW EXECUTE FUNCTION unwell()",
+            images[0]
+        ))
+        .await;
+    // The bad one is the oldest.
+    for (image, age) in images.iter().zip([20, 10]) {
+        let lost = format!(
+            "INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES ('{image}', 'color', 'teal', 'test');
+             UPDATE pending_fixes SET requested_at = now() - interval '{age} seconds' WHERE image_id = '{image}'"
+        );
+        fleet.execute(&lost).await;
+    }
+    fleet.start_scheduler().await;
+
+    let pending = "SELECT count(*) FROM pending_fixes";
+    eventually("the good one is applied", || async { (fleet.count(pending).await == 1).then_some(()) }).await;
+    assert_eq!(fleet.count(&format!("{pending} WHERE image_id = '{}'", images[0])).await, 1);
     fleet.end().await;
 }
 

@@ -1,5 +1,7 @@
 //! Pictures that cannot be had, or cannot be read.
 
+use std::time::Duration;
+
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::ListedImage;
 use tagfleet_tests::{Fleet, Options, jpeg, listed, scrape};
@@ -136,6 +138,22 @@ async fn a_dead_link_says_nothing_of_another_link_of_the_same_image() {
     let renewed = scrape("dealer", vec![at(fleet.picture("/renewed.jpg"))]);
 
     assert_eq!(fleet.tag(&renewed).await.outcomes["inferred"], 1);
+    fleet.end().await;
+}
+
+/// Nor when both are at work at once: whoever waits for the one that turns out to be dead tries its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_link_does_not_stop_another_link_of_the_same_image_that_waits_for_it() {
+    let fleet = Fleet::start().await;
+    let dead = Response::After(Duration::from_millis(500), Box::new(Response::Status(404)));
+    fleet.origin.put("/expired.jpg", dead);
+    let at = |url| ListedImage { image_key: Some("img-1".into()), ..listed(url) };
+    let both = [fleet.origin.url("/expired.jpg"), fleet.picture("/renewed.jpg")];
+    let event = scrape("dealer", both.map(at).to_vec());
+    fleet.tag(&event).await;
+
+    assert_eq!(fleet.rows(&event.scrape_id).await[1].end(), ("inferred", ""));
+    assert_eq!(fleet.origin.requests("/renewed.jpg"), 1);
     fleet.end().await;
 }
 

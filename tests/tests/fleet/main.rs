@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod again;
 mod chains;
 mod console_contract;
 mod console_fixes;
@@ -32,6 +33,7 @@ mod refused;
 mod returns;
 mod revalidation;
 mod rooms;
+mod runbook;
 mod secrets;
 mod start_up;
 mod status;

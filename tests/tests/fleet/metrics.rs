@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use serde_json::Value;
+use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::ListedImage;
-use tagfleet_tests::{Fleet, eventually, get, listed, metric, repository, scrape};
+use tagfleet_tests::{Fleet, eventually, every_format, get, jpeg, listed, metric, repository, scrape};
 
 /// A series as the table has it.
 #[derive(Debug)]
@@ -80,11 +82,19 @@ async fn what_is_exported_is_what_the_table_says() {
     })
     .await;
 
+    let console = fleet.start_console().await;
+    assert_eq!(console.stranger().ask("GET", "/v1/scrapes", &Value::Null).await.status, 401);
+    assert_eq!(console.caller(&["read"]).await.ask("GET", "/nothing", &Value::Null).await.status, 404);
+
     let table = documented();
-    for admin in [fleet.workers[0].admin, fleet.schedulers[0].admin] {
+    let (worker, scheduler) = (fleet.workers[0].admin, fleet.schedulers[0].admin);
+    for (name, admin, least) in
+        [("worker", worker, 20), ("scheduler", scheduler, 15), ("console", console.admin, 4)]
+    {
         let text = text_of(admin).await;
+        keep(name, &text);
         let (series, types) = exported(&text);
-        assert!(series.len() > 15, "{text}");
+        assert!(series.len() > least, "{text}");
         for (name, series) in series {
             let said = table.get(&name).unwrap_or_else(|| panic!("{name} is not in docs/METRICS.md"));
             assert_eq!(types[&name], said.kind, "{name}");
@@ -94,6 +104,65 @@ async fn what_is_exported_is_what_the_table_says() {
             }
         }
     }
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// For `promtool check metrics`, which scripts/monitoring-test.sh has.
+fn keep(process: &str, text: &str) {
+    let folder = repository().join("target/metrics");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{process}.prom")), text).unwrap();
+}
+
+/// "A worker of a usual set that has tagged an inventory has fewer than N in all."
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_has_tagged_an_inventory_has_as_few_series_as_the_table_says() {
+    let fleet = Fleet::start().await;
+    for number in 0..4 {
+        let mut all: Vec<_> = every_format(&jpeg())
+            .into_iter()
+            .map(|(name, bytes)| {
+                let path = format!("/{number}-{name}");
+                fleet.origin.put(&path, Response::jpeg(bytes));
+                listed(fleet.origin.url(&path))
+            })
+            .collect();
+        all.extend(images(&fleet, number));
+        fleet.tag(&scrape(&format!("dealer-{number}"), all)).await;
+    }
+
+    let said = std::fs::read_to_string(repository().join("docs/METRICS.md")).unwrap();
+    let said = said.split("has fewer than ").nth(1).unwrap().split(' ').next().unwrap();
+    let usual: usize = said.parse().unwrap();
+    let series: usize = exported(&text_of(fleet.workers[0].admin).await).0.values().map(Vec::len).sum();
+    assert!((usual / 2..usual).contains(&series), "{series} series, and the table says {usual}");
+    fleet.end().await;
+}
+
+/// A route is a pattern, and what is none of them is `none`.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_console_is_asked_for_it_has_no_more_series() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let caller = console.caller(&["read"]).await;
+    let ask = async |number: u32| {
+        for path in [format!("/v1/scrapes/no-{number}"), format!("/images/{number}"), format!("/no/{number}")]
+        {
+            caller.ask("GET", &path, &Value::Null).await;
+        }
+    };
+    ask(0).await;
+    let before = exported(&text_of(console.admin).await).0;
+
+    for number in 1..20 {
+        ask(number).await;
+    }
+
+    assert_eq!(exported(&text_of(console.admin).await).0, before);
+    let routes = &before["tagfleet_console_requests_total"];
+    assert!(routes.iter().any(|series| series.contains(r#"route="none""#)), "{routes:#?}");
+    console.stop().await;
     fleet.end().await;
 }
 

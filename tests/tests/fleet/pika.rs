@@ -1,7 +1,7 @@
 //! A scrape pipeline in Python.
 
 use tagfleet_shared::config::foreign_variable;
-use tagfleet_tests::{Fleet, Services, repository, skip};
+use tagfleet_tests::{Fleet, Services, lacks, repository};
 use tokio::process::Command;
 
 #[test]
@@ -14,7 +14,7 @@ fn the_readme_shows_the_example_that_is_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_in_python_publishes_a_scrape_and_hears_of_its_tags() {
     let Some(python) = foreign_variable("TAGFLEET_PYTHON") else {
-        skip("TAGFLEET_PYTHON names no Python with pika");
+        lacks("python", "there is no Python with pika in TAGFLEET_PYTHON (scripts/setup.sh installs one)");
         return;
     };
     let fleet = Fleet::start().await;

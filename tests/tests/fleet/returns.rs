@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use deadpool_postgres::{ClientWrapper as Client, Transaction};
 use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::broker::Outgoing;
+use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, eventually, get, jpeg, listed, metric, scrape};
 
-use crate::poison::{add_up, among_neighbours};
+use crate::poison::{add_up, among_neighbours, dies_of_every_picture};
 
 const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
 
@@ -142,6 +145,104 @@ async fn a_job_that_takes_long_is_given_back_and_begun_anew() {
 
     assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
     assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
+    fleet.end().await;
+}
+
+/// Nothing can be recorded: the rows of the images are locked until this is rolled back.
+async fn nothing_is_recorded(client: &mut Client) -> Transaction<'_> {
+    let held = client.transaction().await.unwrap();
+    held.execute("SELECT FROM scrape_images FOR UPDATE", &[]).await.unwrap();
+    held
+}
+
+/// A fleet without workers, whose decoders die of every picture, and a scrape of one.
+async fn poisonous(setting: (&'static str, &str)) -> (Fleet, ScrapeFinished) {
+    let program = dies_of_every_picture().to_str().unwrap().to_owned();
+    let settings = vec![("TAGFLEET__DECODERS__PROGRAM", program), (setting.0, setting.1.to_owned())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let event = scrape("dealer", vec![listed(fleet.picture("/poison.jpg"))]);
+    fleet.publish(&event).await;
+    eventually("it is listed", || async {
+        (fleet.count("SELECT count(*) FROM scrape_images").await == 1).then_some(())
+    })
+    .await;
+    (fleet, event)
+}
+
+/// It is parked once its defaults can be recorded, and nothing came back.
+async fn parked_at_last(fleet: Fleet, event: &ScrapeFinished) {
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["defaulted"], 1);
+    assert_eq!(fleet.rows(&event.scrape_id).await[0].end(), ("defaulted", "killed_decoder"));
+    assert_eq!(fleet.dead_letter().await.0, "killed_decoder");
+    assert_eq!(times_returned(&get(fleet.workers[0].admin, "/metrics").await.1), []);
+    fleet.end().await;
+}
+
+/// A job that is to be parked, in an outage of the database, is given back in time like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_parked_is_given_back_in_time() {
+    let (mut fleet, event) = poisonous(("TAGFLEET__WORK__GIVE_BACK_AFTER", "1s")).await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let held = nothing_is_recorded(&mut client).await;
+    fleet.start_worker().await;
+    eventually("it is given back, and again", || async {
+        let metrics = get(fleet.workers[0].admin, "/metrics").await.1;
+        (metric(&metrics, "tagfleet_worker_jobs_given_back_total") >= 2.0).then_some(())
+    })
+    .await;
+    held.rollback().await.unwrap();
+
+    parked_at_last(fleet, &event).await;
+}
+
+/// A roll-out in an outage of the database takes nothing away from a job that is to be parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_parked_is_given_back_at_a_stop() {
+    let (mut fleet, event) = poisonous(("TAGFLEET__WORK__GRACE", "200ms")).await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let held = nothing_is_recorded(&mut client).await;
+    fleet.start_worker().await;
+    eventually("its defaults are about to be recorded", || async {
+        let metrics = get(fleet.workers[0].admin, "/metrics").await.1;
+        metrics.contains("decoders_lost_total{reason=\"killed_decoder\"} 2").then_some(())
+    })
+    .await;
+    fleet.workers.remove(0).stop().await;
+    held.rollback().await.unwrap();
+    fleet.start_worker().await;
+
+    parked_at_last(fleet, &event).await;
+}
+
+/// Others that came back may be held in an outage: a suspect does not wait for them until the broker
+/// takes it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_that_waits_for_long_is_given_back() {
+    let settings = vec![("TAGFLEET__WORK__GIVE_BACK_AFTER", "1500ms".to_owned())];
+    let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
+    let event = scrape("dealer", fleet.pictures(2).into_iter().map(listed).collect());
+    fleet.publish(&event).await;
+    let topology = fleet.broker.topology();
+    let mut jobs = fleet.broker.consume(topology.lane_queue(Lane::Express), 2);
+    let (suspect, other) = (jobs.next().await, jobs.next().await);
+    fleet.broker.publisher().publish(&[Outgoing::suspect(topology, &suspect)]).await.unwrap();
+    suspect.ack();
+    // It comes back.
+    drop(other);
+    jobs.close().finished().await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let held = client.transaction().await.unwrap();
+    held.execute("LOCK TABLE image_tags", &[]).await.unwrap();
+    let worker = fleet.spawn_worker();
+    eventually("it is given back", || async {
+        worker.logged().contains("a suspect is given back untried").then_some(())
+    })
+    .await;
+    held.rollback().await.unwrap();
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 2);
+    assert_eq!(fleet.dead_letters().await, 0);
+    assert!(worker.terminate().await);
     fleet.end().await;
 }
 

@@ -4,7 +4,9 @@ use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_shared::fixes;
 use tagfleet_shared::ids::ImageId;
-use tagfleet_tests::{Fleet, Options, Row, jpeg, listed, scrape};
+use tagfleet_tests::{Fleet, Options, Row, eventually, get, jpeg, listed, scrape};
+
+use crate::poison::dies_of_every_picture;
 
 const VALIDATED: &str = "SELECT count(*) FROM image_tags WHERE validated_at > now() - interval '1 minute'";
 const FRESH: &str = "SELECT count(*) FROM image_tags WHERE tagged_at > now() - interval '1 minute'";
@@ -144,6 +146,54 @@ async fn an_image_that_is_due_and_cannot_be_had_keeps_its_tags() {
     assert_eq!(tags(fleet.rows(&after.scrape_id).await), tags(fleet.rows(&before.scrape_id).await));
     assert_eq!(fleet.count(VALIDATED).await, 0, "they are due still");
     assert_eq!(fleet.count("SELECT count(*) FROM image_failures").await, 0);
+    fleet.end().await;
+}
+
+/// A known image whose new picture is poison keeps its tags, and costs no other worker its decoders for
+/// as long as what is known of it is taken for granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_image_whose_new_picture_is_poison_is_let_alone_by_all_workers() {
+    let mut fleet = fleet().await;
+    fleet.origin.put("/a.jpg", picture("\"1\"", ""));
+    let (_, first) = tag(&fleet, "/a.jpg").await;
+    fleet.origin.put("/a.jpg", picture("\"2\"", ""));
+    fleet.change("TAGFLEET__DECODERS__PROGRAM", dies_of_every_picture().to_str().unwrap());
+    two_hours_later(&mut fleet).await;
+
+    let (tagged, second) = tag(&fleet, "/a.jpg").await;
+
+    assert_eq!(tagged.outcomes["cached"], 1, "{:?}", tagged.outcomes);
+    assert_eq!(second.tags, first.tags);
+    assert_eq!((fleet.count(VALIDATED).await, fleet.count(FRESH).await), (1, 0));
+    fleet.workers.remove(0).stop().await;
+    fleet.start_worker().await;
+    assert_eq!(tag(&fleet, "/a.jpg").await.0.outcomes["cached"], 1);
+    assert_eq!(fleet.origin.requests("/a.jpg"), 2, "another worker does not even ask for it");
+    fleet.end().await;
+}
+
+/// An outage is not a failure, of a known image neither: its job is held until somebody can look.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_due_waits_through_an_outage_of_the_decoders() {
+    let mut fleet = fleet().await;
+    fleet.origin.put("/a.jpg", picture("\"1\"", ""));
+    tag(&fleet, "/a.jpg").await;
+    fleet.origin.put("/a.jpg", picture("\"2\"", ""));
+    fleet.change("TAGFLEET__DECODERS__PROGRAM", "/bin/false");
+    fleet.change("TAGFLEET__WORK__GRACE", "200ms");
+    two_hours_later(&mut fleet).await;
+    let event = of(&fleet, "/a.jpg");
+    fleet.publish(&event).await;
+    let held = "tagfleet_worker_outages_total{server=\"decoders\"}";
+    eventually("its job is held", || async {
+        get(fleet.workers[0].admin, "/metrics").await.1.contains(held).then_some(())
+    })
+    .await;
+    fleet.workers.remove(0).stop().await;
+    fleet.change("TAGFLEET__DECODERS__PROGRAM", tagfleet_tests::program().to_str().unwrap());
+    fleet.start_worker().await;
+
+    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
     fleet.end().await;
 }
 

@@ -1,7 +1,7 @@
 //! A worker that starts is a worker that works; one that cannot takes no job.
 
 use tagfleet_tests::{
-    Fleet, ModelFolder, Options, eventually, has_gpu, listed, scrape, single_picture_model, skip,
+    Fleet, ModelFolder, Options, Process, eventually, has_gpu, listed, scrape, single_picture_model, skip,
     without_selftest,
 };
 
@@ -37,7 +37,9 @@ async fn a_worker_refuses_to_start_without_the_gpu_that_it_was_told_to_use() {
         return;
     }
     let log = refusal(vec![("TAGFLEET__RUNTIME__DEVICE", "cuda:0".into())]).await;
-    assert!(log.contains("cannot start the worker") && log.contains("cuda:0 cannot be had: "), "{log}");
+    // What Kubernetes shows of the pod: one line with every cause.
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("Error: cannot start the worker: cuda:0 cannot be had: "), "{log}");
 }
 
 /// The set's own pictures are asked about one by one: only the warm-up runs a full
@@ -64,4 +66,34 @@ async fn a_set_without_a_test_is_told_of() {
     assert!(worker.terminate().await);
     fleet.start_worker().await;
     fleet.end().await;
+}
+
+/// What a program says that has no setting but this one, and its exit code.
+fn said(binary: &str, command: &str, setting: (&str, &str)) -> (Option<i32>, String) {
+    let mut program = Process::command(binary);
+    for name in ["TAGFLEET__BROKER__URL", "TAGFLEET__DATABASE__URL"] {
+        program.env_remove(name);
+    }
+    let output = program.arg(command).env(setting.0, setting.1).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Helm prints it of the hook that failed, and Kubernetes of its pod.
+#[test]
+fn a_migration_without_a_database_says_so_in_one_line() {
+    let nowhere = ("TAGFLEET__DATABASE__URL", "postgres://tagfleet:hush@127.0.0.1:9/tagfleet");
+    let (code, log) = said("tagfleet-scheduler", "migrate", nowhere);
+    assert_eq!((code, log.lines().count()), (Some(1), 1), "{log}");
+    assert!(log.starts_with("Error: no database connection: ") && log.contains("refused"), "{log}");
+    assert!(!log.contains("hush"), "{log}");
+}
+
+#[test]
+fn a_setting_that_is_missing_is_one_line_in_every_program() {
+    let database = ("TAGFLEET__DATABASE__URL", "postgres://tagfleet@127.0.0.1:9/tagfleet");
+    for program in ["tagfleet-scheduler", "tagfleet-worker", "tagfleet-console"] {
+        let missing =
+            "Error: the configuration has a problem: broker.url is required (TAGFLEET__BROKER__URL)\n";
+        assert_eq!(said(program, "run", database), (Some(1), missing.to_owned()), "{program}");
+    }
 }

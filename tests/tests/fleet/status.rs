@@ -1,9 +1,12 @@
 //! `tagfleet-scheduler status`: the fleet in a terminal.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options, Process, eventually, listed, scrape};
+use tagfleet_tests::{Fleet, Options, Process, eventually, listed, scrape, signal};
 
 /// Its exit code and what it printed.
 async fn status(fleet: &Fleet, arguments: &[&str]) -> (Option<i32>, String) {
@@ -152,6 +155,68 @@ async fn a_server_that_is_away_is_told_and_the_other_is_asked_all_the_same() {
     assert_eq!(code, Some(1));
     assert!(page.contains("TagfleetServerAway (after 2m): database"), "{page}");
     assert!(page.contains("broker    ok") && page.contains("AWAY"), "{page}");
+    fleet.end().await;
+}
+
+/// Workers that believe that they receive, jobs that were lost and images that came late are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_hour_and_the_workers_tell_is_an_alert_too() {
+    let fleet = Fleet::with(reporting()).await;
+    for name in ["late", "in-time"] {
+        fleet.tag(&scrape(name, fleet.pictures(2).into_iter().map(listed).collect())).await;
+    }
+    let well = eventually("the worker receives, and says so", || async {
+        let (code, told) = json(&fleet).await;
+        let receives = lane(&told, "express")["receiving"] == 1 && told["recent"]["images"] == 4;
+        (code == Some(0) && receives).then_some(told)
+    })
+    .await;
+    assert_eq!(well["recent"]["late_share"], 0.0, "{well:#}");
+
+    fleet
+        .execute(
+            "UPDATE scrapes SET received_at = received_at - interval '1 hour', swept_at = now() WHERE advertiser_id = 'late';
+             INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds, lanes, failures)
+             SELECT 'forgotten/1', pool, version, model_set, digest, provider, now(), 3600, '{\"bulk\":{\"receiving\":true}}', '[]' FROM worker_reports",
+        )
+        .await;
+
+    let (code, told) = json(&fleet).await;
+    assert_eq!(code, Some(1));
+    assert_eq!(alerts(&told), ["TagfleetConsumersGone", "TagfleetJobsGetLost", "TagfleetServiceLevelFast"]);
+    assert_eq!((&told["recent"]["late_share"], &told["recent"]["swept"]), (&0.5.into(), &1.into()));
+    let (_, page) = status(&fleet, &[]).await;
+    assert!(
+        page.contains("last hour: 50.0 % of 4 images of express and standard in time; 1 scrapes swept"),
+        "{page}"
+    );
+    fleet.end().await;
+}
+
+/// For a script that follows: a line each time, and the exit code of the last look when it is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_watches_as_json_gets_a_line_each_time_until_they_stop_it() {
+    let fleet = Fleet::with(reporting()).await;
+    let mut command = Process::command("tagfleet-scheduler");
+    command.args(["status", "--watch", "--json", "--every", "1"]).envs(fleet.settings_of_scheduler());
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap());
+
+    let (lines, mut rest) = tokio::task::spawn_blocking(move || {
+        let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        (lines.by_ref().take(2).collect::<Vec<_>>(), lines)
+    })
+    .await
+    .unwrap();
+    assert!(lines[0]["at"].as_str() < lines[1]["at"].as_str(), "{lines:#?}");
+    assert_eq!(alerts(&lines[1]), Vec::<&str>::new());
+
+    signal(watching.id(), "-INT");
+    let code = tokio::task::spawn_blocking(move || {
+        rest.by_ref().for_each(drop);
+        watching.wait().unwrap().code()
+    });
+    assert_eq!(code.await.unwrap(), Some(0));
     fleet.end().await;
 }
 

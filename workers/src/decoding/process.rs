@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::apart::READY;
 use super::{DecodersConfig, NotDecoded, Poison};
@@ -104,22 +104,16 @@ impl DecodeProcess {
                 }
                 Answer::Late => {
                     drop(running);
-                    return Err(self.lost(Poison::TimedOut(self.plan.timeout)).into());
+                    let poison = Poison::TimedOut(self.plan.timeout);
+                    self.metrics.decoder_lost(poison.reason());
+                    return Err(poison.into());
                 }
                 Answer::Gone => last_words = running.last_words(),
             }
             debug!(last_words, "a process that decodes has died");
             self.metrics.decoder_lost(died_of(last_words.clone()).reason());
         }
-        let poison = died_of(last_words);
-        warn!(reason = poison.reason(), "{poison}");
-        Err(poison.into())
-    }
-
-    fn lost(&self, poison: Poison) -> Poison {
-        warn!(reason = poison.reason(), "{poison}");
-        self.metrics.decoder_lost(poison.reason());
-        poison
+        Err(died_of(last_words).into())
     }
 }
 

@@ -12,7 +12,6 @@ use crate::decoding::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::{CacheConfig, KnownImages};
 use crate::model::OnnxModel;
-use crate::outcome::Outage;
 
 #[path = "../../../download/src/tests/server.rs"]
 #[allow(dead_code, reason = "the downloader's own tests use all of it")]
@@ -76,7 +75,7 @@ async fn while_the_models_are_sick_nothing_is_downloaded() {
             suspected: false,
         };
         let end = pipeline.run(&set, &image).await;
-        assert!(matches!(end, Err(Unfinished::Outage(Outage::Models(_)))), "{end:?}");
+        assert!(matches!(end, Err(Outage::Models(_))), "{end:?}");
     }
 
     assert_eq!(server.requests().len(), 1, "the first one finds out");

@@ -2,6 +2,8 @@
 
 use std::thread::available_parallelism;
 
+use tagfleet_download::places::Places;
+
 use super::SetAtWork;
 use crate::config::WorkerConfig;
 use crate::decoding::DecodeThreads;
@@ -11,7 +13,6 @@ use crate::known::KnownImages;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::model::{Loaded, Loader, ManifestError, Runtime};
-use crate::places::Places;
 
 /// Brings the configured model set to work, as often as it is asked to.
 pub struct SetLoader {

@@ -10,7 +10,14 @@ mod reload;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
+use tagfleet_download::places::Places;
+use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::ids::BytesHash;
+use tagfleet_shared::lane::Lane;
 use tagfleet_shared::tags::Tags;
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, info_span};
 
 pub use self::load::SetLoader;
 pub use self::register::register;
@@ -19,7 +26,7 @@ use crate::decoding::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::metrics::Metrics;
-use crate::places::Places;
+use crate::outcome::{Known, Stop};
 
 /// A model set at work, and everything that belongs to it alone.
 pub struct SetAtWork {
@@ -42,6 +49,25 @@ pub struct SetAtWork {
     pub decoder: DecodeThreads,
     /// The threads that run its models.
     pub models: Inference,
+}
+
+impl SetAtWork {
+    /// Decodes the picture with these `bytes`, and asks the models. What is `held` for the bytes is
+    /// given back when there are pixels.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps decoders or models from their answer.
+    pub async fn look<H>(&self, lane: Lane, hash: BytesHash, bytes: Bytes, held: H) -> Result<Known, Stop> {
+        let _place = self.looks.take(lane).await.expect("nobody cuts these lines");
+        let pixels = self.decoder.decode(bytes).instrument(info_span!(target: TARGET, "decode")).await?;
+        drop(held);
+        failpoint::here(Point::Decoded);
+        let (width, height) = (pixels.width(), pixels.height());
+        let answer = self.models.infer(pixels).instrument(info_span!(target: TARGET, "infer")).await?;
+        failpoint::here(Point::Inferred);
+        Ok(Known { answer, bytes: hash, width, height, seen: None })
+    }
 }
 
 /// The set that jobs begin with.

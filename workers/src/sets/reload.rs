@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{error, info};
 
-use super::{SetLoader, Sets, register};
+use super::{SetAtWork, SetLoader, Sets, register};
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 
@@ -38,8 +38,9 @@ impl Reloader {
     pub async fn reload(&self) -> anyhow::Result<String> {
         let _alone = self.alone.lock().await;
         match self.switch().await {
-            Ok(new) => {
-                info!("{new}");
+            Ok(set) => {
+                let new = format!("the model set {} ({}) answers from now on", set.name, set.digest);
+                info!(model.set = set.name, model.digest = set.digest, "{new}");
                 Ok(new)
             }
             Err(error) => {
@@ -51,14 +52,14 @@ impl Reloader {
         }
     }
 
-    async fn switch(&self) -> anyhow::Result<String> {
+    /// The set that answers from now on.
+    async fn switch(&self) -> anyhow::Result<Arc<SetAtWork>> {
         let loader = self.loader.clone();
         let loaded = spawn_blocking(move || loader.load()).await.context("loading panicked")??;
         let id = register(&self.pool, &loaded.set).await.context("the database")?;
         let lookup = Lookup::new(self.pool.clone(), id, self.loader.freshness(), self.metrics.clone());
         let set = self.loader.start(loaded, id, Some(lookup))?;
-        let new = format!("the model set {} ({}) answers from now on", set.name, set.digest);
         self.sets.switch(set);
-        Ok(new)
+        Ok(self.sets.now())
     }
 }

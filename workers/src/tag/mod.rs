@@ -124,7 +124,15 @@ async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
     let retries = Retries::new(RETRY_DELAYS.to_vec());
     let (mut attempt, mut put_off) = (0, None::<Instant>);
     loop {
-        match pipeline.run(set, wanted).await {
+        let end = match pipeline.run(set, wanted).await {
+            Ok(end) => end,
+            // The models are sick. The fleet would wait for better ones; a person has to see it.
+            Err(outage) => {
+                tracing::error!("{outage}");
+                return Outcome::parked("inference");
+            }
+        };
+        match end {
             Ok(outcome) => return outcome,
             Err(Unfinished::Later(transient)) => {
                 let ago = put_off.map(|since| since.elapsed());
@@ -140,11 +148,6 @@ async fn end(pipeline: &Pipeline, set: &SetAtWork, wanted: &Wanted) -> Outcome {
             }
             Err(Unfinished::Poison(poison)) => return Outcome::parked(poison.reason()),
             Err(Unfinished::Suspected) => return Outcome::parked("killed_worker"),
-            // The models are sick. The fleet would wait for better ones; a person has to see it.
-            Err(Unfinished::Outage(outage)) => {
-                tracing::error!("{outage}");
-                return Outcome::parked("inference");
-            }
         }
     }
 }

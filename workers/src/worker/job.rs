@@ -8,50 +8,34 @@ use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
-use tagfleet_shared::jobs::TagImage;
-use tagfleet_shared::lane::Lane;
 use tagfleet_shared::traces::{self, TARGET};
 use tracing::{Instrument, debug, info_span};
 
-use super::Worker;
-use crate::decoding::Poison;
-use crate::download::Transient;
-use crate::metrics::InFlight;
+use super::{AtWork, Trial, Worker};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Wanted, source_of};
 use crate::record::Ended;
 use crate::retries::Again;
 use crate::sets::SetAtWork;
 
-/// Why the pipeline has come to an end without an outcome.
-enum NoOutcome {
-    Later(Transient),
-    Poison(Poison),
-    Suspected,
-}
-
 impl Worker {
     /// Brings one job to its outcome and into the database.
-    pub(super) async fn finish(
-        &self,
-        lane: Lane,
-        job: &Arc<TagImage>,
-        received: &Received,
-        suspected: bool,
-        in_flight: &InFlight,
-    ) -> Ending {
+    pub(super) async fn finish(&self, received: &Received, at_work: &AtWork) -> Ending {
+        let AtWork { job, lane, trial, .. } = at_work;
+        let suspected = *trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
         let source = source_of(&job.url);
-        let image = Wanted { id: job.image, source, lane, scrape: Some(job.scrape), suspected };
-        let (outcome, set) = match self.until_known(&image).await {
-            Ok(known) => known,
-            Err(NoOutcome::Later(transient)) => {
+        let image = Wanted { id: job.image, source, lane: *lane, scrape: Some(job.scrape), suspected };
+        let (end, set) = self.until_known(&image).await;
+        let outcome = match end {
+            Ok(outcome) => outcome,
+            Err(Unfinished::Later(transient)) => {
                 match self.retries.after(received.attempt, received.put_off, &transient) {
                     Some(again) => return Ending::Later(again, transient.reason()),
-                    None => (Outcome::given_up(&transient), self.pipeline.sets.now()),
+                    None => Outcome::given_up(&transient),
                 }
             }
-            Err(NoOutcome::Poison(poison)) => return Ending::Parked(poison.reason(), poison.to_string()),
-            Err(NoOutcome::Suspected) => return Ending::Suspected,
+            Err(Unfinished::Poison(poison)) => return Ending::Parked(poison.reason(), poison.to_string()),
+            Err(Unfinished::Suspected) => return Ending::Suspected,
         };
         let ended = Ended { job: job.clone(), outcome, set };
         failpoint::here(Point::Ended);
@@ -59,7 +43,7 @@ impl Worker {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
                 note(received, &ended.outcome);
-                self.metrics.job_ended(&ended, in_flight);
+                self.metrics.job_ended(&ended, &at_work.in_flight);
                 Ending::Recorded
             }
             Err(error) => Ending::Parked("unrecordable", error.to_string()),
@@ -72,23 +56,20 @@ impl Worker {
     /// jobs held the broker sends nothing more, and no job uses up its delivery
     /// limit because Postgres was restarted. Each time it begins anew, with the
     /// model set of that time: a reload may be what makes sick models well.
-    async fn until_known(&self, image: &Wanted) -> Result<(Outcome, Arc<SetAtWork>), NoOutcome> {
-        let (mut backoff, mut held_by) = (Backoff::for_outage(), None);
+    async fn until_known(&self, image: &Wanted) -> (Result<Outcome, Unfinished>, Arc<SetAtWork>) {
+        let (mut backoff, mut held_by) = (Backoff::for_outage(), None::<&'static str>);
         loop {
             let set = self.pipeline.sets.now();
-            let end = match self.pipeline.run(&set, image).await {
-                Ok(outcome) => Ok((outcome, set)),
-                Err(Unfinished::Later(transient)) => Err(NoOutcome::Later(transient)),
-                Err(Unfinished::Poison(poison)) => Err(NoOutcome::Poison(poison)),
-                Err(Unfinished::Suspected) => Err(NoOutcome::Suspected),
-                Err(Unfinished::Outage(outage)) => {
+            match self.pipeline.run(&set, image).await {
+                Ok(end) => {
+                    held_by.inspect(|server| self.holder.over(server));
+                    return (end, set);
+                }
+                Err(outage) => {
                     held_by = Some(outage.server());
                     self.holder.hold(&outage, outage.server(), &mut backoff).await;
-                    continue;
                 }
-            };
-            held_by.inspect(|server| self.holder.over(server));
-            return end;
+            }
         }
     }
 

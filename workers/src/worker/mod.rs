@@ -8,8 +8,9 @@
 //!
 //! - What cannot be done in time after a stop is *given back*: a copy goes to the end of its lane with
 //!   all that is known of it, and only then is it acknowledged. A roll-out parks nothing. So is
-//!   what takes longer than `work.give_back_after`, and so no outage of the database is long enough to
-//!   be counted. Where the broker is away too, the job just comes back.
+//!   what takes longer than `work.give_back_after`, parked jobs and waiting suspects included, and so no
+//!   outage of the database is long enough to be counted. Where the broker is away too, the job just
+//!   comes back.
 //! - A job that comes back all the same is *suspected*. What is known of its image is used; what is
 //!   not known is found out in a queue of its own, from which each worker holds one job at a time, and
 //!   tries it when no other job that came back is left in its hands. Whoever dies of it then takes jobs
@@ -96,6 +97,26 @@ enum Trial {
     Alone,
 }
 
+/// How a worker stops: first softly, then hard.
+struct Stopping {
+    /// Nothing more is begun.
+    stop: CancellationToken,
+    /// What is at work is given back.
+    abandon: CancellationToken,
+    /// What could not even be given back by now is left to the broker.
+    cut: CancellationToken,
+}
+
+/// A job in the hands of this worker.
+struct AtWork {
+    job: Arc<TagImage>,
+    lane: Lane,
+    trial: Trial,
+    /// Whether this trial is noted in the row of its image.
+    noted: AtomicBool,
+    in_flight: InFlight,
+}
+
 impl Worker {
     /// Works on jobs until `stop`, then lets jobs in flight finish within
     /// `work.grace` and gives the others back.
@@ -105,8 +126,8 @@ impl Worker {
         let Sources { mut lanes, suspects } = sources;
         let running = TaskTracker::new();
         let (abandon, cut) = (CancellationToken::new(), CancellationToken::new());
-        let tokens = (stop.clone(), abandon.clone(), cut.clone());
-        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), tokens));
+        let stopping = Stopping { stop: stop.clone(), abandon: abandon.clone(), cut: cut.clone() };
+        running.spawn(self.clone().try_suspects(suspects, lanes.returned(), stopping));
         let places = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
         loop {
             let next = async {
@@ -160,18 +181,27 @@ impl Worker {
         self: Arc<Self>,
         mut suspects: Consumer,
         others: Returned,
-        (stop, abandon, cut): (CancellationToken, CancellationToken, CancellationToken),
+        Stopping { stop, abandon, cut }: Stopping,
     ) {
         while let Some(received) = stop.run_until_cancelled(suspects.next()).await {
-            let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == received.routing_key);
-            let lane = lane.unwrap_or(Lane::Bulk);
+            let lane = Lane::of_word(&received.routing_key);
             // Those that came back with it may still be on their way to the suspects.
-            if stop.run_until_cancelled(others.none_for(QUIET)).await.is_none() {
-                cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
-                break;
+            let alone = tokio::time::timeout(self.config.give_back_after, others.none_for(QUIET));
+            match stop.run_until_cancelled(alone).await {
+                Some(Ok(())) => {
+                    let work =
+                        Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
+                    cut.run_until_cancelled(work).await;
+                }
+                Some(Err(_)) => {
+                    info!("others that came back are at work for long, a suspect is given back untried");
+                    cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
+                }
+                None => {
+                    cut.run_until_cancelled(self.elsewhere.give_back(received)).await;
+                    break;
+                }
             }
-            let work = Box::pin(self.clone().work(lane, received, Trial::Alone, abandon.clone(), None));
-            cut.run_until_cancelled(work).await;
         }
         let mut closing = suspects.close();
         for received in closing.left().await {
@@ -200,32 +230,24 @@ impl Worker {
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
         traces::follow(&span, &received);
-        self.settle(lane, received, &job, (trial, &abandon), &in_flight).instrument(span).await;
+        let at_work = AtWork { job, lane, trial, noted: AtomicBool::new(false), in_flight };
+        self.settle(received, &at_work, &abandon).instrument(span).await;
     }
 
-    /// Takes one job to its settlement.
-    async fn settle(
-        &self,
-        lane: Lane,
-        received: Received,
-        job: &Arc<TagImage>,
-        (trial, abandon): (Trial, &CancellationToken),
-        in_flight: &InFlight,
-    ) {
-        let suspected = trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
-        let noted = AtomicBool::new(false);
+    /// Takes one job to its settlement: what is not at its end in time is given back.
+    async fn settle(&self, received: Received, at_work: &AtWork, abandon: &CancellationToken) {
         let ending = match received.early {
             Some(early) => Ending::Later(self.retries.on_the_way(received.attempt, early), "not_yet"),
             None => tokio::select! {
                 biased;
-                ending = unpanicked(self.attempt(lane, job, &received, (trial, suspected, &noted), in_flight)) => ending,
+                ending = self.until_ended(&received, at_work) => ending,
                 () = abandon.cancelled() => Ending::GivenBack,
                 () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
             },
         };
         ending.note(&received);
-        if noted.into_inner() && ending.has_no_outcome() {
-            self.trials.survived(job).await;
+        if at_work.noted.load(Ordering::Relaxed) && ending.has_no_outcome() {
+            self.trials.survived(&at_work.job).await;
         }
         match ending {
             Ending::Recorded => {
@@ -235,22 +257,24 @@ impl Worker {
             Ending::Suspected => self.elsewhere.suspect(received).await,
             Ending::GivenBack => self.elsewhere.give_back(received).await,
             Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
-            Ending::Parked(reason, detail) => self.park(received, job, in_flight, reason, &detail).await,
+            Ending::Parked(reason, detail) => self.elsewhere.dead_letter(received, reason, &detail).await,
         }
     }
 
+    /// Brings a job to its end. The defaults of one that is parked are in the database then.
+    async fn until_ended(&self, received: &Received, at_work: &AtWork) -> Ending {
+        let ending = unpanicked(self.attempt(received, at_work)).await;
+        if let Ending::Parked(reason, _) = ending {
+            self.record_defaults(received, at_work, reason).await;
+        }
+        ending
+    }
+
     /// Brings a job to its outcome, unless it has killed too many workers.
-    async fn attempt(
-        &self,
-        lane: Lane,
-        job: &Arc<TagImage>,
-        received: &Received,
-        (trial, suspected, noted): (Trial, bool, &AtomicBool),
-        in_flight: &InFlight,
-    ) -> Ending {
-        if trial == Trial::Alone {
-            let Begun::Noted(before) = self.trials.begin(job).await else { return Ending::Recorded };
-            noted.store(true, Ordering::Relaxed);
+    async fn attempt(&self, received: &Received, at_work: &AtWork) -> Ending {
+        if at_work.trial == Trial::Alone {
+            let Begun::Noted(before) = self.trials.begin(&at_work.job).await else { return Ending::Recorded };
+            at_work.noted.store(true, Ordering::Relaxed);
             // The first attempt was among others.
             let attempts = 1 + before;
             if attempts >= self.config.returns.give_up_after {
@@ -258,26 +282,18 @@ impl Worker {
                 return Ending::Parked("killed_worker", detail);
             }
         }
-        self.finish(lane, job, received, suspected, in_flight).await
+        self.finish(received, at_work).await
     }
 
-    /// Ends a job that the fleet cannot work on: its image gets the defaults,
-    /// with the reason, so that its scrape comes to an end; a person gets a copy.
-    async fn park(
-        &self,
-        received: Received,
-        job: &Arc<TagImage>,
-        in_flight: &InFlight,
-        reason: &'static str,
-        detail: &str,
-    ) {
+    /// The image of a job that the fleet cannot work on gets the defaults, with
+    /// the reason, so that its scrape comes to an end.
+    async fn record_defaults(&self, received: &Received, at_work: &AtWork, reason: &'static str) {
         let set = self.pipeline.sets.now();
-        let ended = Ended { job: job.clone(), outcome: Outcome::parked(reason), set };
+        let ended = Ended { job: at_work.job.clone(), outcome: Outcome::parked(reason), set };
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }
-        self.metrics.job_ended(&ended, in_flight);
-        job::note(&received, &ended.outcome);
-        self.elsewhere.dead_letter(received, reason, detail).await;
+        self.metrics.job_ended(&ended, &at_work.in_flight);
+        job::note(received, &ended.outcome);
     }
 }

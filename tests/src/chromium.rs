@@ -16,7 +16,9 @@ use fantoccini::wd::TimeoutConfiguration;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use tagfleet_tests::{Console, eventually, repository};
+
+use crate::wait::lacks;
+use crate::{Console, eventually, repository};
 
 /// A small phone with fingers instead of a mouse.
 pub const PHONE: &str =
@@ -39,7 +41,7 @@ impl Drop for Browser {
 }
 
 impl Browser {
-    /// Opens one that looks at `console`; none where there is no Chromium.
+    /// Opens one that looks at `console`; none where there is no Chromium and none was promised.
     pub async fn open(console: &Console) -> Option<Self> {
         Self::open_as(console, Value::Null).await
     }
@@ -48,7 +50,7 @@ impl Browser {
     pub async fn open_as(console: &Console, device: impl Into<Value>) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let Ok(mut driver) = driver else {
-            tagfleet_tests::skip("no chromedriver (scripts/setup.sh installs it)");
+            lacks("chromedriver", "no chromedriver (scripts/setup.sh installs it)");
             return None;
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -80,7 +82,7 @@ impl Browser {
             .await
             .unwrap();
         // axe looks at every element, on a machine that may have more to do.
-        let patient = Some(tagfleet_tests::PATIENCE);
+        let patient = Some(crate::PATIENCE);
         client.update_timeouts(TimeoutConfiguration::new(patient, patient, None)).await.unwrap();
         let browser = Self { client, console: format!("http://{}", console.address), driver };
         browser.size(1280, 900).await;
@@ -138,8 +140,9 @@ impl Browser {
         self.client.perform_actions(Actions::from(keys).and(mouse)).await.unwrap();
     }
 
-    /// Presses a key, as people do who have no mouse.
+    /// Presses a key, as people do who have no mouse, once the page's scripts listen.
     pub async fn press(&self, keys: &str) {
+        self.until("document.readyState === 'complete'").await;
         self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
@@ -152,12 +155,13 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
-    /// Has axe look at the page; fails on what it calls serious or critical. False where there is no axe.
-    pub async fn is_accessible(&self, what: &str) -> bool {
+    /// Has axe look at the page; fails on what it calls serious or critical. Skips it where there is no axe.
+    pub async fn is_accessible(&self, what: &str) {
         let file: PathBuf = repository().join(".tagfleet/axe/axe.min.js");
         let Ok(axe) = std::fs::read_to_string(&file) else {
-            tagfleet_tests::skip(&format!("no axe at {} (scripts/setup.sh fetches it)", file.display()));
-            return false;
+            let reason = format!("no axe at {} (scripts/setup.sh fetches it)", file.display());
+            lacks("axe", &reason);
+            return;
         };
         self.client.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[0]; axe.run().then((all) => done(all.violations
@@ -166,6 +170,15 @@ impl Browser {
             (error) => done([String(error)]))";
         let found = self.client.execute_async(run, Vec::new()).await.unwrap();
         assert_eq!(found, json!([]), "{what}");
-        true
     }
+}
+
+/// A key that is no character, to be pressed.
+pub fn key(key: Key) -> String {
+    char::from(key).to_string()
+}
+
+/// A key that is pressed while another is held.
+pub fn chord(held: Key, pressed: impl Into<char>) -> String {
+    format!("{}{}", char::from(held), pressed.into())
 }

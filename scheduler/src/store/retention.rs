@@ -1,4 +1,4 @@
-//! Partitions come and go; how the scrapes stand.
+//! Days come and go: partitions, and failures that are remembered for a while.
 
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
@@ -69,14 +69,4 @@ pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> 
 /// If the database is away.
 pub async fn forget_old_failures(client: &Client) -> Result<u64, DbError> {
     Ok(client.execute("DELETE FROM image_failures WHERE until < now()", &[]).await?)
-}
-
-/// Forgets workers that died and have not reported since.
-///
-/// # Errors
-///
-/// If the database is away.
-pub async fn forget_old_reports(client: &Client) -> Result<u64, DbError> {
-    const SQL: &str = "DELETE FROM worker_reports WHERE reported_at < now() - interval '1 day'";
-    Ok(client.execute(SQL, &[]).await?)
 }

@@ -1,0 +1,129 @@
+//! Faults of the servers and of all processes of a kind.
+
+use anyhow::Result;
+use tagfleet_shared::lane::Lane;
+
+use super::proof::Proof;
+use super::watch::{Expected, any, of};
+use super::{faults, pictures};
+use crate::chaos::proxy::Mode;
+
+/// What follows where nothing is tagged for a while, whatever the reason.
+const STANDSTILL: &[Expected] = &[
+    any("TagfleetNothingTagged"),
+    any("TagfleetImagesWait"),
+    any("TagfleetScrapeStuck"),
+    any("TagfleetJobsGetLost"),
+    any("TagfleetServiceLevelFast"),
+    any("TagfleetServiceLevelSlow"),
+];
+
+impl Proof {
+    /// The database is away while events come, and then it is there and slow.
+    pub async fn database_goes_away(&self) -> Result<()> {
+        const FAULT: &str = "the database is away, then slow";
+        const AWAY: &[Expected] =
+            &[of("TagfleetServerAway", "server", "database"), any("TagfleetFanOutBehind")];
+        const SLOW: &[Expected] = &[any("TagfleetDatabaseConnectionsShort")];
+        self.watch.begins(FAULT, &[AWAY, SLOW, STANDSTILL].concat()).await;
+        self.gate.pause(true);
+        faults::database(&self.arena, Mode::Cut);
+        self.events("waiting", 25).await?;
+        self.watch.fire(FAULT, AWAY).await?;
+        // Before they can come to it: they find it there, and not answering.
+        let client = self.arena.database.get().await?;
+        client.batch_execute("BEGIN; LOCK TABLE scrape_images, image_tags IN ACCESS EXCLUSIVE MODE").await?;
+        faults::database(&self.arena, Mode::Pass);
+        self.watch.fire(FAULT, SLOW).await?;
+        client.batch_execute("ROLLBACK").await?;
+        self.gate.reopen().await?;
+        self.watch.ends(FAULT).await
+    }
+
+    /// Nobody reaches the broker.
+    pub async fn broker_goes_away(&self) -> Result<()> {
+        const FAULT: &str = "the broker is away";
+        const ALERTS: &[Expected] = &[of("TagfleetServerAway", "server", "broker")];
+        // Until a connection is known to be dead it is silent; and consumers come back one after the other.
+        const MAY: &[Expected] = &[
+            any("TagfleetPublishingBlocked"),
+            any("TagfleetConsumersGone"),
+            any("TagfleetLaneWithoutWorker"),
+            any("TagfleetFanOutBehind"),
+        ];
+        self.watch.begins(FAULT, &[ALERTS, MAY, STANDSTILL].concat()).await;
+        self.gate.pause(true);
+        faults::broker(&self.arena, Mode::Cut);
+        self.watch.fire(FAULT, ALERTS).await?;
+        faults::broker(&self.arena, Mode::Pass);
+        self.gate.reopen().await?;
+        self.watch.ends(FAULT).await
+    }
+
+    /// There are no workers, and the jobs of one scrape get lost; then there are some again, and all is late.
+    pub async fn workers_go_away(&self) -> Result<()> {
+        const FAULT: &str = "no workers, and jobs that get lost";
+        const GONE: &[Expected] = &[
+            any("TagfleetNothingTagged"),
+            of("TagfleetLaneWithoutWorker", "lane", "bulk"),
+            of("TagfleetImagesWait", "lane", "express"),
+            of("TagfleetScrapeStuck", "lane", "bulk"),
+            any("TagfleetJobsGetLost"),
+        ];
+        const LATE: &[Expected] = &[any("TagfleetServiceLevelFast"), any("TagfleetServiceLevelSlow")];
+        self.watch.begins(FAULT, &[GONE, LATE].concat()).await;
+        self.gate.pause(true);
+        for worker in faults::members(&self.arena, true) {
+            worker.stop().await?;
+        }
+        for (id, lane) in [("lost", Lane::Bulk), ("late", Lane::Express)] {
+            pictures::publish(&self.arena, id, lane, pictures::red(&self.arena, id, 7)?).await?;
+            let sql = format!("SELECT count(*) FROM scrapes WHERE scrape_id = '{id}' AND state = 'tagging'");
+            self.gate.until(&sql).await?;
+        }
+        faults::purge(&self.arena, &self.arena.broker.topology().lane_queue(Lane::Bulk)).await?;
+        self.watch.fire(FAULT, GONE).await?;
+        self.gate.until(&faults::all_are_late()).await?;
+        for worker in faults::members(&self.arena, true) {
+            worker.start().await?;
+        }
+        self.watch.fire(FAULT, LATE).await?;
+        self.gate.reopen().await?;
+        self.watch.ends(FAULT).await
+    }
+
+    /// There are no schedulers; then there are some again, with events to work on, and the broker is
+    /// short of memory.
+    pub async fn schedulers_go_away(&self) -> Result<()> {
+        const FAULT: &str = "no schedulers, then a broker without memory";
+        const GONE: &[Expected] = &[any("TagfleetNoScheduler")];
+        const BLOCKED: &[Expected] = &[of("TagfleetPublishingBlocked", "why", "blocked")];
+        const MAY: &[Expected] = &[any("TagfleetFanOutBehind"), any("TagfleetConsumersGone")];
+        self.watch.begins(FAULT, &[GONE, BLOCKED, MAY, STANDSTILL].concat()).await;
+        self.gate.pause(true);
+        for scheduler in faults::members(&self.arena, false) {
+            scheduler.stop().await?;
+        }
+        self.watch.fire(FAULT, GONE).await?;
+        // Whoever starts has jobs to publish at once.
+        self.events("blocked", 5).await?;
+        faults::memory_alarm(&self.arena, true).await?;
+        for scheduler in faults::members(&self.arena, false) {
+            scheduler.start().await?;
+        }
+        let fired = self.watch.fire(FAULT, BLOCKED).await;
+        faults::memory_alarm(&self.arena, false).await?;
+        fired?;
+        self.gate.reopen().await?;
+        self.watch.ends(FAULT).await
+    }
+
+    /// So many finished scrapes of one picture each.
+    async fn events(&self, name: &str, count: usize) -> Result<()> {
+        for number in 0..count {
+            let id = format!("{name}-{number}");
+            pictures::publish(&self.arena, &id, Lane::Express, pictures::red(&self.arena, &id, 1)?).await?;
+        }
+        Ok(())
+    }
+}

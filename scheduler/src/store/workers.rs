@@ -1,0 +1,86 @@
+//! What workers say of themselves.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tokio_postgres::types::Json;
+
+use super::Client;
+
+/// What a worker said of itself.
+#[derive(Debug)]
+pub struct Worker {
+    /// The host and the process.
+    pub name: String,
+    /// Workers with one configuration.
+    pub pool: String,
+    /// Of the program.
+    pub version: String,
+    /// The model set that answers.
+    pub model_set: String,
+    /// Tells it from every other.
+    pub digest: String,
+    /// What the models run on.
+    pub provider: String,
+    /// When the worker started.
+    pub started_at: Timestamp,
+    /// Time since it said this.
+    pub reported_seconds: f64,
+    /// How often it says so.
+    pub every_seconds: f64,
+    /// How its lanes are.
+    pub lanes: BTreeMap<String, LaneReport>,
+    /// The last images that it skipped or defaulted.
+    pub failures: Vec<FailedImage>,
+}
+
+impl Worker {
+    /// Whether it has missed reports: it died, hangs, or has lost the database.
+    pub fn is_silent(&self) -> bool {
+        self.reported_seconds > 3.0 * self.every_seconds
+    }
+
+    /// What it says of a lane.
+    pub fn lane(&self, lane: Lane) -> LaneReport {
+        self.lanes.get(lane.as_str()).copied().unwrap_or_default()
+    }
+}
+
+/// All workers that have reported within a day and were not stopped.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn workers(client: &Client) -> Result<Vec<Worker>, DbError> {
+    const SQL: &str = "
+        SELECT *, extract(epoch FROM now() - reported_at)::float8 AS reported_seconds
+          FROM worker_reports WHERE reported_at > now() - interval '1 day' ORDER BY pool, worker";
+    let rows = client.query(SQL, &[]).await?;
+    let worker = |row: &tokio_postgres::Row| Worker {
+        name: row.get("worker"),
+        pool: row.get("pool"),
+        version: row.get("version"),
+        model_set: row.get("model_set"),
+        digest: row.get("digest"),
+        provider: row.get("provider"),
+        started_at: row.get("started_at"),
+        reported_seconds: row.get("reported_seconds"),
+        every_seconds: row.get("every_seconds"),
+        lanes: row.get::<_, Json<_>>("lanes").0,
+        failures: row.get::<_, Json<_>>("failures").0,
+    };
+    Ok(rows.iter().map(worker).collect())
+}
+
+/// Forgets workers that died and have not reported since.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn forget_old_reports(client: &Client) -> Result<u64, DbError> {
+    const SQL: &str = "DELETE FROM worker_reports WHERE reported_at < now() - interval '1 day'";
+    Ok(client.execute(SQL, &[]).await?)
+}

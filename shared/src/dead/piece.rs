@@ -1,0 +1,43 @@
+//! The dead letters piece by piece.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Filter;
+use crate::broker::{Broker, BrokerError, DeadLetter};
+
+/// Which of the letters in the queue: copies have the same id, so their number tells them apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position(String, u32);
+
+/// Those that `filter` takes and that come after the one at `after`, the oldest first.
+///
+/// Takes none of them out of the queue. `None` if nobody is at `after` any more: it, or a copy before it, was sent
+/// back or dropped.
+///
+/// # Errors
+///
+/// If the broker is away.
+pub async fn piece(
+    broker: &Broker,
+    mut filter: Filter,
+    mut after: Option<Position>,
+) -> Result<Option<Vec<(Position, DeadLetter)>>, BrokerError> {
+    let mut letters = broker.dead_letters().await?;
+    let mut copies: HashMap<String, u32> = HashMap::new();
+    let mut piece = Vec::new();
+    while !filter.is_satisfied()
+        && let Some(letter) = letters.next().await?
+    {
+        let copy = copies.entry(letter.id.clone()).and_modify(|copies| *copies += 1).or_insert(1);
+        let position = Position(letter.id.clone(), *copy);
+        if after.is_some() {
+            after = after.filter(|last| *last != position);
+        } else if filter.takes(&letter) {
+            piece.push((position, letter));
+        }
+    }
+    letters.close().await;
+    Ok(after.is_none().then_some(piece))
+}

@@ -1,0 +1,40 @@
+//! Operators run again what has ended.
+
+use tagfleet_loadtest::origin::Response;
+use tagfleet_shared::ids::ScrapeId;
+use tagfleet_tests::{Browser, Fleet, jpeg};
+
+use crate::inventory;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skipped_images_are_run_again_and_an_advertiser_is_tagged_again() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let mut urls = fleet.pictures(3);
+    urls.push(fleet.origin.url("/late.jpg"));
+    let event = inventory("north", &urls);
+    fleet.tag(&event).await;
+
+    browser.go(&format!("/scrapes/{}", event.scrape_id)).await;
+    browser.until("document.getElementById('of-skipped').innerText === '1'").await;
+    browser.keep("one-skipped").await;
+    fleet.origin.put("/late.jpg", Response::jpeg(jpeg()));
+    browser.press("r").await;
+    browser.client.accept_alert().await.unwrap();
+    browser.reads("Images run again: 1.").await;
+    browser.until("document.getElementById('of-inferred')?.innerText === '4'").await;
+    browser.reads("tagged").await;
+    browser.until("document.getElementById('of-skipped').innerText === '0'").await;
+
+    browser.press("b").await;
+    browser.client.accept_alert().await.unwrap();
+    browser.until("document.querySelectorAll('tbody tr').length === 2").await;
+    browser.until("[...document.querySelectorAll('.word.good')].length === 2").await;
+    browser.keep("tagged-again").await;
+    let again = browser.see("document.querySelector('tbody a').innerText").await;
+    let announced = fleet.announced(&ScrapeId(again.as_str().unwrap().into())).await;
+    assert_eq!((announced.images, announced.outcomes["cached"]), (4, 4));
+    console.stop().await;
+    fleet.end().await;
+}
