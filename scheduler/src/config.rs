@@ -14,8 +14,8 @@ use tagfleet_shared::lane::Lane;
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
 
-/// Connections that the announcer, the sweep, the housekeeping and a probe of
-/// `/readyz` need beside the fan-outs.
+/// Connections for everything beside the fan-outs: announcer, sweep, changes, housekeeping,
+/// a probe of `/readyz`. They need one for moments, and take turns.
 const OTHER_CONNECTIONS: usize = 4;
 
 /// Every setting of the scheduler.
@@ -34,6 +34,8 @@ pub struct SchedulerConfig {
     pub lanes: LaneSizes,
     /// From event to jobs.
     pub fan_out: FanOutConfig,
+    /// Pictures that change one at a time.
+    pub changes: ChangesConfig,
     /// Scrapes that stopped moving.
     pub sweep: SweepConfig,
     /// `scrape.tagged`.
@@ -95,6 +97,15 @@ pub struct FanOutConfig {
     pub manifest_patience: Duration,
     /// Images that are taken of one manifest.
     pub manifest_max_images: i32,
+}
+
+/// Pictures that change one at a time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangesConfig {
+    /// For how long changes of one advertiser are gathered.
+    #[serde(with = "humantime_serde")]
+    pub coalesce: Duration,
 }
 
 /// Scrapes that stopped moving.

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use futures::FutureExt;
-use tagfleet_shared::broker::{Outgoing, Received};
+use tagfleet_shared::broker::Received;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::config::LaneSizes;
 use crate::halt::{Halt, Refusal};
@@ -74,7 +74,7 @@ impl FanOut {
                 self.until_fanned_out(Asked { received: &received, event: &event, since: Instant::now() })
                     .await
             }
-            Err(refusal) => self.dead_letter(&received, &refusal).await,
+            Err(refusal) => self.publisher.dead_letter(&received, &refusal).await,
         };
         match ended {
             Ok(()) => received.ack(),
@@ -103,7 +103,7 @@ impl FanOut {
                 Err(_) => panicked = true,
             }
         };
-        self.dead_letter(asked.received, &refusal).await
+        self.publisher.dead_letter(asked.received, &refusal).await
     }
 
     /// From the event to the last confirmed job. Any error drops the lock, and
@@ -199,21 +199,13 @@ impl FanOut {
                 return Err(refusal.into());
             }
             self.publish_listed(listing).await?;
-            self.dead_letter(asked.received, &refusal).await?;
+            self.publisher.dead_letter(asked.received, &refusal).await?;
         }
         failpoint::here(Point::AllPublished);
         listing.fanned_out().await?;
         failpoint::here(Point::FannedOut);
         self.metrics.scrape_fanned_out(asked.since.elapsed());
         Ok(())
-    }
-
-    async fn dead_letter(&self, received: &Received, refusal: &Refusal) -> Result<(), Stopped> {
-        let Refusal { reason, problem } = refusal;
-        error!(reason, %problem, "dead-lettering the event: {problem}");
-        self.metrics.dead_lettered(reason);
-        let letter = Outgoing::dead_letter(self.publisher.topology(), received, reason, problem);
-        self.publisher.publish(&[letter]).await
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Begin with [`fan_out`]: the life of one `scrape.finished` event, top to
 //! bottom; [`listing`] is its longest part. [`announce`] is the other end,
-//! [`app`] the list of parts.
+//! [`changes`] the same for pictures that change one at a time, [`app`] the
+//! list of parts.
 
 pub mod again;
 pub mod announce;
 pub mod app;
+pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod dead;

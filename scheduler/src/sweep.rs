@@ -73,13 +73,13 @@ impl Sweep {
         loop {
             let name = (scrape.key, scrape.day);
             let client = self.pool.get().await?;
-            let images = store::open_images(&client, name, from, self.page_size).await?;
+            let images = store::open_images(&**client, name, from, self.page_size).await?;
             drop(client);
             let Some(last) = images.last() else { break };
             from = last.seq + 1;
             let topology = self.publisher.topology();
-            let again = |image: &store::OpenImage| scrape.job(topology, image.seq, image.image, &image.url);
-            self.publisher.publish(&images.iter().map(again).collect::<Vec<_>>()).await?;
+            let again = images.iter().map(|image| scrape.open_job(topology, image));
+            self.publisher.publish(&again.collect::<Vec<_>>()).await?;
             jobs += images.len();
         }
         self.metrics.swept(jobs);

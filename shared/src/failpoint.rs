@@ -79,6 +79,16 @@ points! {
     MarkedTagged = "scheduler.marked_tagged",
     /// Scheduler: announcements are confirmed, and that is noted nowhere.
     Announced = "scheduler.announced",
+    /// Scheduler: changes of pictures have arrived, and are noted nowhere.
+    ChangesReceived = "scheduler.changes_received",
+    /// Scheduler: changes are noted, their events are not acknowledged.
+    ChangesNoted = "scheduler.changes_noted",
+    /// Scheduler: a micro-scrape is in its table, no job of it is published.
+    ChangesListed = "scheduler.changes_listed",
+    /// Scheduler: the jobs of a micro-scrape are confirmed, and that is noted nowhere.
+    ChangesPublished = "scheduler.changes_published",
+    /// Scheduler: pictures that changed are announced, and that is noted nowhere.
+    ChangesAnnounced = "scheduler.changes_announced",
 }
 
 impl fmt::Display for Point {

@@ -1,5 +1,6 @@
 //! Publishing that is not done until the broker says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::dead::{DeadLetter, Kind};
 use super::received::Received;
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
+use crate::jobs::Trust;
 use crate::lane::Lane;
 
 /// Header of a retried job: how many attempts it has behind it.
@@ -26,6 +28,9 @@ pub(super) const NOT_BEFORE: &str = "x-tagfleet-not-before";
 pub(super) const PUBLISHED: &str = "x-tagfleet-published";
 /// Header of a job that was given back: how often it had come back before.
 pub(super) const RETURNS: &str = "x-tagfleet-returns";
+/// Header of a job: how far what is known of its image may be trusted, in the words of
+/// [`Trust`]; as usual where there is none.
+pub(super) const TRUST: &str = "x-tagfleet-trust";
 /// Header of a message that a person has sent back from the dead-letter queue: how often.
 pub(super) const REDRIVEN: &str = "x-tagfleet-redriven";
 /// Header of a dead letter: when it was one, in milliseconds since 1970.
@@ -52,9 +57,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event. Somebody has to be listening to a `scrape.finished`; to others, whoever likes.
+    /// An event. Somebody has to be listening to those that the fleet takes; to others, whoever likes.
     pub fn event(topology: &Topology, routing_key: &str, message_id: String, body: Vec<u8>) -> Self {
-        let must_route = routing_key == super::SCRAPE_FINISHED;
+        let must_route = [super::SCRAPE_FINISHED, super::IMAGE_CHANGED].contains(&routing_key);
         let new = Self::new(topology.events_exchange(), routing_key.into(), body);
         Self { message_id: Some(message_id), must_route, ..new }
     }
@@ -64,6 +69,14 @@ impl Outgoing {
         let mut new = Self::new(topology.jobs_exchange(), lane.as_str().into(), body);
         new.headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(now()));
         new
+    }
+
+    /// What is known of the image of this job is to be trusted so far.
+    pub fn trusting(mut self, trust: Trust) -> Self {
+        if let Some(word) = trust.word() {
+            self.headers.insert(TRUST.into(), AMQPValue::LongString(word.into()));
+        }
+        self
     }
 
     /// The same job again, after `delay`; `attempt` is how many it has behind
@@ -110,7 +123,7 @@ impl Outgoing {
                 new.headers.insert(header.into(), AMQPValue::LongUInt(count));
             }
         }
-        new
+        new.trusting(received.trust)
     }
 
     /// Not to be worked on before `wait` is over, though it comes back earlier.
@@ -133,7 +146,7 @@ impl Outgoing {
         if received.redriven > 0 {
             new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(received.redriven));
         }
-        new
+        new.trusting(received.trust)
     }
 
     /// A dead letter on its way back to where it came from, as new but for the
@@ -144,7 +157,8 @@ impl Outgoing {
         let body = letter.body.clone();
         let mut new = match letter.kind {
             Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
-            Kind::Job(lane) => Self::job(topology, lane, body),
+            Kind::Change => Self::new(String::new(), topology.changed_queue(), body),
+            Kind::Job(lane) => Self::job(topology, lane, body).trusting(trust(&letter.headers)),
             Kind::Unknown => return None,
         };
         new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
@@ -171,6 +185,11 @@ impl Outgoing {
             None => properties,
         }
     }
+}
+
+/// What the text headers of a job say of it.
+pub(super) fn trust(headers: &BTreeMap<String, String>) -> Trust {
+    headers.get(TRUST).map_or_else(Trust::default, |word| Trust::of_word(word))
 }
 
 fn now() -> i64 {
@@ -283,6 +302,24 @@ mod tests {
             let again = Outgoing::retry(&topology, &received, Duration::ZERO, attempt);
             assert_eq!(header(&again), Some(AMQPValue::LongLongInt(7)));
         }
+    }
+
+    /// Wherever it goes: else it would come to the tags of the picture before.
+    #[test]
+    fn a_job_takes_its_trust_along() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        received.trust = Trust::Nothing;
+        for copy in [
+            Outgoing::retry(&topology, &received, Duration::ZERO, 1),
+            Outgoing::suspect(&topology, &received),
+            Outgoing::given_back(&topology, &received),
+            Outgoing::dead_letter(&topology, &received, "reason", "error"),
+        ] {
+            assert_eq!(copy.headers.inner()[TRUST], AMQPValue::LongString("nothing".into()));
+        }
+        received.trust = Trust::Memory;
+        assert!(!Outgoing::suspect(&topology, &received).headers.inner().contains_key(TRUST));
     }
 
     /// A job that comes back too early goes on with the same time.

@@ -23,7 +23,8 @@ impl Worker {
         let AtWork { job, lane, trial, .. } = at_work;
         let suspected = *trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
         let source = source_of(&job.url);
-        let image = Wanted { id: job.image, source, lane: *lane, scrape: Some(job.scrape), suspected };
+        let (lane, scrape, trust) = (*lane, Some(job.scrape), received.trust);
+        let image = Wanted { id: job.image, source, lane, scrape, suspected, trust };
         let (end, set) = self.until_known(&image).await;
         let outcome = match end {
             Ok(outcome) => outcome,
