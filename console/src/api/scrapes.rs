@@ -29,7 +29,8 @@ const PAGE: usize = 500;
 pub struct Wanted {
     /// Of this advertiser only.
     advertiser: Option<String>,
-    /// In this state only: `fanning_out`, `tagging`, `tagged` or `refused`.
+    /// In this state only: `fanning_out`, `tagging`, `tagged` or `refused`; where none is named, all of them.
+    /// `changing` and `changed` are micro-scrapes of pictures that changed.
     state: Option<String>,
     /// What an earlier piece gave as `next`.
     cursor: Option<String>,
