@@ -4,7 +4,7 @@
 #   - packages, through apt (as root, or with sudo): PostgreSQL, RabbitMQ, a C compiler, cmake, nasm, Python's venv.
 #     No server of the machine is started, stopped or set up; scripts/services.sh runs private ones.
 #   - ONNX Runtime, into .tagfleet/onnxruntime/ (unless ORT_DYLIB_PATH names a library)
-#   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
+#   - a Python with pika and Scrapy, into .tagfleet/venv/, for the tests of the Python examples
 #   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
 #     apt has no Chromium they are skipped
 #   - TypeScript, into .tagfleet/typescript/, for the types of their scripts, and Node.js, into .tagfleet/node/, unless
@@ -24,8 +24,6 @@ typescript_version=5.9.3
 node_version=24.19.0
 axe_version=0.1.8
 axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
-pika_version=1.4.4
-pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
 # The hashes of the wheels, and of the library in the first.
 case $(uname -m) in
   x86_64)
@@ -57,7 +55,7 @@ find_missing() {
   has cmake || need cmake 'builds libjpeg-turbo'
   has nasm || need nasm 'the fast paths of libjpeg-turbo'
   python3 -c 'import ensurepip, venv' 2>/dev/null ||
-    need python3-venv 'fetches ONNX Runtime, and runs the Python example in the tests'
+    need python3-venv 'fetches ONNX Runtime, and runs the Python examples in the tests'
   # Not where there is none to be had: its tests are skipped.
   has chromedriver || ! has apt-cache || ! apt-cache show chromium-driver >/dev/null 2>&1 ||
     need 'chromium chromium-driver fonts-dejavu-core' "the tests of the console's pages"
@@ -148,16 +146,17 @@ restore_machine() {
 
 # venv brings its own pip, so the machine needs none.
 install_venv() {
-  local venv=$state/venv
+  local venv=$state/venv examples
+  examples=$(dirname "${BASH_SOURCE[0]}")/../examples/scrapy/requirements.txt
   if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     say "making .tagfleet/venv"
     rm -rf "$venv"
     python3 -m venv "$venv"
   fi
-  "$venv/bin/python" -c "import pika; assert pika.__version__ == '$pika_version'" 2>/dev/null && return
-  say "installing pika $pika_version into .tagfleet/venv"
-  say "pika==$pika_version --hash=sha256:$pika_wheel" >"$venv/pika.txt"
-  "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$venv/pika.txt"
+  if cmp -s "$examples" "$venv/requirements.txt"; then return; fi
+  say "installing pika and Scrapy into .tagfleet/venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$examples"
+  cp "$examples" "$venv/requirements.txt"
 }
 
 # --- axe
