@@ -386,6 +386,7 @@ fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, S
         ("MODELS__SESSIONS", "1"),
         ("RUNTIME__LIBRARY", &services.onnxruntime.display().to_string()),
         ("ANNOUNCE__EVERY", "50ms"),
+        ("CHANGES__COALESCE", "100ms"),
         ("HTTP__LISTEN", "127.0.0.1:0"),
     ]
     .map(|(name, value)| (format!("{}{name}", config::ENV_PREFIX), value.to_owned()))

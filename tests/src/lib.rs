@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod changes;
 mod chromium;
 mod console;
 mod database;
@@ -21,6 +22,7 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use changes::{Told, changed};
 pub use chromium::{Browser, PHONE, chord, key};
 pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;

@@ -5,6 +5,10 @@
 mod admin;
 mod again;
 mod chains;
+mod changes;
+mod changes_kills;
+mod changes_replaced;
+mod compatibility;
 mod console_contract;
 mod console_fixes;
 mod console_login;
