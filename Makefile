@@ -30,6 +30,9 @@ demo: release ## Tag an inventory with the whole fleet, twice (IMAGES=DIR for yo
 test: ## Run everything that must hold before a commit
 	@scripts/test.sh
 
+compatibility: ## Build the version before this one and see both work together on today's schema
+	@scripts/compatibility.sh
+
 chart: ## Check the Helm chart (UPDATE=1: write its README.md, schema and golden files first)
 	@UPDATE='$(UPDATE)' scripts/chart.sh
 

@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
 # check-dependencies.sh [--write]   licences, sources and banned crates of all dependencies (deny.toml), and known
-# holes in them where the advisory database can be had; docs/LICENCES.md must be what they are (--write makes it so)
+# holes in them and yanked ones where the advisory database can be had; docs/LICENCES.md must be what they are (--write makes it so)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 list=docs/LICENCES.md
-
-if ! command -v cargo-deny >/dev/null; then
-  echo "skipped: cargo-deny is missing (cargo install cargo-deny --locked)" >&2
-  exit 0
-fi
+# Where scripts/setup.sh puts it.
+PATH=$PWD/.tagfleet/cargo-deny:$PATH
 
 licences() {
   cat <<'END'
@@ -30,6 +27,9 @@ END
     }'
 }
 
+# It reads the crates for every system: what is not there yet is fetched.
+cargo deny --locked check licenses bans sources
+
 if [[ ${1:-} == --write ]]; then
   licences >"$list"
 elif ! diff -u "$list" <(licences) >&2; then
@@ -37,9 +37,8 @@ elif ! diff -u "$list" <(licences) >&2; then
   exit 1
 fi
 
-cargo deny --offline check licenses bans sources
 if ! timeout 20 cargo deny fetch db >/dev/null 2>&1; then
-  echo "skipped: known holes, for the advisory database cannot be fetched from here" >&2
+  echo "skipped: known holes and yanked crates, for the advisory database cannot be fetched from here" >&2
 else
   cargo deny --offline check advisories
 fi

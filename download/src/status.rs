@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::{rfc2822, strtime};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use tagfleet_shared::wall_clock;
 
 use super::error::{Cause, DownloadError, Limit, Transient, Undownloadable};
 
@@ -42,7 +43,7 @@ fn later(cause: Cause, headers: &HeaderMap) -> DownloadError {
     let retry_after = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| retry_after(value, Timestamp::now()));
+        .and_then(|value| retry_after(value, wall_clock::now()));
     Transient { retry_after, ..cause.into() }.into()
 }
 

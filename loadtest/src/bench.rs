@@ -18,6 +18,7 @@ mod limits;
 mod locks;
 mod manifests;
 mod memory;
+mod memory_watch;
 mod peer;
 mod pictures;
 pub(crate) mod process;

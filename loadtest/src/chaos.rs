@@ -31,7 +31,6 @@ use tokio_util::sync::CancellationToken;
 use self::arena::Arena;
 use self::ending::Open;
 use self::faults::Fault;
-use self::fleet::{SCHEDULERS, WORKERS};
 use self::ledger::What;
 use self::load::{Load, Most};
 use self::plan::{Plan, Step};
@@ -89,7 +88,7 @@ impl ChaosArgs {
         tls::install();
         let stop = shutdown::on_signal()?;
         let seed = self.seed.unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs());
-        let again = format!("make chaos MINUTES={} SEED={seed}", self.minutes);
+        let again = self.again(seed);
         say(&format!("seed {seed}; the same again: {again}"));
         let run = stop.run_until_cancelled(self.chaos(seed)).await.context("stopped")?;
         let report = run.with_context(|| format!("seed {seed}; the same again: {again}"))?;
@@ -100,6 +99,22 @@ impl ChaosArgs {
             bail!("seed {seed} is not clean; ledger and logs are in {FOLDER}; the same again: {again}");
         }
         Ok(())
+    }
+
+    /// The command that does the same things in the same order.
+    fn again(&self, seed: u64) -> String {
+        let mut options = Vec::new();
+        if self.brief {
+            options.push("--brief".to_owned());
+        }
+        if self.steps < u32::MAX {
+            options.push(format!("--steps {}", self.steps));
+        }
+        if self.images < usize::MAX {
+            options.push(format!("--images {}", self.images));
+        }
+        let command = format!("make chaos MINUTES={} SEED={seed}", self.minutes);
+        if options.is_empty() { command } else { format!("{command} OPTIONS='{}'", options.join(" ")) }
     }
 
     async fn chaos(&self, seed: u64) -> anyhow::Result<Report> {
@@ -132,8 +147,8 @@ impl ChaosArgs {
         say("faults over, waiting for what is open");
         drained(&arena, &open).await;
         let violations = ending::violations(&arena).await?;
-        let after = ending::open(&arena).await?;
-        let mut violations: Vec<String> = violations.into_iter().chain(leaks(after)).collect();
+        let (after, leaks) = ending::leaks(&arena, before).await?;
+        let mut violations: Vec<String> = violations.into_iter().chain(leaks).collect();
         seen.cancel();
         witness.await??;
         arena.fleet.stop().await?;
@@ -168,11 +183,18 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
         let (fault, spoils_pictures) = (fault.name(), fault.spoils_pictures());
         arena.ledger.note(What::FaultBegun { number: *number, fault, spoils_pictures })?;
     }
-    for begun in join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await {
+    let mut failed = Vec::new();
+    let begun = join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await;
+    for ((number, fault), begun) in (first..).zip(&step.faults).zip(begun) {
         if let Err(error) = begun {
-            say(&format!("     a fault did not begin: {error:#}"));
+            let error = format!("{error:#}");
+            say(&format!("     a fault did not begin: {}: {error}", fault.name()));
+            failed.push(format!("{}: {error}", fault.name()));
+            arena.ledger.note(What::FaultFailed { number, error })?;
         }
     }
+    let violations: Vec<_> = step.faults.iter().filter_map(|fault| fault.violation()).collect();
+    violations.iter().for_each(|violation| say(&format!("     {violation}")));
     let names: Vec<String> = step.faults.iter().map(|fault| fault.name()).collect();
     say(&format!("{number:>4} {}", names.join(" + ")));
 
@@ -182,7 +204,7 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     let is_alive = |name: &str| !processes.iter().any(|site| site.is_process(name));
     let mut unready: Vec<_> = step.faults.iter().flat_map(|fault| fault.unready(arena)).collect();
     unready.retain(|member| is_alive(&member.name));
-    let told = if unready.is_empty() {
+    let told = if unready.is_empty() || !failed.is_empty() {
         None
     } else {
         Some(watch::until_they_say(&unready, false, Duration::from_secs(10)).await)
@@ -200,7 +222,7 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     let consumers = watch::until_consumers_are_back(arena, ended).await;
     let everybody: Vec<_> = arena.fleet.members.iter().collect();
     let ready = watch::until_they_say(&everybody, true, watch::PATIENCE).await;
-    Ok(Measured { faults: names, consumers, unready: told, ready })
+    Ok(Measured { faults: names, failed, violations, consumers, unready: told, ready })
 }
 
 /// Ends a fault. The servers' own tools may fail in the middle of all this: what they were asked for is asked
@@ -232,31 +254,32 @@ async fn drained(arena: &Arena, open: &AtomicI64) {
     }
 }
 
-/// A process has two connections to the broker: one with a channel for each queue that it consumes, one with
-/// a channel for each that publishes. Its readiness and the depths of queues take another now and then.
-fn leaks(open: Open) -> Vec<String> {
-    let processes = SCHEDULERS + WORKERS;
-    let most = Open {
-        connections: 2 * processes,
-        channels: 6 * processes,
-        sessions: 8 * processes,
-        idle_in_transaction: 0,
-    };
-    let held = |what: &str, open: usize, most: usize| {
-        (open > most).then(|| format!("{open} {what} are open, and no more than {most} should be"))
-    };
-    [
-        held("connections to the broker", open.connections, most.connections),
-        held("channels", open.channels, most.channels),
-        held("connections to the database", open.sessions, most.sessions),
-        held("idle transactions", open.idle_in_transaction, most.idle_in_transaction),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
 /// Tells the person who waits.
 fn say(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        chaos: ChaosArgs,
+    }
+
+    /// Brief runs draw from fewer kinds of faults: without the options the seed is another schedule.
+    #[test]
+    fn the_command_that_is_told_does_the_same_again() {
+        let told = |line: &str| Line::parse_from(line.split(' ')).chaos.again(7);
+
+        assert_eq!(told("chaos --minutes 60"), "make chaos MINUTES=60 SEED=7");
+        assert_eq!(
+            told("chaos --brief --steps 8 --images 9000"),
+            "make chaos MINUTES=5 SEED=7 OPTIONS='--brief --steps 8 --images 9000'"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! The same fleet, servers and scrapes as those of `chaos`, and no faults.
 
+mod report;
 mod sample;
 
 use std::fs::File;
@@ -17,7 +18,8 @@ use tagfleet_shared::{shutdown, tls};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::sample::{Sample, slope_per_hour};
+use self::report::{History, Report};
+use self::sample::Sample;
 use crate::chaos::arena::Arena;
 use crate::chaos::ending::{self, Open};
 use crate::chaos::load::{self, Load, Most};
@@ -30,8 +32,6 @@ const FOLDER: &str = "target/soak";
 const OPEN: i64 = 3000;
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(5);
-/// Memory may grow by so many MB an hour.
-const GROWTH: f64 = 1.0;
 
 /// Run a fleet at full speed, and see whether it grows.
 #[derive(Debug, Args)]
@@ -47,12 +47,6 @@ pub struct SoakArgs {
     inventory: usize,
 }
 
-/// What the report says of a mark that was not kept.
-const MISSED: &str = "missed";
-
-/// A process, and every look at it.
-type History = (String, Vec<Sample>);
-
 impl SoakArgs {
     /// Runs it, and writes `report.txt` and `samples.tsv`.
     ///
@@ -66,13 +60,13 @@ impl SoakArgs {
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let report = stop.run_until_cancelled(self.soak(folder)).await.context("stopped")??;
-        std::fs::write(folder.join("report.txt"), &report)?;
+        std::fs::write(folder.join("report.txt"), report.to_string())?;
         eprintln!("{report}");
-        anyhow::ensure!(!report.contains(MISSED), "a mark is missed; samples and logs are in {FOLDER}");
+        anyhow::ensure!(report.missed().is_empty(), "a mark is missed; samples and logs are in {FOLDER}");
         Ok(())
     }
 
-    async fn soak(&self, folder: &Path) -> anyhow::Result<String> {
+    async fn soak(&self, folder: &Path) -> anyhow::Result<Report> {
         let count = self.inventory;
         let inventory = Arc::new(tokio::task::spawn_blocking(move || load::inventory(1, count)).await?);
         let arena = Arc::new(Arena::open(Content::Inventory(inventory.clone()), folder).await?);
@@ -98,7 +92,7 @@ impl SoakArgs {
                 writeln!(file, "{at:.0}\t{name}\t{memory:.1}\t{descriptors}\t{threads}")?;
                 samples.push(sample);
             }
-            servers.push(ending::open(&arena).await?);
+            servers.push((at, ending::open(&arena).await?));
             open.store(still_open(&arena).await?, Ordering::Relaxed);
         }
         done.cancel();
@@ -109,50 +103,20 @@ impl SoakArgs {
         Ok(self.report(&histories, &servers, images))
     }
 
-    fn report(&self, histories: &[History], servers: &[Open], images: i64) -> String {
+    /// Of what was seen after the warm-up.
+    fn report(&self, histories: &[History], servers: &[(f64, Open)], images: i64) -> Report {
         let (warm, pace) = (60.0 * self.warm_up, images as f64 / (60.0 * self.minutes));
-        let mut lines = vec![format!(
+        let mut report = Report::new(format!(
             "{images} images in {} minutes, {pace:.0} a second; {} minutes of warm-up",
             self.minutes, self.warm_up
-        )];
-        for (name, samples) in histories {
-            let samples: Vec<&Sample> = samples.iter().filter(|sample| sample.at >= warm).collect();
-            let points: Vec<_> = samples.iter().map(|sample| (sample.at, sample.memory)).collect();
-            let slope = slope_per_hour(&points);
-            let mark = if slope < GROWTH { "kept" } else { MISSED };
-            let ends = |of: fn(&Sample) -> f64| match (samples.first(), samples.last()) {
-                (Some(first), Some(last)) => format!("{} to {}", of(first), of(last)),
-                _ => "none".to_owned(),
-            };
-            let half = samples.get(samples.len() / 2);
-            let p99 = half.zip(samples.first().zip(samples.last())).map(|(half, (first, last))| {
-                (half.p99_since(first).unwrap_or_default(), last.p99_since(half).unwrap_or_default())
-            });
-            lines.push(format!(
-                "{name}: memory {} MB, {slope:+.1} MB/h (mark {GROWTH}, {mark}); descriptors {}; threads {}{}",
-                ends(|sample| sample.memory.round()),
-                ends(|sample| sample.descriptors),
-                ends(|sample| sample.threads),
-                match p99 {
-                    Some((first, second)) if second > 0.0 => {
-                        format!("; 99 % of jobs within {first} s in the first half, {second} s in the second")
-                    }
-                    _ => String::new(),
-                }
-            ));
-        }
-        let most = |of: fn(&Open) -> usize| {
-            let (first, second) = servers.split_at(servers.len() / 2);
-            let most = |half: &[Open]| half.iter().map(of).max().unwrap_or_default();
-            format!("{} and {}", most(first), most(second))
-        };
-        lines.push(format!(
-            "most in the first and in the second half: connections to the broker {}; channels {}; to the database {}",
-            most(|open| open.connections),
-            most(|open| open.channels),
-            most(|open| open.sessions)
         ));
-        lines.join("\n") + "\n"
+        for (name, samples) in histories {
+            let samples = samples.iter().filter(|sample| sample.at >= warm).cloned().collect();
+            report.process(&(name.clone(), samples));
+        }
+        let looks: Vec<_> = servers.iter().filter(|(at, _)| *at >= warm).map(|(_, open)| *open).collect();
+        report.servers(&looks);
+        report
     }
 }
 

@@ -54,7 +54,7 @@ pub fn cpu_seconds(pid: &str) -> anyhow::Result<f64> {
 ///
 /// If it has ended.
 pub fn peak_bytes(pid: &str) -> anyhow::Result<u64> {
-    with_children(pid, "VmHWM:")
+    with_children(pid, PEAK)
 }
 
 /// The memory that a process and its children have now, counted in the same way.
@@ -63,18 +63,36 @@ pub fn peak_bytes(pid: &str) -> anyhow::Result<u64> {
 ///
 /// If it has ended.
 pub fn resident_bytes(pid: &str) -> anyhow::Result<u64> {
-    with_children(pid, "VmRSS:")
+    with_children(pid, RESIDENT)
 }
 
-fn with_children(pid: &str, field: &str) -> anyhow::Result<u64> {
+/// The memory that a process and its children have now, where what several
+/// processes share counts once (proportional set size).
+///
+/// The kernel walks through all of their pages for it: milliseconds.
+///
+/// # Errors
+///
+/// If it has ended.
+pub fn proportional_bytes(pid: &str) -> anyhow::Result<u64> {
+    with_children(pid, PROPORTIONAL)
+}
+
+/// A file of `/proc/PID`, and a field in it that counts in kB.
+type Field = (&'static str, &'static str);
+const PEAK: Field = ("status", "VmHWM:");
+const RESIDENT: Field = ("status", "VmRSS:");
+const PROPORTIONAL: Field = ("smaps_rollup", "Pss:");
+
+fn with_children(pid: &str, field: Field) -> anyhow::Result<u64> {
     let children = children(pid)?.into_iter().filter_map(|child| memory(&child.to_string(), field).ok());
     Ok(memory(pid, field)? + children.sum::<u64>())
 }
 
-fn memory(pid: &str, field: &str) -> anyhow::Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-    let value = status.lines().find_map(|line| line.strip_prefix(field));
+fn memory(pid: &str, (file, field): Field) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/{file}");
+    let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    let value = text.lines().find_map(|line| line.strip_prefix(field));
     let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     Ok(kib.with_context(|| format!("{path} has no {field}"))? * 1024)
 }
@@ -112,9 +130,14 @@ mod tests {
         }
         assert!(children("self").unwrap().contains(&child.id()));
         assert!(cpu_seconds("self").unwrap() >= before + 0.1);
-        let own = memory("self", "VmHWM:").unwrap();
-        assert!(peak_bytes("self").unwrap() >= own + memory(&id, "VmHWM:").unwrap() / 2);
-        assert!(resident_bytes("self").unwrap() > memory(&id, "VmRSS:").unwrap());
+        let own = memory("self", PEAK).unwrap();
+        assert!(peak_bytes("self").unwrap() >= own + memory(&id, PEAK).unwrap() / 2);
+        assert!(resident_bytes("self").unwrap() > memory(&id, RESIDENT).unwrap());
+        assert!(proportional_bytes("self").unwrap() > memory(&id, PROPORTIONAL).unwrap());
+        assert!(
+            memory(&id, PROPORTIONAL).unwrap() < memory(&id, RESIDENT).unwrap(),
+            "it shares its libraries"
+        );
 
         drop(child.stdin.take());
         child.wait().unwrap();

@@ -9,6 +9,7 @@ use tagfleet_shared::events::ScrapeTagged;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::outcome::OutcomeKind;
+use tagfleet_shared::traces::{Traces, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::periodic;
+use crate::sampling::Sampling;
 use crate::store::{self, Announcement};
 
 /// Scrapes announced in one transaction.
@@ -31,6 +33,10 @@ pub struct Announcer {
     pub every: Duration,
     /// How soon after its event an image should have its outcome.
     pub in_time: Duration,
+    /// What is traced,
+    pub sampling: Sampling,
+    /// and where it goes.
+    pub traces: Traces,
     /// What happened.
     pub metrics: Metrics,
 }
@@ -85,6 +91,7 @@ impl Announcer {
             let Announcement { scrape_id, images, .. } = announcement;
             info!(scrape.id = %scrape_id, images, "scrape {scrape_id} is tagged");
             self.metrics.announced(announcement.images(), took(announcement));
+            self.trace(announcement);
         }
         self.count_late(client, &ended).await;
         Ok(ended.len())
@@ -117,7 +124,23 @@ impl Announcer {
     fn event(&self, ended: &Announcement) -> Outgoing {
         let event = tagged(ended);
         let body = serde_json::to_vec(&event).expect("an announcement is text and numbers");
-        Outgoing::event(self.publisher.topology(), SCRAPE_TAGGED, event.event_id.to_string(), body)
+        let id = event.event_id.to_string();
+        let traceparent = self.sampling.trace(&ended.scrape_id).map(|trace| trace.header());
+        Outgoing::event(self.publisher.topology(), SCRAPE_TAGGED, id, body).traced(traceparent.as_deref())
+    }
+
+    /// Sends the root of the scrape's trace, which is over now.
+    fn trace(&self, ended: &Announcement) {
+        let Some(trace) = self.sampling.trace(&ended.scrape_id) else { return };
+        let number = |images: u64| Value::from(i64::try_from(images).unwrap_or(i64::MAX));
+        let outcomes =
+            ended.outcomes.iter().map(|(outcome, images)| (format!("images.{outcome}"), number(*images)));
+        let all = [
+            ("scrape.id".to_owned(), ended.scrape_id.0.clone().into()),
+            ("lane".to_owned(), ended.lane.as_str().into()),
+            ("images".to_owned(), i64::from(ended.images).into()),
+        ];
+        trace.announced(&self.traces, (ended.received_at, ended.tagged_at), all.into_iter().chain(outcomes));
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Check};
-use tagfleet_shared::broker::{Broker, Consumer};
+use tagfleet_shared::broker::{Broker, Consumer, IMAGE_CHANGED, SCRAPE_FINISHED};
 use tagfleet_shared::patience::patiently;
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{db, failpoint, shutdown, tls};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -17,12 +18,15 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::announce::Announcer;
+use crate::changes::Changes;
+use crate::changes::intake::{self, Intake};
 use crate::config::SchedulerConfig;
 use crate::fan_out::FanOut;
 use crate::housekeeping::Housekeeping;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
+use crate::sampling::Sampling;
 use crate::sweep::Sweep;
 
 /// A scheduler that is ready to run.
@@ -33,6 +37,7 @@ pub struct App {
     pool: Pool,
     broker: Broker,
     manifests: Manifests,
+    traces: Traces,
 }
 
 impl App {
@@ -41,7 +46,7 @@ impl App {
     /// # Errors
     ///
     /// If the schema is not there or too old, or a server stays away.
-    pub async fn build(config: SchedulerConfig) -> anyhow::Result<Self> {
+    pub async fn build(config: SchedulerConfig, traces: Traces) -> anyhow::Result<Self> {
         tls::install();
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -50,7 +55,7 @@ impl App {
         db::ensure_migrated(&pool).await?;
         let broker =
             patiently("the broker", || Broker::connect(&config.broker, "tagfleet-scheduler")).await?;
-        Ok(Self { config, registry, metrics, pool, broker, manifests })
+        Ok(Self { config, registry, metrics, pool, broker, manifests, traces })
     }
 
     /// Works until `stop`, then drains.
@@ -71,17 +76,18 @@ impl App {
     pub async fn open(self) -> anyhow::Result<Open> {
         let queue = self.broker.topology().finished_queue();
         let events = self.broker.consume(queue, self.config.fan_out.scrapes_at_once);
-        let checks = self.checks(&events);
+        let changes = self.broker.consume(self.broker.topology().changed_queue(), intake::AT_ONCE);
+        let checks = self.checks([(SCRAPE_FINISHED, &events), (IMAGE_CHANGED, &changes)]);
         let actions = failpoint::actions();
         let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, actions).await?;
-        Ok(Open { app: self, events, admin })
+        Ok(Open { app: self, events, changes, admin })
     }
 
-    fn checks(&self, events: &Consumer) -> Vec<Check> {
-        let receiving = events.is_receiving();
+    fn checks(&self, consumers: [(&'static str, &Consumer); 2]) -> Vec<Check> {
+        let receiving = consumers.map(|(event, consumer)| (event, consumer.is_receiving()));
         let consumer = move || {
-            let receiving = receiving.load(Ordering::Relaxed);
-            std::future::ready(if receiving { Ok(()) } else { Err("not consuming scrape.finished".into()) })
+            let silent = receiving.iter().find(|(_, receiving)| !receiving.load(Ordering::Relaxed));
+            std::future::ready(silent.map_or(Ok(()), |(event, _)| Err(format!("not consuming {event}"))))
         };
         vec![
             Check::database(self.pool.clone()),
@@ -97,19 +103,41 @@ impl App {
             manifests: self.manifests.clone(),
             lanes: self.config.lanes,
             page_size: self.config.fan_out.page_size,
+            sampling: Sampling::of(&self.config.traces),
+            metrics: self.metrics.clone(),
+            stop: stop.clone(),
+        }
+    }
+
+    fn intake(&self, stop: &CancellationToken) -> Intake {
+        Intake {
+            pool: self.pool.clone(),
+            publisher: PatientPublisher::new(&self.broker, self.metrics.clone(), stop.clone()),
             metrics: self.metrics.clone(),
             stop: stop.clone(),
         }
     }
 
     /// Starts what goes on beside the fan-outs, until `stop`.
-    fn start_loops(&self, stop: &CancellationToken) -> TaskTracker {
+    fn start_loops(&self, changed: Consumer, stop: &CancellationToken) -> TaskTracker {
         let (pool, metrics) = (self.pool.clone(), self.metrics.clone());
+        let sampling = Sampling::of(&self.config.traces);
         let announcer = Announcer {
             pool: pool.clone(),
             publisher: self.broker.publisher(),
             every: self.config.announce.every,
             in_time: self.config.announce.in_time,
+            sampling,
+            traces: self.traces.clone(),
+            metrics: metrics.clone(),
+        };
+        let changes = Changes {
+            pool: pool.clone(),
+            publisher: self.broker.publisher(),
+            coalesce: self.config.changes.coalesce,
+            every: self.config.announce.every,
+            in_time: self.config.announce.in_time,
+            most: self.config.fan_out.page_size,
             metrics: metrics.clone(),
         };
         let sweep = Sweep {
@@ -118,6 +146,7 @@ impl App {
             publisher: self.broker.publisher(),
             config: self.config.sweep,
             page_size: self.config.fan_out.page_size,
+            sampling,
             metrics: metrics.clone(),
         };
         let housekeeping = Housekeeping {
@@ -130,6 +159,8 @@ impl App {
 
         let loops = TaskTracker::new();
         loops.spawn(announcer.run(stop.clone()));
+        loops.spawn(self.intake(stop).run(changed));
+        loops.spawn(changes.run(stop.clone()));
         loops.spawn(sweep.run(stop.clone()));
         loops.spawn(housekeeping.run(stop.clone()));
         loops.close();
@@ -141,6 +172,7 @@ impl App {
 pub struct Open {
     app: App,
     events: Consumer,
+    changes: Consumer,
     /// Where the admin port is.
     pub admin: SocketAddr,
 }
@@ -149,7 +181,7 @@ impl Open {
     /// Works until `stop`. Then fan-outs end at their next page; what the grace
     /// period cuts off is delivered again and goes on elsewhere.
     pub async fn run(mut self, stop: CancellationToken) {
-        let loops = self.app.start_loops(&stop);
+        let loops = self.app.start_loops(self.changes, &stop);
         let fan_out = Arc::new(self.app.fan_out(&stop));
         let (fan_outs, abandon) = (TaskTracker::new(), CancellationToken::new());
         // The broker sends at most `scrapes_at_once` unsettled events, but as many

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tagfleet_shared::config::require;
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{db, shutdown, telemetry};
 
 use crate::app::App;
@@ -74,17 +75,23 @@ impl Cli {
             // What is away is on the page; a log would run through it.
             config.log.filter = "error,lapin=off".into();
         }
-        telemetry::init(&config.log).context("log.filter")?;
+        let traces = match self.command {
+            Command::Run => Traces::start("tagfleet-scheduler", &config.traces.endpoint)?,
+            _ => Traces::off(),
+        };
+        telemetry::init(&config.log, &traces).context("log.filter")?;
         let (broker, database) = (("broker.url", &config.broker.url), ("database.url", &config.database.url));
         let done = match self.command {
             Command::Run => {
                 require(&[broker, database])?;
                 let stop = shutdown::on_signal()?;
-                let app = App::build(config);
-                tokio::select! {
+                let app = App::build(config, traces.clone());
+                let ran = tokio::select! {
                     app = app => app.context("cannot start the scheduler")?.run(stop).await,
                     () = stop.cancelled() => Ok(()),
-                }
+                };
+                traces.stop().await;
+                ran
             }
             Command::Migrate => {
                 require(&[database])?;

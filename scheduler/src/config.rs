@@ -11,11 +11,13 @@ use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 
+use crate::sampling::TracesConfig;
+
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
 
-/// Connections that the announcer, the sweep, the housekeeping and a probe of
-/// `/readyz` need beside the fan-outs.
+/// Connections for everything beside the fan-outs: announcer, sweep, changes, housekeeping,
+/// a probe of `/readyz`. They need one for moments, and take turns.
 const OTHER_CONNECTIONS: usize = 4;
 
 /// Every setting of the scheduler.
@@ -34,6 +36,8 @@ pub struct SchedulerConfig {
     pub lanes: LaneSizes,
     /// From event to jobs.
     pub fan_out: FanOutConfig,
+    /// Pictures that change one at a time.
+    pub changes: ChangesConfig,
     /// Scrapes that stopped moving.
     pub sweep: SweepConfig,
     /// `scrape.tagged`.
@@ -42,6 +46,8 @@ pub struct SchedulerConfig {
     pub alerts: AlertLimits,
     /// How long rows are kept.
     pub retention: RetentionConfig,
+    /// Traces of scrapes.
+    pub traces: TracesConfig,
     /// How to stop.
     pub shutdown: ShutdownConfig,
 }
@@ -95,6 +101,15 @@ pub struct FanOutConfig {
     pub manifest_patience: Duration,
     /// Images that are taken of one manifest.
     pub manifest_max_images: i32,
+}
+
+/// Pictures that change one at a time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangesConfig {
+    /// For how long changes of one advertiser are gathered.
+    #[serde(with = "humantime_serde")]
+    pub coalesce: Duration,
 }
 
 /// Scrapes that stopped moving.
@@ -190,6 +205,7 @@ impl Check for SchedulerConfig {
         self.log.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        self.traces.check(problems);
         let at_once = usize::from(self.fan_out.scrapes_at_once);
         if self.database.pool_size < at_once + OTHER_CONNECTIONS {
             problems.push(format!(

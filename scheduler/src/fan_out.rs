@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use futures::FutureExt;
-use tagfleet_shared::broker::{Outgoing, Received};
+use tagfleet_shared::broker::Received;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
+use tagfleet_shared::traces::{self, TARGET};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, info, info_span, warn};
 
 use crate::config::LaneSizes;
 use crate::halt::{Halt, Refusal};
@@ -30,6 +31,7 @@ use crate::lock::ScrapeLock;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
+use crate::sampling::Sampling;
 use crate::store::{self, Accepted};
 
 /// How often a fan-out asks for the lock of a scrape that another one holds.
@@ -47,6 +49,8 @@ pub struct FanOut {
     pub lanes: LaneSizes,
     /// Images in one transaction, and jobs in one publication.
     pub page_size: usize,
+    /// What is traced.
+    pub sampling: Sampling,
     /// What happened.
     pub metrics: Metrics,
     /// Ends a fan-out at its next page.
@@ -71,15 +75,26 @@ impl FanOut {
         failpoint::here(Point::EventReceived);
         let ended = match parse(&received.body) {
             Ok(event) => {
-                self.until_fanned_out(Asked { received: &received, event: &event, since: Instant::now() })
-                    .await
+                let asked = Asked { received: &received, event: &event, since: Instant::now() };
+                self.until_fanned_out(asked).instrument(self.span(asked)).await
             }
-            Err(refusal) => self.dead_letter(&received, &refusal).await,
+            Err(refusal) => self.publisher.dead_letter(&received, &refusal).await,
         };
         match ended {
             Ok(()) => received.ack(),
             Err(Stopped) => info!("stopping, the event goes back to the queue"),
         }
+    }
+
+    /// One of the trace of the scrape, if that has one. The pipeline that sent the event may have another, and
+    /// is linked to.
+    fn span(&self, Asked { received, event, .. }: Asked<'_>) -> Span {
+        let span = info_span!("fan_out", scrape.id = %event.scrape_id);
+        if let Some(trace) = self.sampling.trace(&event.scrape_id) {
+            trace.adopt(&span);
+            traces::link(&span, received);
+        }
+        span
     }
 
     /// Tries until the scrape is fanned out, or refused and its event is in the
@@ -88,7 +103,6 @@ impl FanOut {
     /// An event is held, not requeued, while the fleet is unwell: it does not
     /// use up its delivery limit because Postgres was restarted. After a panic
     /// the scrape is only brought to its end: nothing more of it is read.
-    #[tracing::instrument(skip_all, fields(scrape.id = %asked.event.scrape_id))]
     async fn until_fanned_out(&self, asked: Asked<'_>) -> Result<(), Stopped> {
         let mut hold = Hold::new("the scrape", &self.metrics, &self.stop);
         let mut panicked = false;
@@ -103,7 +117,7 @@ impl FanOut {
                 Err(_) => panicked = true,
             }
         };
-        self.dead_letter(asked.received, &refusal).await
+        self.publisher.dead_letter(asked.received, &refusal).await
     }
 
     /// From the event to the last confirmed job. Any error drops the lock, and
@@ -146,9 +160,11 @@ impl FanOut {
     /// the next page goes into the table.
     async fn list_and_publish(&self, listing: &mut Listing<'_>) -> Result<(), Halt> {
         self.publish_listed(listing).await?;
-        let mut next = listing.list_page().await?;
+        let list = || info_span!(target: TARGET, "list");
+        let mut next = listing.list_page().instrument(list()).await?;
         while let Some(page) = next {
-            let (published, after) = tokio::try_join!(self.publish(page), listing.list_page())?;
+            let listed = listing.list_page().instrument(list());
+            let (published, after) = tokio::try_join!(self.publish(page), listed)?;
             (listing.scrape.published, next) = (published, after);
             if self.stop.is_cancelled() {
                 return Err(Halt::Stopped);
@@ -170,7 +186,7 @@ impl FanOut {
     /// what [`Scrape::published`](store::Scrape::published) is by now.
     async fn publish(&self, page: Page) -> Result<i32, Halt> {
         failpoint::here(Point::PagePublishing);
-        self.publisher.publish(&page.jobs).await?;
+        self.publisher.publish(&page.jobs).instrument(info_span!(target: TARGET, "publish")).await?;
         failpoint::here(Point::PagePublished);
         self.metrics.jobs_published(page.jobs.len());
         Ok(page.up_to)
@@ -199,21 +215,13 @@ impl FanOut {
                 return Err(refusal.into());
             }
             self.publish_listed(listing).await?;
-            self.dead_letter(asked.received, &refusal).await?;
+            self.publisher.dead_letter(asked.received, &refusal).await?;
         }
         failpoint::here(Point::AllPublished);
         listing.fanned_out().await?;
         failpoint::here(Point::FannedOut);
         self.metrics.scrape_fanned_out(asked.since.elapsed());
         Ok(())
-    }
-
-    async fn dead_letter(&self, received: &Received, refusal: &Refusal) -> Result<(), Stopped> {
-        let Refusal { reason, problem } = refusal;
-        error!(reason, %problem, "dead-lettering the event: {problem}");
-        self.metrics.dead_lettered(reason);
-        let letter = Outgoing::dead_letter(self.publisher.topology(), received, reason, problem);
-        self.publisher.publish(&[letter]).await
     }
 }
 

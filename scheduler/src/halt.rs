@@ -47,6 +47,11 @@ impl Refusal {
         Self { reason: "scrape_id_taken", problem }
     }
 
+    /// No row can hold it.
+    pub fn of_database(error: &DbError) -> Self {
+        Self { reason: "refused_by_database", problem: error.to_string() }
+    }
+
     /// It met a mistake in the scheduler. Its neighbours are unharmed.
     pub fn panic() -> Self {
         Self { reason: "panicked", problem: "the scheduler panicked; see its log".to_owned() }
@@ -62,7 +67,7 @@ impl fmt::Display for Refusal {
 impl From<DbError> for Halt {
     fn from(error: DbError) -> Self {
         if error.is_about_data() {
-            return Refusal { reason: "refused_by_database", problem: error.to_string() }.into();
+            return Refusal::of_database(&error).into();
         }
         Self::Outage(error)
     }

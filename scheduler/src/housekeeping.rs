@@ -49,6 +49,7 @@ impl Housekeeping {
         store::forget_old_failures(&client).await?;
         store::forget_old_reports(&client).await?;
         let dropped = store::drop_old_partitions(&client, self.retention.days).await?;
+        store::forget_old_changes(&client, self.retention.days).await?;
         if dropped > 0 {
             info!(dropped, "dropped {dropped} partitions older than {} days", self.retention.days);
         }

@@ -1,7 +1,9 @@
 //! The images of a scrape, page by page, wherever they come from.
 
-use tagfleet_shared::events::ListedImage;
+use jiff::Timestamp;
+use tagfleet_shared::events::{Change, ListedImage};
 use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::outcome::REMOVED;
 use tagfleet_shared::tags::Tags;
 
 use crate::again::Again;
@@ -82,6 +84,8 @@ pub struct Row {
     pub position: Option<i32>,
     /// What the advertiser stated.
     pub configured: Option<Tags>,
+    /// What happened to it, and when, where it is in a micro-scrape.
+    pub change: Option<(Change, Timestamp)>,
     /// A manifest line that is no image keeps its place in the inventory and
     /// is skipped at once.
     pub malformed: bool,
@@ -96,6 +100,7 @@ impl From<ListedImage> for Row {
             image_key: listed.image_key,
             listing_id: listed.listing_id,
             position: listed.position,
+            change: None,
             malformed: false,
         }
     }
@@ -105,6 +110,12 @@ impl Row {
     /// The place of a line that is no image.
     pub fn malformed() -> Self {
         Self { malformed: true, ..ListedImage::default().into() }
+    }
+
+    /// Why it is skipped from the start, where it is.
+    pub fn skipped(&self) -> Option<&'static str> {
+        let removed = matches!(self.change, Some((Change::Removed, _)));
+        if self.malformed { Some(MALFORMED_LINE) } else { removed.then_some(REMOVED) }
     }
 }
 

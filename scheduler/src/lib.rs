@@ -2,11 +2,13 @@
 //!
 //! Begin with [`fan_out`]: the life of one `scrape.finished` event, top to
 //! bottom; [`listing`] is its longest part. [`announce`] is the other end,
-//! [`app`] the list of parts.
+//! [`changes`] the same for pictures that change one at a time, [`app`] the
+//! list of parts.
 
 pub mod again;
 pub mod announce;
 pub mod app;
+pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod dead;
@@ -24,6 +26,7 @@ pub mod patient_publisher;
 pub mod periodic;
 pub mod publish;
 pub mod queues;
+pub mod sampling;
 pub mod schemas;
 pub mod status;
 pub mod store;

@@ -3,6 +3,7 @@
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::lane::Lane;
 use tracing::info;
 
@@ -10,7 +11,8 @@ use crate::again::Again;
 use crate::fan_out::FanOut;
 use crate::halt::Halt;
 use crate::hold::{Hold, Stopped};
-use crate::inventory::{Inline, Inventory};
+use crate::inventory::{Inline, Inventory, Row};
+use crate::sampling::JobTraces;
 use crate::store::{self, Client, OpenImage, Scrape};
 
 /// Images that one statement skips.
@@ -25,6 +27,8 @@ pub struct Listing<'a> {
     inventory: Inventory<'a>,
     /// The lane that the event asks for.
     lane: Option<Lane>,
+    /// The trace of its jobs, if it has one.
+    traces: Option<JobTraces>,
     /// The one that the lock hangs on.
     connection: &'a mut Client,
     hold: &'a mut Hold,
@@ -55,7 +59,8 @@ impl<'a> Listing<'a> {
                 Inventory::Inline(Inline::new(images, scrape.listed as usize))
             }
         };
-        Self { scrape, fan_out, inventory, lane: event.lane, connection, hold }
+        let traces = fan_out.sampling.jobs(&scrape.scrape_id);
+        Self { scrape, fan_out, inventory, lane: event.lane, traces, connection, hold }
     }
 
     /// Records the next page, if there is one. A superseded scrape is listed to
@@ -75,10 +80,10 @@ impl<'a> Listing<'a> {
         let first = self.scrape.listed;
         let size = self.inventory.size(first as usize + rows.len());
         let lane = self.lane.unwrap_or_else(|| lanes.lane_of(size));
-        let superseded = store::list(self.connection, &mut self.scrape, &rows, lane).await?;
+        let learned = store::list(self.connection, &mut self.scrape, &rows, lane).await?;
         failpoint::here(Point::PageListed);
         metrics.images_listed(rows.len());
-        metrics.scrapes_superseded(superseded);
+        metrics.scrapes_superseded(learned.supersedes);
         self.hold.over();
 
         let up_to = self.scrape.listed;
@@ -87,8 +92,12 @@ impl<'a> Listing<'a> {
         }
         let topology = self.fan_out.publisher.topology();
         let images = (first..).zip(&rows).filter(|(_, row)| !row.malformed);
-        let jobs = images.map(|(seq, row)| self.scrape.job(topology, seq, row.image, &row.url)).collect();
-        Ok(Some(Page { jobs, up_to }))
+        let job = |(seq, row): (i32, &Row)| {
+            let replaced = learned.replaced.contains(&row.image);
+            let trust = if replaced { Trust::Database } else { Trust::Memory };
+            self.scrape.job(topology, self.traces.as_ref(), (seq, row.image, &row.url), trust)
+        };
+        Ok(Some(Page { jobs: images.map(job).collect(), up_to }))
     }
 
     /// The next of the images that are listed and whose jobs are not confirmed.
@@ -102,9 +111,9 @@ impl<'a> Listing<'a> {
             return Ok(None);
         }
         let images =
-            store::open_images(self.connection, (key, day), published, self.fan_out.page_size).await?;
+            store::open_images(&**self.connection, (key, day), published, self.fan_out.page_size).await?;
         let topology = self.fan_out.publisher.topology();
-        let job = |image: &OpenImage| self.scrape.job(topology, image.seq, image.image, &image.url);
+        let job = |image: &OpenImage| self.scrape.open_job(topology, self.traces.as_ref(), image);
         let up_to = images.last().map_or(listed, |last| last.seq + 1);
         Ok(Some(Page { jobs: images.iter().map(job).collect(), up_to }))
     }

@@ -8,8 +8,10 @@ use deadpool_postgres::Status;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
+use tagfleet_shared::events::Change;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin, set_connections};
+use tagfleet_shared::wall_clock;
 
 use crate::queues::Queue;
 use crate::store::{Accepted, Standing, Upkeep};
@@ -20,6 +22,9 @@ const SCRAPE_SECONDS: [f64; 12] =
 
 /// The label `size`: images of a scrape, at most.
 const SIZES: [(u64, &str); 4] = [(100, "100"), (1000, "1000"), (10_000, "10000"), (u64::MAX, "more")];
+
+/// The label `change` of an event that says nothing new.
+const KNOWN: &str = "known";
 
 /// From a scrape of a few images to one of a million.
 const SECONDS: [f64; 13] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
@@ -38,6 +43,9 @@ pub struct Metrics {
     lost_fixes_total: IntCounter,
     outages_total: IntCounterVec,
     held: IntGaugeVec,
+    image_changes_total: IntCounterVec,
+    micro_scrapes_total: IntCounter,
+    image_announcements_total: IntCounter,
     scrape_seconds: HistogramVec,
     images_tagged_total: IntCounterVec,
     open_scrapes: IntGaugeVec,
@@ -112,6 +120,19 @@ impl Metrics {
                 "Pieces of work that are held now, by the server that they need and by what it does: away, silent, blocked (short of memory or disk), refused, unroutable, panic (a mistake of ours). More than none for minutes: that server has to be mended.",
                 &["server", "why"],
             )?,
+            image_changes_total: add.counters(
+                "image_changes_total",
+                "Events image.changed by what they say: added, replaced, removed; or known, where the same or a later change of the picture was known already. Mostly known: a pipeline sends everything twice.",
+                &["change"],
+            )?,
+            micro_scrapes_total: add.counter(
+                "micro_scrapes_total",
+                "Micro-scrapes that were made of changes. As many as changes: changes.coalesce gathers nothing.",
+            )?,
+            image_announcements_total: add.counter(
+                "image_announcements_total",
+                "Events image.tagged that the broker has confirmed: changes that the listing site knows as tagged. Far below image_changes_total for long: changes wait, see stuck_scrapes.",
+            )?,
             scrape_seconds: add.distribution(
                 "scrape_seconds",
                 "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more). Small ones as slow as large ones: they wait behind them, or for one host.",
@@ -120,12 +141,12 @@ impl Metrics {
             )?,
             images_tagged_total: add.counters(
                 "images_tagged_total",
-                "Images of scrapes that were announced, and whether they had their outcome within announce.in_time of the event: the service level. `no` above 1 %: it is not kept.",
+                "Images that were announced, with their scrape or as changed, and whether they had their outcome within announce.in_time of the event: the service level. `no` above 1 %: it is not kept.",
                 &["lane", "in_time"],
             )?,
             open_scrapes: add.gauges(
                 "open_scrapes",
-                "Scrapes that are not tagged yet, by state: fanning_out or tagging. Both growing: the fleet is too small, or held. The same in every scheduler.",
+                "Scrapes that are not tagged yet, by state: fanning_out, tagging, or changing (a micro-scrape). All growing: the fleet is too small, or held. The same in every scheduler.",
                 &["state"],
             )?,
             stuck_scrapes: add.gauges(
@@ -186,6 +207,9 @@ impl Metrics {
         for lane in Lane::ALL {
             begin(&metrics.images_tagged_total, &[&[lane.as_str(), "yes"], &[lane.as_str(), "no"]]);
         }
+        for change in Change::ALL.map(Change::as_str).into_iter().chain([KNOWN]) {
+            begin(&metrics.image_changes_total, &[&[change]]);
+        }
         for (_, size) in SIZES {
             metrics.scrape_seconds.with_label_values(&[size]);
         }
@@ -235,11 +259,31 @@ impl Metrics {
         self.scrape_seconds.with_label_values(&[size]).observe(took.as_secs_f64());
     }
 
-    /// So many images of an announced scrape have their outcome, and so many of them came late.
+    /// So many images that changed are announced, of which so many came late.
+    pub fn images_announced(&self, lane: Lane, images: usize, late: usize) {
+        self.image_announcements_total.inc_by(images as u64);
+        self.tagged(lane, images as u64, late as u64);
+    }
+
+    /// So many images of what is announced have their outcome, and so many of them came late.
     pub fn tagged(&self, lane: Lane, images: u64, late: u64) {
         for (in_time, images) in [("yes", images - late), ("no", late)] {
             self.images_tagged_total.with_label_values(&[lane.as_str(), in_time]).inc_by(images);
         }
+    }
+
+    /// Of so many changes these were news.
+    pub fn changes_noted(&self, news: &[Change], of: usize) {
+        for change in news {
+            self.image_changes_total.with_label_values(&[change.as_str()]).inc();
+        }
+        self.image_changes_total.with_label_values(&[KNOWN]).inc_by((of - news.len()) as u64);
+    }
+
+    /// A micro-scrape of so many images is in its tables.
+    pub fn micro_scrape(&self, images: usize) {
+        self.micro_scrapes_total.inc();
+        self.images_listed(images);
     }
 
     /// An event went to the dead-letter queue.
@@ -286,7 +330,7 @@ impl Metrics {
         let sum = |of: &dyn Fn(&&Standing) -> bool, what: &dyn Fn(&Standing) -> i64| {
             standing.iter().filter(of).map(what).sum()
         };
-        for state in ["fanning_out", "tagging"] {
+        for state in ["fanning_out", "tagging", "changing"] {
             let of_it = |standing: &&Standing| standing.state == state;
             self.open_scrapes.with_label_values(&[state]).set(sum(&of_it, &|of_it| of_it.scrapes));
             self.oldest_scrape_seconds.with_label_values(&[state]).set(oldest(&of_it));
@@ -302,7 +346,7 @@ impl Metrics {
         let fixes = self.fixes_total.with_label_values::<&str>(&[]);
         fixes.inc_by(upkeep.fixes.saturating_sub(fixes.get()));
         self.database_bytes.set(upkeep.database_bytes);
-        self.counted_timestamp_seconds.set(jiff::Timestamp::now().as_millisecond() as f64 / 1e3);
+        self.counted_timestamp_seconds.set(wall_clock::now().as_millisecond() as f64 / 1e3);
         set_connections(&self.database_connections, pool);
     }
 }

@@ -1,8 +1,10 @@
 //! Publishing that waits through outages.
 
-use tagfleet_shared::broker::{Broker, Outgoing, Publisher, Topology};
+use tagfleet_shared::broker::{Broker, Outgoing, Publisher, Received, Topology};
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
+use crate::halt::Refusal;
 use crate::hold::{Hold, Stopped};
 use crate::metrics::Metrics;
 
@@ -41,5 +43,18 @@ impl PatientPublisher {
         }
         hold.over();
         Ok(())
+    }
+
+    /// Sends a copy of an event to where a person looks.
+    ///
+    /// # Errors
+    ///
+    /// If a stop is asked for during an outage.
+    pub async fn dead_letter(&self, received: &Received, refusal: &Refusal) -> Result<(), Stopped> {
+        let Refusal { reason, problem } = refusal;
+        error!(reason, %problem, "dead-lettering the event: {problem}");
+        self.metrics.dead_lettered(reason);
+        let letter = Outgoing::dead_letter(self.topology(), received, reason, problem);
+        self.publish(&[letter]).await
     }
 }

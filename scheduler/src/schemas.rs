@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use schemars::schema_for;
-use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged, TagFixed};
+use tagfleet_shared::events::{ImageChanged, ImageTagged, ScrapeFinished, ScrapeTagged, TagFixed};
 
 /// File names and their contents.
-fn all() -> anyhow::Result<[(&'static str, String); 3]> {
+fn all() -> anyhow::Result<[(&'static str, String); 5]> {
     let text = |schema| anyhow::Ok(format!("{}\n", serde_json::to_string_pretty(&schema)?));
     Ok([
+        ("image.changed.v1.json", text(schema_for!(ImageChanged))?),
+        ("image.tagged.v1.json", text(schema_for!(ImageTagged))?),
         ("scrape.finished.v1.json", text(schema_for!(ScrapeFinished))?),
         ("scrape.tagged.v1.json", text(schema_for!(ScrapeTagged))?),
         ("tag.fixed.v1.json", text(schema_for!(TagFixed))?),

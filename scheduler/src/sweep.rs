@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::config::SweepConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
+use crate::sampling::Sampling;
 use crate::store::{self, Scrape};
 use crate::{periodic, queues};
 
@@ -31,6 +32,8 @@ pub struct Sweep {
     pub config: SweepConfig,
     /// Jobs in one publication.
     pub page_size: usize,
+    /// What is traced.
+    pub sampling: Sampling,
     /// What happened.
     pub metrics: Metrics,
 }
@@ -70,16 +73,17 @@ impl Sweep {
     /// first job is still somewhere gets two, which is harmless.
     async fn sweep(&self, scrape: &Scrape) -> Result<(), Outage> {
         let (mut from, mut jobs) = (0, 0);
+        let traces = self.sampling.jobs(&scrape.scrape_id);
         loop {
             let name = (scrape.key, scrape.day);
             let client = self.pool.get().await?;
-            let images = store::open_images(&client, name, from, self.page_size).await?;
+            let images = store::open_images(&**client, name, from, self.page_size).await?;
             drop(client);
             let Some(last) = images.last() else { break };
             from = last.seq + 1;
             let topology = self.publisher.topology();
-            let again = |image: &store::OpenImage| scrape.job(topology, image.seq, image.image, &image.url);
-            self.publisher.publish(&images.iter().map(again).collect::<Vec<_>>()).await?;
+            let again = images.iter().map(|image| scrape.open_job(topology, traces.as_ref(), image));
+            self.publisher.publish(&again.collect::<Vec<_>>()).await?;
             jobs += images.len();
         }
         self.metrics.swept(jobs);

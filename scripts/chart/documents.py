@@ -166,7 +166,7 @@ def schema():
     top["properties"]["global"] = {"description": "Helm's own: nothing here reads it.", "type": "object"}
     top["definitions"] = {
         "pool": pool,
-        "common": settings_schema("workers", only={"log", "broker", "database"}),
+        "common": settings_schema("workers", only={"log", "broker", "database", "traces"}),
         "scheduler": settings_schema("scheduler", without={"broker", "alerts"}),
         "worker": settings_schema("workers", without={"broker"}),
         "console": settings_schema("console", without={"broker"}),

@@ -42,13 +42,17 @@ impl Check {
         Self { name, probe: Box::new(move || Box::pin(probe())) }
     }
 
-    /// Postgres answers.
+    /// Postgres answers, and takes writes: not a replica, as after a fail-over to
+    /// the wrong one, nor a server that was made read-only because its disk is full.
     pub fn database(pool: Pool) -> Self {
+        // On for a replica, whatever its settings are.
+        const SQL: &str = "SELECT current_setting('transaction_read_only')::bool";
         Self::new("database", move || {
             let pool = pool.clone();
             async move {
                 let client = pool.get().await.map_err(|error| error.to_string())?;
-                client.simple_query("SELECT 1").await.map(drop).map_err(|error| error.to_string())
+                let row = client.query_one(SQL, &[]).await.map_err(|error| error.to_string())?;
+                if row.get(0) { Err("it is read-only".into()) } else { Ok(()) }
             }
         })
     }

@@ -208,9 +208,18 @@ fn show(flat: &Map<String, Value>) -> String {
             text.push_str(&format!("\n[{this}]\n"));
             section = this;
         }
-        text.push_str(&format!("{name} = {}\n", shown_value(&flat[key])));
+        text.push_str(&format!("{name} = {}\n", shown(key, &flat[key])));
     }
     text
+}
+
+/// A secret is hidden as a whole; that there is none may be seen.
+fn shown(key: &str, value: &Value) -> String {
+    let is_empty = matches!(&value.kind, ValueKind::String(text) if text.is_empty());
+    if secrets::is_secret(key) && !is_empty {
+        return format!("{:?}", secrets::HIDDEN);
+    }
+    shown_value(value)
 }
 
 fn shown_value(value: &Value) -> String {
@@ -282,6 +291,10 @@ mod tests {
         url: String,
         prefetch: u16,
         hosts: Vec<String>,
+        #[expect(dead_code, reason = "only shown, and that not")]
+        client_password: String,
+        #[expect(dead_code, reason = "only shown, and that not")]
+        token: String,
     }
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -298,7 +311,7 @@ mod tests {
     }
 
     const DEFAULTS: &str = "
-        [broker]\nurl = ''\nprefetch = 8\nhosts = []\n[wait]\ngrace = '25s'\n";
+        [broker]\nurl = ''\nprefetch = 8\nhosts = []\nclient_password = ''\ntoken = ''\n[wait]\ngrace = '25s'\n";
 
     fn with(variables: &[(&str, &str)]) -> Result<Loaded<Settings>, ConfigError> {
         load(DEFAULTS, None, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
@@ -352,6 +365,20 @@ mod tests {
         assert!(!loaded.shown.contains("secret"));
         let lists = with(&[("TAGFLEET__BROKER__HOSTS", "amqp://a:secret@b, amqp://:secret@c")]).unwrap();
         assert!(!lists.shown.contains("secret"), "{}", lists.shown);
+    }
+
+    /// A password that stands in no URL is one all the same.
+    #[test]
+    fn a_setting_that_is_a_secret_as_a_whole_is_never_shown() {
+        let loaded =
+            with(&[("TAGFLEET__BROKER__CLIENT_PASSWORD", "hush"), ("TAGFLEET__BROKER__TOKEN", "1234")]);
+        let shown = loaded.unwrap().shown;
+        assert!(
+            shown.contains("client_password = \"hidden\"\n") && shown.contains("token = \"hidden\"\n"),
+            "{shown}"
+        );
+        assert!(!shown.contains("hush") && !shown.contains("1234"), "{shown}");
+        assert!(with(&[]).unwrap().shown.contains("client_password = \"\"\n"));
     }
 
     #[test]

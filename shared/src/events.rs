@@ -4,6 +4,8 @@
 //! without a new version. The JSON Schemas in `docs/schemas/` are generated
 //! from these types.
 
+mod changes;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AdvertiserId, MAX_ID_BYTES, ScrapeId};
 use crate::lane::Lane;
 use crate::tags::Tags;
+use crate::wall_clock;
+
+pub use self::changes::{Change, ImageChanged, ImageTagged};
 
 /// The longest URL or key that is taken, in bytes.
 pub const MAX_TEXT_BYTES: usize = 8192;
@@ -178,9 +183,7 @@ impl ScrapeFinished {
         check_text("scrape_id", &event.scrape_id.0, 1, MAX_ID_BYTES)?;
         check_text("advertiser_id", &event.advertiser_id.0, 1, MAX_ID_BYTES)?;
         // It would supersede every scrape until then.
-        if event.finished_at > Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX) {
-            return Err(Malformed::new("finished_at", "lies more than an hour in the future"));
-        }
+        check_past("finished_at", event.finished_at)?;
         match (&event.images, &event.manifest_url, &event.images_of) {
             (Some(images), None, None) => {
                 for (i, image) in images.iter().enumerate() {
@@ -265,6 +268,13 @@ fn check_text(field: &str, text: &str, min: usize, max: usize) -> Result<(), Mal
     }
     if text.contains('\0') {
         return Err(Malformed::new(field, "contains a NUL character"));
+    }
+    Ok(())
+}
+
+fn check_past(field: &str, time: Timestamp) -> Result<(), Malformed> {
+    if time > wall_clock::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX) {
+        return Err(Malformed::new(field, "lies more than an hour in the future"));
     }
     Ok(())
 }

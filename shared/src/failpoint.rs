@@ -1,4 +1,4 @@
-//! Places in the fleet where a chaos run kills the process.
+//! Places in the fleet where a chaos run kills the process, and a clock that it can set.
 //!
 //! They are compiled in only with the cargo feature `failpoints`, which no other
 //! crate of the workspace enables: `make test` and `make chaos` ask for it on
@@ -79,6 +79,16 @@ points! {
     MarkedTagged = "scheduler.marked_tagged",
     /// Scheduler: announcements are confirmed, and that is noted nowhere.
     Announced = "scheduler.announced",
+    /// Scheduler: changes of pictures have arrived, and are noted nowhere.
+    ChangesReceived = "scheduler.changes_received",
+    /// Scheduler: changes are noted, their events are not acknowledged.
+    ChangesNoted = "scheduler.changes_noted",
+    /// Scheduler: a micro-scrape is in its table, no job of it is published.
+    ChangesListed = "scheduler.changes_listed",
+    /// Scheduler: the jobs of a micro-scrape are confirmed, and that is noted nowhere.
+    ChangesPublished = "scheduler.changes_published",
+    /// Scheduler: pictures that changed are announced, and that is noted nowhere.
+    ChangesAnnounced = "scheduler.changes_announced",
 }
 
 impl fmt::Display for Point {
@@ -108,6 +118,7 @@ mod compiled {
     use rustix::process::{Signal, getpid, kill_process};
 
     use super::{Action, PATHS, Point};
+    use crate::wall_clock;
 
     /// A bit for each point.
     static ARMED: AtomicU32 = AtomicU32::new(0);
@@ -120,7 +131,8 @@ mod compiled {
         }
     }
 
-    /// A POST to `/failpoints/NAME` of the admin port arms the point of this name.
+    /// A POST to `/failpoints/NAME` of the admin port arms the point of this name;
+    /// others [set the clock](wall_clock).
     pub fn actions() -> Vec<Action> {
         let points = Point::ALL.iter().zip(PATHS);
         let action = |(&point, &path): (&Point, &&'static str)| {
@@ -129,7 +141,7 @@ mod compiled {
                 std::future::ready(Ok("armed".to_owned()))
             })
         };
-        points.map(action).collect()
+        points.map(action).chain(wall_clock::actions()).collect()
     }
 }
 

@@ -44,6 +44,23 @@ impl fmt::Display for ImageId {
     }
 }
 
+/// One image in one listing of an advertiser: what can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlaceId(pub Uuid);
+
+impl PlaceId {
+    /// The place of `image`; in all listings where none is named.
+    pub fn of(advertiser: &AdvertiserId, image: ImageId, listing: Option<&str>) -> Self {
+        let mut bytes = image.0.as_bytes().to_vec();
+        bytes.push(u8::from(listing.is_some()));
+        // No advertiser has a NUL in its name.
+        for text in [advertiser.0.as_str(), "\0", listing.unwrap_or_default()] {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        Self(hash128("tagfleet image place", &bytes))
+    }
+}
+
 /// The content of one downloaded file: a 128-bit hash of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BytesHash(pub Uuid);
@@ -99,6 +116,24 @@ mod tests {
         let by_url = ImageId::of(None, "http://img.test/7.jpg");
         assert_eq!(by_key.to_string(), "4a47f34f-4d85-ce7b-6eef-b7cba3420be0");
         assert_eq!(by_url.to_string(), "f793355f-499f-81ed-4123-ca7e9b0d824e");
+    }
+
+    /// So are places.
+    #[test]
+    fn places_are_stable_and_differ_by_each_of_their_parts() {
+        let place = |advertiser: &str, key, listing| {
+            PlaceId::of(&AdvertiserId(advertiser.into()), ImageId::of(Some(key), ""), listing).0.to_string()
+        };
+        assert_eq!(place("a", "k", Some("l")), "ac9e3bcc-6a80-63e6-e07b-07c638a48585");
+        let others = [
+            ("b", "k", Some("l")),
+            ("a", "m", Some("l")),
+            ("a", "k", Some("m")),
+            ("a", "k", None),
+            ("a", "k", Some("")),
+        ];
+        let all: std::collections::BTreeSet<_> = others.map(|(a, k, l)| place(a, k, l)).into();
+        assert_eq!(all.len(), others.len());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the scheduler asks of a worker.
 
+use std::time::Duration;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,45 @@ pub struct TagImage {
     pub url: String,
 }
 
+/// How far what is known of an image may be trusted by the job that asks.
+///
+/// A header of the job and no field of it: a worker of before passes over the header and gives what it
+/// knows, where a job that it cannot read would be dead-lettered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Whatever is known.
+    #[default]
+    Memory,
+    /// What the database knows; not a worker's memory, for the picture was replaced lately.
+    Database,
+    /// Nothing: the picture was replaced just now. Its host is asked.
+    Nothing,
+}
+
+impl Trust {
+    /// The value of the header; none where there is no need of one.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Memory => None,
+            Self::Database => Some("database"),
+            Self::Nothing => Some("nothing"),
+        }
+    }
+
+    /// The one of this word. One of a later version asks the host: that is never wrong.
+    pub fn of_word(word: &str) -> Self {
+        if word == "database" { Self::Database } else { Self::Nothing }
+    }
+}
+
+/// For how long a worker may remember an image without asking the database again. A picture that
+/// is replaced is looked at by one worker, and the others remember the one before.
+pub const MEMORY_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// For how long the jobs of a replaced picture [trust](Trust::Database) no memory: until every memory
+/// of the one before is gone, also one that was made while the new one was still looked for.
+pub const REPLACED_LATELY: Duration = MEMORY_LASTS.saturating_mul(2);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +85,14 @@ mod tests {
         let Job::TagImageV1(image) = &job;
         assert_eq!((image.scrape, image.seq), (17, 5));
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
+    }
+
+    /// They lie in queues too.
+    #[test]
+    fn the_words_of_trust_are_stable() {
+        let words = [Trust::Memory, Trust::Database, Trust::Nothing].map(Trust::word);
+        assert_eq!(words, [None, Some("database"), Some("nothing")]);
+        let read = ["database", "nothing", "a later word"].map(Trust::of_word);
+        assert_eq!(read, [Trust::Database, Trust::Nothing, Trust::Nothing]);
     }
 }

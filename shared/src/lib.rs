@@ -26,3 +26,5 @@ pub mod shutdown;
 pub mod tags;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
+pub mod wall_clock;

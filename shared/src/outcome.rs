@@ -42,6 +42,9 @@ impl fmt::Display for OutcomeKind {
 /// The reason of an image whose scrape was overtaken by a newer one.
 pub const SUPERSEDED: &str = "superseded";
 
+/// The reason of an image that nobody shows any more: see `image.changed`.
+pub const REMOVED: &str = "removed";
+
 /// The reasons of a defaulted image whose job was parked: it lies in the dead-letter
 /// queue, and may be sent back from there.
 pub const PARKED: [&str; 6] =

@@ -106,21 +106,31 @@ const COUNT: &str = "
     SELECT scrape, $3, -images FROM unnest($1::int8[], $2::int4[]) AS o (scrape, images)
     UNION ALL
     SELECT s.key, o.key, o.value::int FROM scrapes s CROSS JOIN jsonb_each_text(s.outcomes) o
-     WHERE s.key = ANY($1) AND s.state = 'tagged'";
+     WHERE s.key = ANY($1) AND s.state IN ('tagged', 'changed')";
 const BEGIN_AGAIN: &str = "
-    UPDATE scrapes SET state = 'tagging', outcomes = NULL, tagged_at = NULL, announced_at = NULL
-     WHERE key = ANY($1) AND state = 'tagged'";
+    UPDATE scrapes SET state = CASE state WHEN 'changed' THEN 'changing' ELSE 'tagging' END,
+                       outcomes = NULL, tagged_at = NULL, announced_at = NULL
+     WHERE key = ANY($1) AND state IN ('tagged', 'changed')";
 
 async fn try_parked(client: &mut ClientWrapper, jobs: &[TagImage]) -> Result<u64, DbError> {
     // Whoever ends or announces a scrape holds its row: what is read below is what they left.
     const CLAIM: &str = "
         SELECT key FROM scrapes
-         WHERE key = ANY($1) AND superseded_by IS NULL AND state IN ('fanning_out', 'tagging', 'tagged')
+         WHERE key = ANY($1) AND superseded_by IS NULL
+           AND state IN ('fanning_out', 'tagging', 'tagged', 'changing', 'changed')
          ORDER BY key FOR NO KEY UPDATE";
     const OPEN: &str = "
-        WITH opened AS (
+        WITH announced AS (
+            SELECT i.scrape, count(DISTINCT i.seq)::int AS images FROM scrape_images i
+              JOIN unnest($1::date[], $2::int8[], $3::int4[]) AS j (day, scrape, seq) USING (day, scrape, seq)
+             WHERE i.scrape = ANY($4) AND i.outcome = 'defaulted' AND i.reason = ANY($5)
+               AND i.announced_at IS NOT NULL GROUP BY i.scrape
+        ), less AS (
+            UPDATE scrapes s SET announced = s.announced - a.images FROM announced a WHERE s.key = a.scrape
+        ), opened AS (
             UPDATE scrape_images i
                SET outcome = NULL, reason = NULL, tags = NULL, base = NULL, model_set = NULL, recorded_at = NULL,
+                   announced_at = NULL,
                    trials = 0
               FROM unnest($1::date[], $2::int8[], $3::int4[]) AS j (day, scrape, seq)
              WHERE i.day = j.day AND i.scrape = j.scrape AND i.seq = j.seq

@@ -7,7 +7,7 @@ use url::Url;
 pub(crate) const FILE_SUFFIX: &str = "_file";
 
 /// Stands where a secret was.
-const HIDDEN: &str = "hidden";
+pub(crate) const HIDDEN: &str = "hidden";
 
 /// Reads a secret from its file; a line break at its end is not part of it.
 pub(crate) fn read(path: &str) -> Result<String, String> {
@@ -39,8 +39,11 @@ pub fn without_password(text: &str) -> String {
     url.into()
 }
 
-fn is_secret(parameter: &str) -> bool {
-    ["password", "sslpassword", "passwd", "token", "secret"].contains(&parameter.to_lowercase().as_str())
+/// Whether what goes by this name must not be shown: a setting such as
+/// `login.client_secret`, or a parameter of a URL such as `sslpassword`.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["password", "passwd", "secret", "token"].iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -57,6 +60,7 @@ mod tests {
                 "postgres://host/db?user=me&password=hidden&sslmode=require",
             ),
             ("postgres://host/db?PassWord=secret", "postgres://host/db?PassWord=hidden"),
+            ("http://host/?access_token=secret", "http://host/?access_token=hidden"),
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("info,tagfleet_worker=debug", "info,tagfleet_worker=debug"),
         ] {

@@ -13,6 +13,7 @@ use tagfleet_shared::config;
 use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::tags::Tags;
+use tagfleet_shared::traces::Traces;
 use tagfleet_worker::app::App as Worker;
 use tagfleet_worker::config as worker;
 use tokio::sync::Mutex;
@@ -151,7 +152,7 @@ impl Fleet {
     pub async fn start_scheduler(&mut self) {
         let settings = known(scheduler::DEFAULTS, &self.settings);
         let config = config::load(scheduler::DEFAULTS, None, settings).unwrap().config;
-        let open = Scheduler::build(config).await.unwrap().open().await.unwrap();
+        let open = Scheduler::build(config, Traces::off()).await.unwrap().open().await.unwrap();
         let (admin, stop) = (open.admin, CancellationToken::new());
         let task = tokio::spawn(open.run(stop.clone()));
         self.schedulers.push(Running { admin, stop, task });
@@ -386,6 +387,7 @@ fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, S
         ("MODELS__SESSIONS", "1"),
         ("RUNTIME__LIBRARY", &services.onnxruntime.display().to_string()),
         ("ANNOUNCE__EVERY", "50ms"),
+        ("CHANGES__COALESCE", "100ms"),
         ("HTTP__LISTEN", "127.0.0.1:0"),
     ]
     .map(|(name, value)| (format!("{}{name}", config::ENV_PREFIX), value.to_owned()))

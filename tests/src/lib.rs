@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod chain;
+mod changes;
 mod chromium;
+mod collector;
 mod console;
 mod database;
 mod fleet;
@@ -21,7 +23,9 @@ mod wait;
 pub use chain::{
     CHAIN_SIZE, colours, single_picture_model, with_second_stage, without_selftest, without_thresholds,
 };
+pub use changes::{Told, changed};
 pub use chromium::{Browser, PHONE, chord, key};
+pub use collector::{Collector, TracedSpan};
 pub use console::{Answer, Caller, Console};
 pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};

@@ -1,7 +1,7 @@
 //! The real binaries, to be killed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// One process of the fleet. Killed with the value.
@@ -19,9 +19,15 @@ impl Process {
 
     /// Starts `binary` with these arguments, and these settings on top of its defaults.
     pub fn start(binary: &str, arguments: &[&str], settings: &[(String, String)]) -> Self {
+        Self::start_program(&path_of(binary), arguments, settings)
+    }
+
+    /// The same of a program of another version.
+    pub fn start_program(program: &Path, arguments: &[&str], settings: &[(String, String)]) -> Self {
+        let binary = program.file_name().unwrap().to_string_lossy();
         let log = logs().join(format!("{binary}-{}.log", uuid::Uuid::new_v4().simple()));
         let file = std::fs::File::create(&log).unwrap();
-        let child = Command::new(path_of(binary))
+        let child = Command::new(program)
             .args(arguments)
             .envs(settings.iter().cloned())
             .current_dir(super::repository())

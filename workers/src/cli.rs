@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tagfleet_shared::config::require;
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
@@ -53,13 +54,16 @@ impl Cli {
             Command::Run => {
                 let config = WorkerConfig::load(self.config)?.config;
                 require(&[("broker.url", &config.broker.url), ("database.url", &config.database.url)])?;
-                telemetry::init(&config.log).context("log.filter")?;
+                let traces = Traces::start("tagfleet-worker", &config.traces.endpoint)?;
+                telemetry::init(&config.log, &traces).context("log.filter")?;
                 let stop = shutdown::on_signal()?;
                 let app = App::build(config);
-                tokio::select! {
+                let ran = tokio::select! {
                     app = app => app.context("cannot start the worker")?.run(stop).await,
                     () = stop.cancelled() => Ok(()),
-                }
+                };
+                traces.stop().await;
+                ran
             }
             Command::Config => {
                 let shown = WorkerConfig::load(self.config)?.shown;

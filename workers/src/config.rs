@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use tagfleet_download::DownloadConfig;
 use tagfleet_shared::admin::AdminConfig;
@@ -10,6 +11,7 @@ use tagfleet_shared::broker::BrokerConfig;
 use tagfleet_shared::config::{self, Check, ConfigError, Loaded, LogConfig};
 use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::lane::LaneWeights;
+use tagfleet_shared::traces;
 
 use crate::decode::DecodeLimits;
 use crate::decoding::DecodersConfig;
@@ -50,6 +52,8 @@ pub struct WorkerConfig {
     pub models: ModelsConfig,
     /// ONNX Runtime.
     pub runtime: RuntimeConfig,
+    /// Traces of jobs.
+    pub traces: TracesConfig,
 }
 
 /// Jobs at work.
@@ -100,6 +104,14 @@ pub struct ModelsConfig {
     pub store_embeddings: bool,
 }
 
+/// Traces of jobs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracesConfig {
+    /// The collector; empty where there is none.
+    pub endpoint: SecretString,
+}
+
 impl WorkerConfig {
     /// Loads defaults, `file` and environment.
     ///
@@ -116,6 +128,7 @@ impl Check for WorkerConfig {
         self.log.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        traces::check(&self.traces.endpoint, problems);
         check_tagging(self, problems);
         let LaneWeights { express, standard, bulk } = self.lanes;
         if [express, standard, bulk] == [0, 0, 0] {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 
@@ -18,8 +19,12 @@ pub struct Freshness(Duration);
 pub struct Seen {
     /// What its server said of it.
     pub validators: Validators,
-    /// When it is due to be looked at again.
-    pub due: Instant,
+    /// When it is due to be looked at again; never, where there is none.
+    pub due: Option<Instant>,
+    /// When that look began.
+    pub began: Timestamp,
+    /// Whether that look trusted nothing that was known: it was told that the picture was replaced.
+    pub anew: bool,
     /// The bytes that were known of it before, where they were others.
     pub replaces: Option<BytesHash>,
 }
@@ -30,10 +35,15 @@ impl Freshness {
         (!revalidate_after.is_zero()).then_some(Self(revalidate_after))
     }
 
+    /// When `image`, which was looked at `ago`, is due.
+    pub fn due(self, image: ImageId, ago: Duration) -> Instant {
+        Instant::now() + self.lifetime(image).saturating_sub(ago)
+    }
+
     /// What `image`, which was looked at `ago`, is remembered with.
     pub fn seen(self, image: ImageId, validators: Validators, ago: Duration) -> Seen {
-        let due = Instant::now() + self.lifetime(image).saturating_sub(ago);
-        Seen { validators, due, replaces: None }
+        let due = Some(self.due(image, ago));
+        Seen { validators, due, began: Timestamp::now(), anew: false, replaces: None }
     }
 
     /// Up to a quarter longer, by the image: those that were tagged in one day
@@ -46,12 +56,12 @@ impl Freshness {
 impl Seen {
     /// Whether it is time to look again.
     pub fn is_due(&self) -> bool {
-        self.due <= Instant::now()
+        self.due.is_some_and(|due| due <= Instant::now())
     }
 
     /// It could not be looked at.
     pub fn put_off(self) -> Self {
-        Self { due: Instant::now() + AFTER_A_FAILURE, ..self }
+        Self { due: Some(Instant::now() + AFTER_A_FAILURE), ..self }
     }
 }
 

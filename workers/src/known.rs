@@ -7,10 +7,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
+use tagfleet_shared::jobs::{MEMORY_LASTS, Trust};
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, info_span};
 
 use crate::freshness::{Freshness, Seen};
 use crate::hashed::BuildAlreadyHashed;
@@ -76,7 +80,9 @@ impl KnownImages {
     /// [`Stop::End`] where the scrape is superseded or the image failed a short
     /// while ago, [`Stop::Outage`] where the second tier is away.
     pub async fn find(&self, image: &Wanted) -> Result<Found, Stop> {
-        if let Some(known) = self.by_image.get(&image.id).await {
+        if image.trust == Trust::Memory
+            && let Some(known) = self.by_image.get(&image.id).await
+        {
             self.metrics.found(Tier::Memory);
             return Ok(Found::of(known));
         }
@@ -92,6 +98,8 @@ impl KnownImages {
                 self.by_image.insert(image.id, known.clone()).await;
                 Ok(Found::of(known))
             }
+            // It failed before it was replaced.
+            Remembered::Failed(..) if image.trust == Trust::Nothing => Ok(Found::Nothing),
             Remembered::Failed(kind, reason) => Err(Stop::End(Outcome::remembered(kind, reason))),
             Remembered::Superseded => Err(Stop::End(Outcome::superseded())),
         }
@@ -152,11 +160,23 @@ impl KnownImages {
         self.once(image, work).await
     }
 
-    /// What is remembered of a picture that was just seen at `source`; nothing
-    /// where nobody will look again.
-    pub fn seen(&self, image: &Wanted, validators: Validators) -> Option<Seen> {
-        let freshness = self.freshness.filter(|_| matches!(image.source, Source::Url(_)))?;
-        Some(freshness.seen(image.id, validators, Duration::ZERO))
+    /// What was found of an image whose picture was replaced takes the place of what was known. Others may be
+    /// looking at it as well, and not shared: they may have begun before it was replaced.
+    pub async fn replace(&self, image: ImageId, outcome: &Outcome) {
+        if let Some(known) = outcome.known() {
+            self.by_image.insert(image, known.clone()).await;
+        }
+    }
+
+    /// What is remembered of a picture at which a look `began` just now; nothing
+    /// where nobody will look again and nothing is to be replaced.
+    pub fn seen(&self, image: &Wanted, validators: Validators, began: Timestamp) -> Option<Seen> {
+        let anew = image.trust == Trust::Nothing;
+        if !matches!(image.source, Source::Url(_)) || self.freshness.is_none() && !anew {
+            return None;
+        }
+        let due = self.freshness.map(|freshness| freshness.due(image.id, Duration::ZERO));
+        Some(Seen { validators, due, began, anew, replaces: None })
     }
 
     /// Runs `look` unless these bytes are known under whatever key, or somebody
@@ -173,7 +193,8 @@ impl KnownImages {
         let mut looked = false;
         let find_or_look = async {
             if let Some(lookup) = &self.lookup
-                && let Some(known) = lookup.by_bytes(bytes).await?
+                && let Some(known) =
+                    lookup.by_bytes(bytes).instrument(info_span!(target: TARGET, "match")).await?
             {
                 return Ok(Arc::new(known));
             }
@@ -199,7 +220,11 @@ impl Found {
 
 fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {
     let weigher = |_: &K, known: &Arc<Known>| weight(known);
-    Cache::builder().max_capacity(max_bytes).weigher(weigher).build_with_hasher(BuildAlreadyHashed::default())
+    Cache::builder()
+        .time_to_live(MEMORY_LASTS)
+        .max_capacity(max_bytes)
+        .weigher(weigher)
+        .build_with_hasher(BuildAlreadyHashed::default())
 }
 
 /// Bytes on the heap, roughly: names, values, the embedding, tree nodes, and moka's
@@ -244,7 +269,7 @@ mod tests {
     fn at(url: &str) -> Wanted {
         let source = Source::Url(url.parse().unwrap());
         let id = ImageId(Uuid::nil());
-        Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false }
+        Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false, trust: Trust::Memory }
     }
 
     fn gone() -> Result<Outcome, Stop> {

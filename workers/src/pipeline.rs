@@ -1,6 +1,6 @@
 //! The life of one image, top to bottom.
 //!
-//! known? → (due? → changed?) → download → known by its bytes? → decode → infer.
+//! known? → (due or replaced? → changed?) → download → known by its bytes? → decode → infer.
 //! Every step awaits, and batching hides behind the await. The prefetch limits how many
 //! images are at it at once, `pictures` how many of them have bytes in memory, and
 //! `looks` of the set how many are decoded or looked at; the lanes share all of these.
@@ -10,12 +10,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tagfleet_download::places::{Place, Places};
 use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::lane::Lane;
-use tracing::error;
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, error, info_span};
 use url::Url;
 
 use crate::freshness::Seen;
@@ -40,6 +43,8 @@ pub struct Wanted {
     /// Whether its worker may have died of it: then it may only be looked up among others, and
     /// everything else is done where it is alone.
     pub suspected: bool,
+    /// How far what is known of it may be trusted.
+    pub trust: Trust,
 }
 
 /// The stages of the work on an image.
@@ -71,9 +76,10 @@ impl Pipeline {
 
     /// The happy path, and nothing else: a stage that fails says so with `?`.
     async fn tag(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
-        let found = set.known.find(image).await?;
+        let found = set.known.find(image).instrument(info_span!(target: TARGET, "lookup")).await?;
         failpoint::here(Point::LookedUp);
         match found {
+            found if image.trust == Trust::Nothing => Box::pin(self.look_anew(set, image, found)).await,
             Found::Known(known) => Ok(Outcome::Cached(known)),
             Found::Due(known) if image.suspected => Ok(Outcome::Cached(known)),
             Found::Nothing if image.suspected => Err(Stop::Not(Unfinished::Suspected)),
@@ -99,6 +105,22 @@ impl Pipeline {
         set.known.again(image, Box::pin(look)).await
     }
 
+    /// The picture was replaced: what is known is told of this one only if it has the same bytes still. Where
+    /// it cannot be had it ends like a picture that nobody knows, for the one before is not shown any more.
+    async fn look_anew(&self, set: &SetAtWork, image: &Wanted, found: Found) -> Result<Outcome, Stop> {
+        if image.suspected {
+            return Err(Stop::Not(Unfinished::Suspected));
+        }
+        let outcome = match found {
+            Found::Known(known) | Found::Due(known) => {
+                Box::pin(self.look_unless_unchanged(set, image, &known)).await?
+            }
+            Found::Nothing => Box::pin(self.look(set, image)).await?,
+        };
+        set.known.replace(image.id, &outcome).await;
+        Ok(outcome)
+    }
+
     /// What becomes of an image that is known and due, where `stop` kept it from being looked at: nothing
     /// gets worse, its tags stay.
     fn not_looked_at(
@@ -116,9 +138,11 @@ impl Pipeline {
                 error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
                 self.metrics.looked_again(Look::Failed);
                 let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
-                return Ok(Outcome::Renewed(
-                    known.with(set.known.seen(image, validators.unwrap_or_default())),
-                ));
+                return Ok(Outcome::Renewed(known.with(set.known.seen(
+                    image,
+                    validators.unwrap_or_default(),
+                    Timestamp::now(),
+                ))));
             }
             // It is not there now, or cannot be read.
             Stop::End(_) | Stop::Not(Unfinished::Later(_) | Unfinished::Suspected) => {}
@@ -131,8 +155,9 @@ impl Pipeline {
     async fn look(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         // Sick models are not brought one picture after another.
         set.models.check().await?;
+        let began = Timestamp::now();
         let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
-        let seen = set.known.seen(image, validators);
+        let seen = set.known.seen(image, validators, began);
         let hash = BytesHash::of(&bytes);
         let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
         Ok(outcome.seen(seen))
@@ -146,15 +171,16 @@ impl Pipeline {
         known: &Known,
     ) -> Result<Outcome, Stop> {
         set.models.check().await?;
+        let began = Timestamp::now();
         let (again, place) = self.download_again(image, known).await?;
         let Downloaded { bytes, validators, room } = match again {
             Again::Sent(downloaded) => downloaded,
             Again::NotModified(validators) => {
                 self.metrics.looked_again(Look::Unchanged);
-                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators))));
+                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators, began))));
             }
         };
-        let seen = set.known.seen(image, validators);
+        let seen = set.known.seen(image, validators, began);
         let hash = BytesHash::of(&bytes);
         if hash == known.bytes {
             self.metrics.looked_again(Look::SameBytes);
@@ -169,7 +195,8 @@ impl Pipeline {
     pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Place), Stop> {
         let (turn, place) = self.turn_and_place(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let downloaded = image.source.fetch(&self.downloader, turn).await?;
+        let downloaded = image.source.fetch(&self.downloader, turn);
+        let downloaded = downloaded.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         self.metrics.downloaded(&downloaded.bytes);
         Ok((downloaded, place))
@@ -181,7 +208,8 @@ impl Pipeline {
         let _timer = self.metrics.stage(Stage::Download, 1);
         let nothing = Validators::default();
         let validators = known.seen.as_ref().map_or(&nothing, |seen| &seen.validators);
-        let again = image.source.fetch_again(&self.downloader, turn, validators).await?;
+        let again = image.source.fetch_again(&self.downloader, turn, validators);
+        let again = again.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         if let Again::Sent(downloaded) = &again {
             self.metrics.downloaded(&downloaded.bytes);
@@ -192,6 +220,7 @@ impl Pipeline {
     /// First the turn and then the place: the pictures of a slow host wait for
     /// each other, and take no place from those of other hosts.
     async fn turn_and_place(&self, image: &Wanted) -> Result<(Option<Turn>, Place), Stop> {
+        let _waiting = info_span!(target: TARGET, "turn");
         let turn = image.source.turn(&self.downloader, image.lane).await?;
         failpoint::here(Point::TurnTaken);
         Ok((turn, self.pictures.take(image.lane).await.expect("nobody cuts these lines")))

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tagfleet_download::{DownloadError, Downloaded};
 use tagfleet_shared::broker::{Consumer, Publisher, Received};
 use tagfleet_shared::ids::{BytesHash, ImageId};
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::questions::{Question, Reply, Said};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +82,8 @@ async fn look(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Resul
     let (bytes, held) = match question {
         Question::Url(url) => {
             let (id, source) = (ImageId::of(None, &url), source_of(&url));
-            let wanted = Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false };
+            let (lane, trust) = (Lane::Express, Trust::Memory);
+            let wanted = Wanted { id, source, lane, scrape: None, suspected: false, trust };
             let (Downloaded { bytes, room, .. }, place) = Box::pin(pipeline.download(&wanted)).await?;
             (bytes, Some((place, room)))
         }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tagfleet_shared::wall_clock;
 use tokio::time::Instant;
 use tokio_postgres::types::Json;
 use tracing::debug;
@@ -49,7 +50,7 @@ impl LastFailures {
         let Some(failure) = ended.outcome.failure() else { return };
         let host = Url::parse(&ended.job.url).ok().and_then(|url| Some(url.host_str()?.to_owned()));
         let failed = FailedImage {
-            at: Timestamp::now(),
+            at: wall_clock::now(),
             outcome: ended.outcome.kind().as_str().to_owned(),
             reason: failure.reason.clone().into_owned(),
             scrape_id: ended.job.scrape_id.clone(),
@@ -87,7 +88,7 @@ impl Reporter {
         receiving: Vec<(Lane, Arc<AtomicBool>)>,
     ) -> Self {
         let (config, metrics) = (config.clone(), metrics.clone());
-        Self { config, pool, sets, metrics, receiving, started_at: Timestamp::now() }
+        Self { config, pool, sets, metrics, receiving, started_at: wall_clock::now() }
     }
 
     /// Reports until it is dropped.

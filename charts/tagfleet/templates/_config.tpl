@@ -28,12 +28,12 @@
 {{ mergeOverwrite (dict "alerts" $alerts) (deepCopy .Values.config) (deepCopy .Values.scheduler.config) (dict "admin" (dict "listen" "0.0.0.0:9091")) | toYaml }}
 {{- end -}}
 
-{{/* The settings of the console, as YAML. Behind console.host is a proxy that speaks TLS. */}}
+{{/* The settings of the console, as YAML. Behind console.host is a proxy that speaks TLS. The console sends no traces. */}}
 {{- define "tagfleet.consoleConfig" -}}
 {{- $http := dict "listen" "0.0.0.0:8080" -}}
 {{- $public := .Values.console.host | empty | ternary dict (dict "public_url" (printf "https://%s" .Values.console.host)) -}}
 {{- $computed := dict "admin" (dict "listen" "0.0.0.0:9092") "http" $http -}}
-{{ mergeOverwrite (dict "http" $public) (deepCopy .Values.config) (deepCopy .Values.console.config) $computed | toYaml }}
+{{ mergeOverwrite (dict "http" $public) (omit (deepCopy .Values.config) "traces") (deepCopy .Values.console.config) $computed | toYaml }}
 {{- end -}}
 
 {{/* The settings of a pool's workers, as YAML: dict root, pool (its values). */}}

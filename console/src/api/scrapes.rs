@@ -29,7 +29,8 @@ const PAGE: usize = 500;
 pub struct Wanted {
     /// Of this advertiser only.
     advertiser: Option<String>,
-    /// In this state only: `fanning_out`, `tagging`, `tagged` or `refused`.
+    /// In this state only: `fanning_out`, `tagging`, `tagged` or `refused`; where none is named, all of them.
+    /// `changing` and `changed` are micro-scrapes of pictures that changed.
     state: Option<String>,
     /// What an earlier piece gave as `next`.
     cursor: Option<String>,
@@ -100,16 +101,24 @@ pub struct Taken {
     request_body(content = super::document::FinishedSchema, content_type = "application/json"),
     responses((status = 202, description = "the broker has it", body = Taken)))]
 pub async fn submit(State(console): State<Console>, request: Request) -> Result<impl IntoResponse, Problem> {
+    // The scrape's own trace links to that of whoever hands it in.
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let traceparent = traceparent.map(str::to_owned);
     let body = extract::json_bytes(request, &console).await?;
     let malformed = |error: Malformed| Problem::new(Kind::BadRequest, error.to_string());
     let Parsed { value, unknown_fields } = ScrapeFinished::parse(&body).map_err(malformed)?;
-    publish(&console, &value.scrape_id, body.to_vec()).await?;
+    publish(&console, &value.scrape_id, body.to_vec(), traceparent.as_deref()).await?;
     Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: value.scrape_id.0, unknown_fields })))
 }
 
-async fn publish(console: &Console, scrape_id: &ScrapeId, body: Vec<u8>) -> Result<(), Problem> {
+async fn publish(
+    console: &Console,
+    scrape_id: &ScrapeId,
+    body: Vec<u8>,
+    traceparent: Option<&str>,
+) -> Result<(), Problem> {
     let event = Outgoing::event(console.broker.topology(), SCRAPE_FINISHED, scrape_id.0.clone(), body);
-    Ok(console.publisher.publish(&[event]).await?)
+    Ok(console.publisher.publish(&[event.traced(traceparent)]).await?)
 }
 
 /// How many images are worked on again.
@@ -197,6 +206,6 @@ pub async fn retag(
         images_of: Some(newest.scrape_id),
     };
     let body = serde_json::to_vec(&event).expect("an event is text and numbers");
-    publish(&console, &scrape_id, body).await?;
+    publish(&console, &scrape_id, body, None).await?;
     Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))
 }

@@ -40,7 +40,7 @@ impl Now {
     }
 
     fn is_unfinished(&self) -> bool {
-        matches!(&*self.scrape.state, "fanning_out" | "tagging")
+        matches!(&*self.scrape.state, "fanning_out" | "tagging" | "changing")
     }
 
     /// Images that have none yet.

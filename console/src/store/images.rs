@@ -100,9 +100,10 @@ pub async fn list(
                   WHERE ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
                     AND ($10::int8 IS NULL OR key <= $10)
                     AND state <> 'refused'
-                    AND ($1 IS NOT NULL OR NOT EXISTS (
+                    AND ($1 IS NOT NULL OR state NOT IN ('changing', 'changed') AND NOT EXISTS (
                             SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id
-                               AND (n.finished_at, n.key) > (s.finished_at, s.key) AND n.state <> 'refused'))
+                               AND (n.finished_at, n.key) > (s.finished_at, s.key)
+                               AND n.state NOT IN ('refused', 'changing', 'changed')))
                   ORDER BY key DESC) s
           CROSS JOIN LATERAL (
                 SELECT i.*, t.scores, i.image_id AS image FROM scrape_images i

@@ -18,7 +18,8 @@ pub struct Inventory {
     pub kept: bool,
 }
 
-/// The newest inventory of `advertiser`; none if they never had one.
+/// The newest inventory of `advertiser`; none if they never had one. A micro-scrape of pictures that
+/// changed is none.
 ///
 /// # Errors
 ///
@@ -28,7 +29,8 @@ pub async fn newest(pool: &Pool, advertiser: &str) -> Result<Option<Inventory>, 
         SELECT s.scrape_id, s.finished_at, s.state <> 'tagged',
                EXISTS (SELECT FROM scrape_images i WHERE i.day = s.day AND i.scrape = s.key)
           FROM scrapes s
-         WHERE s.advertiser_id = $1 AND s.state <> 'refused' ORDER BY s.finished_at DESC, s.key DESC LIMIT 1";
+         WHERE s.advertiser_id = $1 AND s.state IN ('fanning_out', 'tagging', 'tagged')
+         ORDER BY s.finished_at DESC, s.key DESC LIMIT 1";
     let row = pool.get().await?.query_opt(SQL, &[&advertiser]).await?;
     Ok(row.map(|row| Inventory {
         scrape_id: ScrapeId(row.get(0)),

@@ -34,7 +34,7 @@ pub struct Scrape {
     pub advertiser_id: String,
     /// The lane of its jobs: `express`, `standard` or `bulk`.
     pub lane: String,
-    /// `fanning_out`, `tagging`, `tagged` or `refused`.
+    /// `fanning_out`, `tagging`, `tagged` or `refused`; of pictures that changed, `changing` or `changed`.
     pub state: String,
     /// Images of the inventory that are listed so far.
     pub images: i32,
@@ -64,7 +64,7 @@ pub struct Scrape {
 const COLUMNS: &str = "
     SELECT s.key, s.scrape_id, s.advertiser_id, s.lane, s.state, s.listed,
            coalesce(s.outcomes, p.outcomes, '{}'), coalesce(p.per_second, 0),
-           s.state IN ('fanning_out', 'tagging')
+           s.state IN ('fanning_out', 'tagging', 'changing')
            AND greatest(p.moved_at, s.published_at, s.received_at) < now() - $1::float8 * interval '1 second',
            coalesce(p.moved_at, s.tagged_at), n.scrape_id, s.finished_at, s.received_at, s.published_at, s.tagged_at
       FROM scrapes s
@@ -90,7 +90,8 @@ pub async fn list(
     stuck_after: Duration,
 ) -> Result<Listing<Scrape>, DbError> {
     const WHICH: &str = "
-         WHERE ($2::text IS NULL OR s.advertiser_id = $2) AND ($3::text IS NULL OR s.state = $3)
+         WHERE ($2::text IS NULL OR s.advertiser_id = $2) 
+           AND CASE WHEN $3::text IS NULL THEN s.state NOT IN ('changing', 'changed') ELSE s.state = $3 END
            AND ($4::int8 IS NULL OR s.key < $4)
          ORDER BY s.key DESC LIMIT $5";
     let client = pool.get().await?;

@@ -8,66 +8,83 @@ use super::*;
 
 /// Each row: the last address that may be used before a range, the first
 /// and the last of the range, and the first that may be used after it.
-/// `-` where a range borders on another forbidden one.
-pub(crate) const RANGES: &[[&str; 4]] = &[
-    ["-", "0.0.0.0", "0.255.255.255", "1.0.0.0"],
-    ["9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"],
-    ["100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"],
-    ["126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"],
-    ["168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17"],
-    ["169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"],
-    ["172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"],
-    ["191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"],
-    ["192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"],
-    ["192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"],
-    ["192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"],
-    ["198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"],
-    ["198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"],
-    ["203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"],
-    ["223.255.255.255", "224.0.0.0", "239.255.255.255", "-"],
-    ["-", "240.0.0.0", "255.255.255.254", "-"],
-    ["-", "255.255.255.255", "255.255.255.255", "-"],
-    ["-", "::", "::1", "-"],
-    ["-", "::2", "::ffff:ffff", "-"],
-    ["-", "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "100::", "100::ffff:ffff:ffff:ffff", "-"],
-    ["-", "100:0:0:1::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::"],
-    ["2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "2001:10::", "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "2001:1::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::"],
+/// `-` where a range borders on another forbidden one. Then the kind of address
+/// that people are told; two, with a bar between, where first and last differ.
+pub(crate) const RANGES: &[[&str; 5]] = &[
+    ["-", "0.0.0.0", "0.255.255.255", "1.0.0.0", "this network"],
+    ["9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0", "private"],
+    ["100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0", "carrier-grade NAT"],
+    ["126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0", "loopback"],
+    ["168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17", "cloud metadata"],
+    ["169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0", "link-local"],
+    ["172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0", "private"],
+    ["191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0", "protocol assignments"],
+    ["192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0", "documentation"],
+    ["192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0", "6to4 relay"],
+    ["192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0", "private"],
+    ["198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0", "benchmarking"],
+    ["198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0", "documentation"],
+    ["203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0", "documentation"],
+    ["223.255.255.255", "224.0.0.0", "239.255.255.255", "-", "multicast"],
+    ["-", "240.0.0.0", "255.255.255.254", "-", "reserved"],
+    ["-", "255.255.255.255", "255.255.255.255", "-", "broadcast"],
+    ["-", "::", "::1", "-", "unspecified|loopback"],
+    ["-", "::2", "::ffff:ffff", "-", "IPv4-compatible"],
+    ["-", "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "-", "local NAT64"],
+    ["-", "100::", "100::ffff:ffff:ffff:ffff", "-", "discard"],
+    ["-", "100:0:0:1::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2000::", "not global unicast"],
+    [
+        "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "2001::",
+        "2001:0:ffff:ffff:ffff:ffff:ffff:ffff",
+        "-",
+        "Teredo",
+    ],
+    ["-", "2001:10::", "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", "-", "ORCHID"],
+    ["-", "2001:1::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::", "protocol assignments"],
     [
         "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
         "2001:db8::",
         "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
         "2001:db9::",
+        "documentation",
     ],
     [
         "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "2002::",
         "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "2003::",
+        "6to4",
     ],
     [
         "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "3fff::",
         "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
         "3fff:1000::",
+        "documentation",
     ],
-    ["3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["-", "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
-    ["192.31.195.255", "192.31.196.0", "192.31.196.255", "192.31.197.0"],
-    ["192.52.192.255", "192.52.193.0", "192.52.193.255", "192.52.194.0"],
-    ["192.175.47.255", "192.175.48.0", "192.175.48.255", "192.175.49.0"],
+    [
+        "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "4000::",
+        "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "-",
+        "not global unicast",
+    ],
+    ["-", "fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-", "unique local"],
+    ["-", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-", "link-local"],
+    ["-", "fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-", "site-local"],
+    ["-", "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-", "multicast"],
+    ["192.31.195.255", "192.31.196.0", "192.31.196.255", "192.31.197.0", "AS112"],
+    ["192.52.192.255", "192.52.193.0", "192.52.193.255", "192.52.194.0", "multicast relay"],
+    ["192.175.47.255", "192.175.48.0", "192.175.48.255", "192.175.49.0", "AS112"],
     [
         "2620:4f:7fff:ffff:ffff:ffff:ffff:ffff",
         "2620:4f:8000::",
         "2620:4f:8000:ffff:ffff:ffff:ffff:ffff",
         "2620:4f:8001::",
+        "AS112",
     ],
-    ["-", "5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-"],
+    ["-", "5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "-", "segment routing"],
 ];
 
 fn allowed(policy: &AddressPolicy, address: &str) -> bool {
@@ -78,7 +95,7 @@ fn allowed(policy: &AddressPolicy, address: &str) -> bool {
 fn ranges_are_refused_to_their_exact_edges() {
     let policy = AddressPolicy::default();
 
-    for [before, first, last, after] in RANGES {
+    for [before, first, last, after, _] in RANGES {
         for address in [first, last] {
             assert!(!allowed(&policy, address), "{address} must be refused");
         }

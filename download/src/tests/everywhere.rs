@@ -13,6 +13,18 @@ use crate::ranges::tests::RANGES;
 use crate::resolver::Names;
 use crate::{DownloadConfig, Downloader};
 
+/// IPv4 in IPv6 clothes that no range covers, private and public behind it, and the kind of address that people
+/// are told.
+const EMBEDDED: [(&str, &str); 7] = [
+    ("::ffff:10.0.0.1", "private"),
+    ("::ffff:169.254.169.254", "link-local"),
+    ("::ffff:8.8.8.8", "an IPv4 address in IPv6"),
+    ("64:ff9b::10.0.0.1", "private"),
+    ("64:ff9b::8.8.8.8", "an IPv4 address in IPv6"),
+    ("2606:4700::5efe:10.0.0.1", "ISATAP"),
+    ("2606:4700::200:5efe:8.8.8.8", "ISATAP"),
+];
+
 /// Set for the test that runs again inside.
 const INSIDE: &str = "TAGFLEET_TEST_EVERYWHERE";
 
@@ -90,27 +102,31 @@ async fn every_way_to_every_forbidden_address() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::start_at("::", answer).await;
     let port = server.port();
-    let edges = |sides: [usize; 2]| -> Vec<IpAddr> {
-        RANGES
-            .iter()
-            .flat_map(|row| sides.map(|side| row[side]))
-            .filter_map(|edge| edge.parse().ok())
-            .collect()
+    let edges = |sides: [usize; 2]| {
+        RANGES.iter().flat_map(move |row| {
+            // One kind for both ends, or one for each.
+            let kinds = row[4].split_once('|').unwrap_or((row[4], row[4]));
+            [(row[sides[0]], kinds.0), (row[sides[1]], kinds.1)]
+        })
     };
-    let (forbidden, beside) = (edges([1, 2]), edges([0, 3]));
+    let parsed = |(address, kind): (&str, _)| Some((address.parse::<IpAddr>().ok()?, kind));
+    let forbidden: Vec<_> = edges([1, 2]).chain(EMBEDDED).filter_map(parsed).collect();
+    let beside: Vec<_> = edges([0, 3]).filter_map(parsed).map(|(address, _)| address).collect();
+    assert_eq!(forbidden.len(), 2 * RANGES.len() + EMBEDDED.len());
+    let named: Vec<_> = forbidden.iter().map(|(address, _)| *address).collect();
     let downloader = |allowed: &[&str]| {
         let allow_networks = allowed.iter().map(|net| net.parse().unwrap()).collect();
         let config = DownloadConfig { allow_networks, connect_timeout: Duration::from_secs(5), ..config() };
-        Downloader::with_names(config, LANES, vec![Duration::from_secs(120)], &names(forbidden.clone()))
-            .unwrap()
+        Downloader::with_names(config, LANES, vec![Duration::from_secs(120)], &names(named.clone())).unwrap()
     };
     let (public, all) = (downloader(&[]), downloader(&["0.0.0.0/0", "::/0"]));
     let word = async |downloader: &Downloader, url: &str| match get(downloader, &url.parse().unwrap()).await {
-        Ok(_) => "ok",
-        Err(error) => error.reason(),
+        Ok(_) => "ok".to_owned(),
+        Err(error) => format!("{}: {error}", error.reason()),
     };
 
-    for (number, &address) in forbidden.iter().enumerate() {
+    for (number, &(address, kind)) in forbidden.iter().enumerate() {
+        let refused = format!("forbidden_address: {address} may not be connected to ({kind})");
         let (host, fixed) = (literal(address), format!("{number}.fixed.test"));
         let from = format!("http://{PUBLIC}:{port}/to?");
         for url in [
@@ -120,11 +136,11 @@ async fn every_way_to_every_forbidden_address() {
             format!("{from}http://{fixed}:{port}/"),
             format!("{from}//{host}:{port}/"),
         ] {
-            assert_eq!(word(&public, &url).await, "forbidden_address", "{url} ({address})");
+            assert_eq!(word(&public, &url).await, refused, "{url}");
         }
         let changing = format!("http://{number}.changing.test:{port}/");
         assert_eq!(word(&public, &changing).await, "ok", "{changing} is public at first");
-        assert_eq!(word(&public, &changing).await, "forbidden_address", "{changing} ({address})");
+        assert_eq!(word(&public, &changing).await, refused, "{changing}");
         let both = format!("http://{number}.both.test:{port}/");
         assert_eq!(word(&public, &both).await, "ok", "{both} ({address})");
     }
@@ -136,7 +152,7 @@ async fn every_way_to_every_forbidden_address() {
         assert_eq!(word(&public, &format!("http://{}:{port}/", literal(address))).await, "ok", "{address}");
     }
     let mut heard = 0;
-    for &address in &forbidden {
+    for &(address, _) in &forbidden {
         heard += usize::from(word(&all, &format!("http://{}:{port}/", literal(address))).await == "ok");
     }
     let arrived: HashSet<_> = server.destinations().into_iter().collect();

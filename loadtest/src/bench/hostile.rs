@@ -7,6 +7,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use tagfleet_shared::events::ListedImage;
 use tokio::task::block_in_place;
 
+use super::memory_watch::MemoryWatch;
 use super::pictures::Pictures;
 use super::results::{Mark, Row};
 use super::{Bench, progress};
@@ -21,7 +22,8 @@ const GOOD_FOR_EACH: usize = 19;
 pub async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
     let mut speed =
         Row::new(13, "good pictures among hostile ones", "images/s").mark(Mark::RatioAtLeast(0.9));
-    let mut memory = Row::peak(13, "worker's peak memory meanwhile", "MB").mark(Mark::AtMost(512.0));
+    let mut memory =
+        Row::peak(13, "peak memory of the worker and its decoders meanwhile", "MB").mark(Mark::AtMost(512.0));
     let mut pictures = block_in_place(|| Pictures::draw(2 * bench.runs * bench.images))?;
     let host = Origin::start(Content::Nothing)?;
     let kinds = kinds()?;
@@ -49,9 +51,10 @@ struct Turn {
 async fn turn(bench: &mut Bench, images: Vec<ListedImage>, good: usize) -> anyhow::Result<Turn> {
     let mut fleet = bench.fleet().await?;
     let worker = fleet.start_worker().await?;
+    let memory = MemoryWatch::begin(worker.id());
     let scrape = fleet.publish(images).await?;
     let pace = fleet.pace_of_inferred(&scrape, good).await?;
-    let peak = worker.peak_memory()?;
+    let peak = memory.most();
     fleet.stop_worker(worker).await?;
     fleet.end().await?;
     Ok(Turn { pace, peak })

@@ -98,7 +98,8 @@ struct Scrape<'a> {
 /// Judges a whole ledger.
 pub fn judge(ledger: &[Entry]) -> Verdict {
     let (scrapes, faults) = collect(ledger);
-    let mut verdict = Verdict { faults: faults.len(), ..Verdict::default() };
+    let begun = faults.iter().filter(|fault| !fault.failed).count();
+    let mut verdict = Verdict { faults: begun, ..Verdict::default() };
     // What the models said of an address, in whatever scrape.
     let mut said: HashMap<&str, &str> = HashMap::new();
     for (id, scrape) in &scrapes {
@@ -123,7 +124,8 @@ pub fn judge(ledger: &[Entry]) -> Verdict {
                         verdict
                             .tell(|| format!("{id} {seq} {}: written {} times", image.path, again.len() + 1));
                     }
-                    let met = |fault: &Fault| published < fault.begun && fault.begun < outcome.at;
+                    let met =
+                        |fault: &Fault| !fault.failed && published < fault.begun && fault.begun < outcome.at;
                     verdict.recovered += usize::from(faults.iter().any(met));
                     let mut differs = || {
                         image.kind == Kind::Picture
@@ -158,6 +160,8 @@ struct Fault {
     begun: Timestamp,
     ended: Option<Timestamp>,
     spoils_pictures: bool,
+    /// It is no fault that was survived. What it has done before it failed counts all the same.
+    failed: bool,
 }
 
 fn collect(ledger: &[Entry]) -> (BTreeMap<&str, Scrape<'_>>, Vec<Fault>) {
@@ -179,7 +183,12 @@ fn collect(ledger: &[Entry]) -> (BTreeMap<&str, Scrape<'_>>, Vec<Fault>) {
                 begun: *at,
                 ended: None,
                 spoils_pictures: *spoils_pictures,
+                failed: false,
             }),
+            What::FaultFailed { number, .. } => {
+                let failed = faults.iter_mut().filter(|fault| fault.number == *number);
+                failed.for_each(|fault| fault.failed = true);
+            }
             What::FaultEnded { number, .. } => {
                 let ended = faults.iter_mut().filter(|fault| fault.number == *number);
                 ended.for_each(|fault| fault.ended = Some(*at));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::arena::{Arena, DATABASE};
+use super::fleet::{POOL, SCHEDULERS, WORKERS};
 
 /// Nothing is left that should not be. Each violation in words.
 pub async fn violations(arena: &Arena) -> anyhow::Result<Vec<String>> {
@@ -106,4 +107,70 @@ pub async fn open(arena: &Arena) -> anyhow::Result<Open> {
         sessions: usize::try_from(arena.count(&sessions).await?)?,
         idle_in_transaction: usize::try_from(arena.count(&idle).await?)?,
     })
+}
+
+/// Times that is looked whether what is open is closed again.
+const LOOKS: u32 = 5;
+
+/// What is open now, and what of it nobody closes: more than `before` the first fault, in words.
+///
+/// Looks again where there is more: a process opens a channel for a moment to ask for the depth of a queue or for a
+/// sign of life.
+pub async fn leaks(arena: &Arena, before: Open) -> anyhow::Result<(Open, Vec<String>)> {
+    let most = most(before);
+    for _ in 1..LOOKS {
+        let now = open(arena).await?;
+        if beyond(now, most).is_empty() {
+            return Ok((now, Vec::new()));
+        }
+    }
+    let now = open(arena).await?;
+    Ok((now, beyond(now, most)))
+}
+
+/// What may be open at the end, where this was `before`.
+///
+/// As many connections to the broker. One channel more of each process: a publisher opens its own when it first
+/// publishes, and each process has one that is first needed in a fault, a worker for jobs that it puts off and a
+/// scheduler for those that its sweep publishes again. Pools open a connection to the database whenever all are in
+/// use, and keep it: theirs is the size of the pool.
+pub fn most(before: Open) -> Open {
+    let processes = SCHEDULERS + WORKERS;
+    Open {
+        connections: before.connections,
+        channels: before.channels + processes,
+        sessions: before.sessions.max(POOL * processes),
+        idle_in_transaction: 0,
+    }
+}
+
+/// What of `open` is more than `most`, in words.
+pub fn beyond(open: Open, most: Open) -> Vec<String> {
+    let held = |what: &str, open: usize, most: usize| {
+        (open > most).then(|| format!("{open} {what} are open, and no more than {most} should be"))
+    };
+    [
+        held("connections to the broker", open.connections, most.connections),
+        held("channels", open.channels, most.channels),
+        held("connections to the database", open.sessions, most.sessions),
+        held("idle transactions", open.idle_in_transaction, most.idle_in_transaction),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_more_is_a_leak_and_a_channel_of_each_process_is_none() {
+        let before = Open { connections: 10, channels: 20, sessions: 12, idle_in_transaction: 0 };
+        let leaks = |now| beyond(now, most(before)).len();
+
+        assert_eq!(leaks(before), 0);
+        assert_eq!(leaks(Open { channels: 25, sessions: 40, ..before }), 0);
+        assert_eq!(leaks(Open { connections: 11, channels: 26, sessions: 41, idle_in_transaction: 1 }), 4);
+    }
 }

@@ -3,6 +3,7 @@
 mod ack_timeout;
 mod alarm;
 mod broker;
+mod clock;
 mod closed;
 mod connections;
 mod deadlock;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tagfleet_shared::failpoint::Point;
+use tagfleet_shared::wall_clock;
 
 use super::arena::Arena;
 use super::fleet::Member;
@@ -54,6 +56,11 @@ pub trait Fault: Send {
     fn spoils_pictures(&self) -> bool {
         false
     }
+
+    /// What the fleet did in it that it must never do, in words, once it has begun.
+    fn violation(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a fault happens to.
@@ -84,15 +91,21 @@ fn card<F: Fault + 'static>(draw: impl Fn(&mut Rng) -> F + Send + 'static) -> Ca
     Box::new(move |rng| Box::new(draw(rng)))
 }
 
+/// The points that this load comes to: no picture changes in it. `tests/fleet/changes` kills at those.
+fn points() -> impl Iterator<Item = Point> {
+    Point::ALL.iter().copied().filter(|point| !point.name().starts_with("scheduler.changes_"))
+}
+
 /// Everything that can be done. Those that stop the broker take ten seconds and more, and are left out of
 /// what is `brief`.
 pub fn catalogue(brief: bool) -> Vec<Card> {
-    let mut cards: Vec<Card> =
-        Point::ALL.iter().map(|&point| card(move |rng| kill::At::draw(point, rng))).collect();
+    let mut cards: Vec<Card> = points().map(|point| card(move |rng| kill::At::draw(point, rng))).collect();
     cards.extend([
         card(kill::Anywhere::draw),
         card(pause::Pause::draw),
         card(stop::Stop::draw),
+        card(|rng| clock::Jump::draw(wall_clock::AHEAD, rng)),
+        card(|rng| clock::Jump::draw(wall_clock::BEHIND, rng)),
         card(|_| alarm::Alarm),
         card(queue::Deleted::draw),
         card(closed::Closed::channel),

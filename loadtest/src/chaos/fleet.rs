@@ -18,6 +18,9 @@ pub const SCHEDULERS: usize = 2;
 /// Workers of the fleet.
 pub const WORKERS: usize = 3;
 
+/// Connections to the database of each, as `database.pool_size` below has it.
+pub const POOL: usize = 8;
+
 /// One scheduler or worker, whichever process it is at the moment.
 pub struct Member {
     /// Such as `worker-2`.

@@ -64,6 +64,13 @@ pub enum What {
         /// Whether it keeps pictures from being had as they are.
         spoils_pictures: bool,
     },
+    /// It did not begin after all.
+    FaultFailed {
+        /// The how-many-th.
+        number: u32,
+        /// Why not.
+        error: String,
+    },
     /// It is over.
     FaultEnded {
         /// The how-many-th.

@@ -20,6 +20,10 @@ pub const NOT_MET: &str = ", which did not come there";
 pub struct Measured {
     /// What they were.
     pub faults: Vec<String>,
+    /// Those of them that did not begin, and why.
+    pub failed: Vec<String>,
+    /// What the fleet did in them that it must never do.
+    pub violations: Vec<String>,
     /// From their end until the broker counted all consumers; none: never.
     pub consumers: Option<Duration>,
     /// From their beginning until those who were cut off said that they were not ready; none: they never did.
@@ -51,7 +55,8 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         let never =
             |step: &Measured| step.consumers.is_none() || step.ready.is_none() || step.unready == Some(None);
-        self.verdict.is_clean() && self.violations.is_empty() && !self.measured.iter().any(never)
+        let broken = |step: &Measured| never(step) || !step.violations.is_empty();
+        self.verdict.is_clean() && self.violations.is_empty() && !self.measured.iter().any(broken)
     }
 
     /// The report in words.
@@ -65,12 +70,16 @@ impl Report {
         writeln!(text, "{}", self.verdict)?;
         let faults = || self.measured.iter().flat_map(|step| &step.faults);
         let missed = faults().filter(|fault| fault.ends_with(NOT_MET)).count();
+        let failed = || self.measured.iter().flat_map(|step| &step.failed);
         writeln!(
             text,
-            "{} faults, of which {missed} killed at another point than was meant",
-            faults().count()
+            "{} faults, of which {} did not begin, and {missed} killed at another point than was meant",
+            faults().count(),
+            failed().count()
         )?;
-        for line in self.verdict.told.iter().chain(&self.violations) {
+        failed().try_for_each(|failed| writeln!(text, "  did not begin: {failed}"))?;
+        let of_steps = self.measured.iter().flat_map(|step| &step.violations);
+        for line in self.verdict.told.iter().chain(of_steps).chain(&self.violations) {
             writeln!(text, "  {line}")?;
         }
         let figures = [
@@ -132,5 +141,42 @@ impl Report {
     fn each(&self, figure: impl Fn(&Measured) -> Option<Option<Duration>>) -> Vec<f64> {
         let seconds = |step| figure(step).map(|took| took.map_or(3600.0, |took| took.as_secs_f64()));
         self.measured.iter().filter_map(seconds).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(step: Measured) -> Report {
+        let back = Some(Duration::from_secs(1));
+        Report {
+            measured: vec![Measured { consumers: back, ready: back, ..step }],
+            verdict: Verdict::default(),
+            violations: Vec::new(),
+            open: (Open::default(), Open::default()),
+            left_open: Open::default(),
+            took: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn a_stop_that_fails_is_no_clean_run() {
+        let violations = vec!["graceful stop of worker-1: did not end".to_owned()];
+        let failed = report(Measured { violations, ..Measured::default() });
+
+        assert!(report(Measured::default()).is_clean());
+        assert!(!failed.is_clean());
+        assert!(failed.text().contains("  graceful stop of worker-1: did not end\n"), "{}", failed.text());
+    }
+
+    #[test]
+    fn a_fault_that_did_not_begin_is_told() {
+        let failed = vec!["memory alarm of the broker: no answer".to_owned()];
+        let faults = vec!["memory alarm of the broker".to_owned()];
+        let text = report(Measured { faults, failed, ..Measured::default() }).text();
+
+        assert!(text.contains("1 faults, of which 1 did not begin, and 0 killed at another point"), "{text}");
+        assert!(text.contains("  did not begin: memory alarm of the broker: no answer\n"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_download::places::Places;
 use tagfleet_shared::ids::BytesHash;
-use tagfleet_shared::jobs::TagImage;
+use tagfleet_shared::jobs::{TagImage, Trust};
 use tagfleet_shared::lane::{Lane, LaneWeights};
 use tagfleet_shared::tags::Tags;
 use tagfleet_worker::config::TaggingConfig;
@@ -69,8 +69,14 @@ impl Worker {
     /// Cached, or what the models say; a few cannot be had or read.
     pub async fn find_out(&self, job: &TagImage) -> anyhow::Result<(Said, Outcome)> {
         let source = Source::Unreadable;
-        let wanted =
-            Wanted { id: job.image, source, lane: Lane::Express, scrape: Some(job.scrape), suspected: false };
+        let wanted = Wanted {
+            id: job.image,
+            source,
+            lane: Lane::Express,
+            scrape: Some(job.scrape),
+            suspected: false,
+            trust: Trust::Memory,
+        };
         let known = self.set.known.find(&wanted).await.map_err(|stop| match stop {
             Stop::Outage(outage) => anyhow::Error::from(outage),
             other => anyhow::anyhow!("an image that nobody gave up: {other:?}"),

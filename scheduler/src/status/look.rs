@@ -9,6 +9,7 @@ use tagfleet_shared::broker::Broker;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::reports::FailedImage;
+use tagfleet_shared::wall_clock;
 
 use super::alerts::{self, Alert};
 use crate::config::SchedulerConfig;
@@ -173,7 +174,7 @@ impl Status {
 
         let lane = |lane| LaneStatus::of(lane, queues.as_deref(), rows.as_ref());
         let mut status = Self {
-            at: Timestamp::now(),
+            at: wall_clock::now(),
             servers: vec![broker, database],
             lanes: Lane::ALL.map(lane).into(),
             scrapes: rows.as_ref().map(|rows| ScrapesStatus::of(&rows.standing)),

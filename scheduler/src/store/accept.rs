@@ -60,7 +60,7 @@ pub async fn accept(client: &mut Client, event: &ScrapeFinished, lane: Lane) -> 
 }
 
 /// The UTC date of now, with a partition for it.
-async fn ensure_today(client: &Client) -> Result<Date, DbError> {
+pub(super) async fn ensure_today(client: &Client) -> Result<Date, DbError> {
     const SQL: &str = "
         SELECT today.day, ensure_partition(today.day)
           FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) today";

@@ -65,6 +65,7 @@ pub async fn listed_images(
             listing_id: row.get(3),
             position: row.get(4),
             configured: row.get::<_, Option<Json<_>>>(5).map(|Json(tags)| tags),
+            change: None,
         }
     };
     Ok(rows.iter().map(row).collect())

@@ -1,26 +1,35 @@
 //! The images of a scrape enter `scrape_images`, page by page.
 
+use std::collections::HashSet;
 use std::pin::pin;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::jobs::{REPLACED_LATELY, Trust};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::outcome::OutcomeKind;
-use tokio_postgres::Transaction;
+use tagfleet_shared::wall_clock;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
+use tokio_postgres::{GenericClient, Transaction};
 
 use super::supersede::supersede_older;
 use super::{Client, Scrape};
-use crate::inventory::{MALFORMED_LINE, Row};
+use crate::inventory::Row;
+
+/// What was learned while a page was recorded.
+#[derive(Debug)]
+pub struct Listed {
+    /// How many older scrapes it supersedes: with its first page, never later.
+    pub supersedes: u64,
+    /// Those of its images of which the memory of workers may be out of date.
+    pub replaced: HashSet<ImageId>,
+}
 
 /// Records a page of images, and how far the scrape is by now, in one
 /// transaction. Learns whether the scrape was superseded meanwhile.
 ///
-/// Returns how many older scrapes it supersedes: with its first page, never
-/// later.
 ///
 /// # Errors
 ///
@@ -30,30 +39,31 @@ pub async fn list(
     scrape: &mut Scrape,
     page: &[Row],
     lane: Lane,
-) -> Result<u64, DbError> {
+) -> Result<Listed, DbError> {
     let transaction = client.transaction().await?;
     copy(&transaction, scrape, page).await?;
-    let malformed = page.iter().filter(|row| row.malformed).count() as i32;
-    if malformed > 0 {
-        count_skipped(&transaction, scrape.key, malformed).await?;
-    }
-    let older = if scrape.listed == 0 { supersede_older(&transaction, scrape).await? } else { 0 };
+    let supersedes = if scrape.listed == 0 { supersede_older(&transaction, scrape).await? } else { 0 };
     let listed = scrape.listed + page.len() as i32;
-    let superseded = advance(&transaction, scrape, listed, lane).await?;
+    let (superseded, any_replaced) = advance(&transaction, scrape, listed, lane).await?;
+    let replaced = if any_replaced { replaced(&transaction, page).await? } else { HashSet::new() };
     transaction.commit().await?;
 
     (scrape.listed, scrape.superseded, scrape.lane) = (listed, superseded, lane);
-    Ok(older)
+    Ok(Listed { supersedes, replaced })
 }
 
 /// Binary COPY: some ten times as fast as INSERT. A line that is no image has
-/// its outcome from the start.
-async fn copy(transaction: &Transaction<'_>, scrape: &Scrape, page: &[Row]) -> Result<(), DbError> {
+/// its outcome from the start, and is counted; so is a picture that was removed.
+pub(super) async fn copy(
+    transaction: &Transaction<'_>,
+    scrape: &Scrape,
+    page: &[Row],
+) -> Result<(), DbError> {
     const SQL: &str = "
         COPY scrape_images (day, scrape, seq, image_id, url, image_key, listing_id, position, configured,
-                            outcome, reason, tags, recorded_at)
+                            outcome, reason, tags, recorded_at, change, changed_at)
         FROM STDIN (FORMAT binary)";
-    const TYPES: [Type; 13] = [
+    const TYPES: [Type; 15] = [
         Type::DATE,
         Type::INT8,
         Type::INT4,
@@ -67,11 +77,13 @@ async fn copy(transaction: &Transaction<'_>, scrape: &Scrape, page: &[Row]) -> R
         Type::TEXT,
         Type::JSONB,
         Type::TIMESTAMPTZ,
+        Type::TEXT,
+        Type::TIMESTAMPTZ,
     ];
-    let now = Timestamp::now();
+    let now = wall_clock::now();
     let mut rows = pin!(BinaryCopyInWriter::new(transaction.copy_in(SQL).await?, &TYPES));
     for (seq, row) in (scrape.listed..).zip(page) {
-        let skipped = |word: &'static str| row.malformed.then_some(word);
+        let skipped = row.skipped();
         rows.as_mut()
             .write(&[
                 &scrape.day,
@@ -83,14 +95,20 @@ async fn copy(transaction: &Transaction<'_>, scrape: &Scrape, page: &[Row]) -> R
                 &row.listing_id,
                 &row.position,
                 &row.configured.as_ref().map(Json),
-                &skipped(OutcomeKind::Skipped.as_str()),
-                &skipped(MALFORMED_LINE),
-                &row.malformed.then(|| Json(serde_json::Map::new())),
-                &row.malformed.then_some(now),
+                &skipped.map(|_| OutcomeKind::Skipped.as_str()),
+                &skipped,
+                &skipped.map(|_| Json(serde_json::Map::new())),
+                &skipped.map(|_| now),
+                &row.change.map(|(change, _)| change.as_str()),
+                &row.change.map(|(_, at)| at),
             ])
             .await?;
     }
     rows.finish().await?;
+    let skipped = page.iter().filter(|row| row.skipped().is_some()).count() as i32;
+    if skipped > 0 {
+        count_skipped(transaction, scrape.key, skipped).await?;
+    }
     Ok(())
 }
 
@@ -100,18 +118,32 @@ async fn count_skipped(transaction: &Transaction<'_>, key: i64, images: i32) -> 
     Ok(())
 }
 
-/// Whether the scrape is superseded by now.
+/// Whether the scrape is superseded by now, and whether any picture was replaced lately.
 async fn advance(
     transaction: &Transaction<'_>,
     scrape: &Scrape,
     listed: i32,
     lane: Lane,
-) -> Result<bool, DbError> {
+) -> Result<(bool, bool), DbError> {
     const SQL: &str = "
         UPDATE scrapes SET listed = $2, published = $3, lane = $4 WHERE key = $1
-        RETURNING superseded_by IS NOT NULL";
-    let row = transaction.query_one(SQL, &[&scrape.key, &listed, &scrape.published, &lane.as_str()]).await?;
-    Ok(row.get(0))
+        RETURNING superseded_by IS NOT NULL,
+                  EXISTS (SELECT FROM image_changes WHERE replaced_at > now() - $5 * interval '1 second')";
+    let lately = REPLACED_LATELY.as_secs_f64();
+    let row = transaction
+        .query_one(SQL, &[&scrape.key, &listed, &scrape.published, &lane.as_str(), &lately])
+        .await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Those of a page whose picture was replaced lately.
+async fn replaced(transaction: &Transaction<'_>, page: &[Row]) -> Result<HashSet<ImageId>, DbError> {
+    const SQL: &str = "
+        SELECT image_id FROM image_changes
+         WHERE image_id = ANY($1) AND replaced_at > now() - $2 * interval '1 second'";
+    let images: Vec<_> = page.iter().map(|row| row.image.0).collect();
+    let rows = transaction.query(SQL, &[&images, &REPLACED_LATELY.as_secs_f64()]).await?;
+    Ok(rows.iter().map(|row| ImageId(row.get(0))).collect())
 }
 
 /// A listed image that has no outcome yet.
@@ -123,6 +155,8 @@ pub struct OpenImage {
     pub image: ImageId,
     /// Where it is.
     pub url: String,
+    /// How far what is known of it may be trusted.
+    pub trust: Trust,
 }
 
 /// At most `limit` images without an outcome, from place `from` on.
@@ -131,18 +165,27 @@ pub struct OpenImage {
 ///
 /// If the database is away.
 pub async fn open_images(
-    client: &Client,
+    client: &impl GenericClient,
     (key, day): (i64, Date),
     from: i32,
     limit: usize,
 ) -> Result<Vec<OpenImage>, DbError> {
     const SQL: &str = "
-        SELECT seq, image_id, url FROM scrape_images
+        SELECT seq, image_id, url,
+               CASE WHEN change = 'replaced' THEN 'nothing'
+                    WHEN EXISTS (SELECT FROM image_changes c
+                                  WHERE c.image_id = i.image_id AND c.replaced_at > now() - $5 * interval '1 second')
+                    THEN 'database' END
+          FROM scrape_images i
          WHERE scrape = $1 AND day = $2 AND seq >= $3 AND outcome IS NULL
          ORDER BY seq LIMIT $4";
-    let statement = client.prepare_cached(SQL).await?;
-    let rows = client.query(&statement, &[&key, &day, &from, &(limit as i64)]).await?;
-    let image =
-        |row: tokio_postgres::Row| OpenImage { seq: row.get(0), image: ImageId(row.get(1)), url: row.get(2) };
+    let lately = REPLACED_LATELY.as_secs_f64();
+    let rows = client.query(SQL, &[&key, &day, &from, &(limit as i64), &lately]).await?;
+    let image = |row: tokio_postgres::Row| OpenImage {
+        seq: row.get(0),
+        image: ImageId(row.get(1)),
+        url: row.get(2),
+        trust: row.get::<_, Option<&str>>(3).map(Trust::of_word).unwrap_or_default(),
+    };
     Ok(rows.into_iter().map(image).collect())
 }

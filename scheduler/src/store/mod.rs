@@ -2,6 +2,7 @@
 
 mod accept;
 mod again;
+mod changes;
 mod leave;
 mod list;
 mod progress;
@@ -15,18 +16,24 @@ mod workers;
 use deadpool_postgres::ClientWrapper;
 use jiff::civil::Date;
 use tagfleet_shared::broker::{Outgoing, Topology};
+use tagfleet_shared::events::Change;
 use tagfleet_shared::ids::{AdvertiserId, ImageId, ScrapeId};
-use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::jobs::{Job, TagImage, Trust};
 use tagfleet_shared::lane::Lane;
 use tokio_postgres::Row;
 
+use crate::sampling::JobTraces;
+
 pub use accept::{Accepted, accept};
 pub use again::{Source, listed_images, source};
+pub use changes::{Gathered, Tagged, Told, gather, mark_published, mark_told, note, unpublished, untold};
 pub use leave::{mark_fanned_out, refuse};
-pub use list::{OpenImage, list, open_images};
+pub use list::{Listed, OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
 pub use recent::{Recent, recent};
-pub use retention::{Kept, drop_old_partitions, ensure_partitions, forget_old_failures, kept_for};
+pub use retention::{
+    Kept, drop_old_partitions, ensure_partitions, forget_old_changes, forget_old_failures, kept_for,
+};
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
 pub use standing::{Standing, Upkeep, late_images, standing, upkeep};
 pub use supersede::skip_open_images;
@@ -75,7 +82,13 @@ impl Scrape {
     }
 
     /// The job of one of its images.
-    pub fn job(&self, topology: &Topology, seq: i32, image: ImageId, url: &str) -> Outgoing {
+    pub fn job(
+        &self,
+        topology: &Topology,
+        traces: Option<&JobTraces>,
+        (seq, image, url): (i32, ImageId, &str),
+        trust: Trust,
+    ) -> Outgoing {
         let job = Job::TagImageV1(TagImage {
             day: self.day,
             scrape: self.key,
@@ -85,6 +98,18 @@ impl Scrape {
             url: url.to_owned(),
         });
         let body = serde_json::to_vec(&job).expect("a job is text and numbers");
-        Outgoing::job(topology, self.lane, body)
+        let traced = traces.and_then(|traces| traces.header(seq));
+        Outgoing::job(topology, self.lane, body).trusting(trust).traced(traced)
     }
+
+    /// The job of one of its images that are listed.
+    pub fn open_job(&self, topology: &Topology, traces: Option<&JobTraces>, open: &OpenImage) -> Outgoing {
+        self.job(topology, traces, (open.seq, open.image, &open.url), open.trust)
+    }
+}
+
+/// The change of this word.
+fn change(word: &str) -> Change {
+    // A word of a later version: the one that is never wrong, whatever it costs.
+    Change::ALL.into_iter().find(|change| change.as_str() == word).unwrap_or(Change::Replaced)
 }

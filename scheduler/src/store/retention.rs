@@ -39,7 +39,7 @@ pub struct Kept {
     pub scrape_id: ScrapeId,
     /// The partition of its images.
     pub day: Date,
-    /// `fanning_out` or `tagging`.
+    /// `fanning_out`, `tagging` or `changing`.
     pub state: String,
 }
 
@@ -51,7 +51,7 @@ pub struct Kept {
 pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> {
     const SQL: &str = "
         SELECT scrape_id, day, state FROM scrapes
-         WHERE state IN ('fanning_out', 'tagging') AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
+         WHERE state IN ('fanning_out', 'tagging', 'changing') AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
          ORDER BY day, key LIMIT 10";
     let rows = client.query(SQL, &[&days]).await?;
     let kept = |row: &tokio_postgres::Row| Kept {
@@ -69,4 +69,18 @@ pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> 
 /// If the database is away.
 pub async fn forget_old_failures(client: &Client) -> Result<u64, DbError> {
     Ok(client.execute("DELETE FROM image_failures WHERE until < now()", &[]).await?)
+}
+
+/// Forgets micro-scrapes whose images are gone, and the changes that they were made of.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn forget_old_changes(client: &Client, days: i32) -> Result<u64, DbError> {
+    const SQL: &str = "
+        WITH gone AS (DELETE FROM scrapes
+                       WHERE state = 'changed' AND day < (now() AT TIME ZONE 'UTC')::date - $1::int RETURNING key)
+        DELETE FROM image_changes
+         WHERE scrape IS NOT NULL AND received_at < now() - $1 * interval '1 day'";
+    Ok(client.execute(SQL, &[&days]).await?)
 }

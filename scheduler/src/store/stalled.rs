@@ -30,7 +30,7 @@ pub async fn claim_stalled(
         "UPDATE scrapes SET swept_at = now(), sweeps = sweeps + 1
           WHERE key = (
                 SELECT key FROM scrapes s
-                 WHERE state = 'tagging' AND announced_at IS NULL
+                 WHERE state IN ('tagging', 'changing') AND announced_at IS NULL
                    AND greatest(published_at, swept_at,
                                 (SELECT max(recorded_at) FROM scrape_progress WHERE scrape = s.key))
                      < now() - CASE WHEN lane = ANY($2)

@@ -13,7 +13,7 @@ use super::Client;
 pub struct Standing {
     /// The lane of their last jobs.
     pub lane: Lane,
-    /// `fanning_out` or `tagging`.
+    /// `fanning_out`, `tagging` or `changing`.
     pub state: String,
     /// Scrapes.
     pub scrapes: i64,
@@ -52,7 +52,7 @@ pub async fn standing(
           FROM scrapes s
          CROSS JOIN LATERAL (SELECT coalesce(sum(images), 0) AS images, max(recorded_at) AS last
                                FROM scrape_progress WHERE scrape = s.key) p
-         WHERE s.state IN ('fanning_out', 'tagging') GROUP BY s.lane, s.state";
+         WHERE s.state IN ('fanning_out', 'tagging', 'changing') GROUP BY s.lane, s.state";
     let idle: Vec<&str> = idle.iter().map(|lane| lane.as_str()).collect();
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;

@@ -3,6 +3,11 @@
 //! Not before something of it is there: its first page, or the word that its
 //! inventory is empty. A scrape that is refused has superseded nobody, so the
 //! inventory that the advertiser had is still tagged.
+//!
+//! A micro-scrape of pictures that changed takes no part in this. It is no inventory, so it supersedes none. And
+//! none supersedes it: the inventory would take the pictures that were replaced for those that are known, and
+//! whoever told of a change waits for its outcome. What would be saved is little, since it holds what changed
+//! within a moment.
 
 use std::ops::Range;
 
@@ -48,7 +53,7 @@ pub(super) async fn supersede_by_newer(transaction: &Transaction<'_>, key: i64) 
         UPDATE scrapes late SET superseded_by = newest.key
           FROM (SELECT o.key FROM scrapes o JOIN scrapes l ON l.key = $1
                  WHERE o.advertiser_id = l.advertiser_id
-                   AND (o.listed > 0 OR o.state IN ('tagging', 'tagged'))
+                   AND (o.state = 'fanning_out' AND o.listed > 0 OR o.state IN ('tagging', 'tagged'))
                    AND (o.finished_at, o.key) > (l.finished_at, l.key)
                  ORDER BY o.finished_at DESC, o.key DESC
                  LIMIT 1) newest

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::ack::AckTracker;
 use super::headers::{count, number, since, texts, until};
-use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS};
+use super::publisher::{ATTEMPT, NOT_BEFORE, PUBLISHED, PUT_OFF, REDRIVEN, RETURNS, trust};
 use super::received::{Received, Settled};
 use super::returned::Returned;
 use super::settler::Settler;
@@ -270,12 +270,14 @@ impl Supervisor {
         let put_off_at = number(&delivery.properties, PUT_OFF);
         let not_before = number(&delivery.properties, NOT_BEFORE);
         let returns = count(&delivery.properties, RETURNS) + count(&delivery.properties, "x-delivery-count");
+        let headers = texts(&delivery.properties);
         Received {
             routing_key: delivery.routing_key.as_str().to_owned(),
             queue: self.queue.clone(),
             returns,
             in_hand: self.returned.take(returns),
             redriven: count(&delivery.properties, REDRIVEN),
+            trust: trust(&headers),
             attempt: count(&delivery.properties, ATTEMPT),
             waited: published.map(since),
             published,
@@ -284,7 +286,7 @@ impl Supervisor {
             early: not_before.and_then(until),
             not_before,
             reply_to: delivery.properties.reply_to().as_ref().map(|asker| asker.as_str().to_owned()),
-            headers: texts(&delivery.properties),
+            headers,
             tag: delivery.delivery_tag,
             body: delivery.data,
             settled: settled.clone(),

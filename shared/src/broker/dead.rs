@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub enum Kind {
     /// A `scrape.finished`.
     Event,
+    /// An `image.changed`.
+    Change,
     /// A job, of this lane.
     Job(Lane),
     /// Something that is not from this fleet.
@@ -36,7 +38,7 @@ impl Kind {
     pub fn lane(self) -> Option<Lane> {
         match self {
             Self::Job(lane) => Some(lane),
-            Self::Event | Self::Unknown => None,
+            Self::Event | Self::Change | Self::Unknown => None,
         }
     }
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Event => "event",
+            Self::Change => "change",
             Self::Job(_) => "job",
             Self::Unknown => "unknown",
         })
@@ -184,6 +187,7 @@ fn kind(topology: &Topology, queue: &str, routing_key: &str) -> Kind {
     let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == routing_key);
     match lane {
         _ if queue == topology.finished_queue() => Kind::Event,
+        _ if queue == topology.changed_queue() => Kind::Change,
         Some(lane) if topology.queues().iter().any(|own| own == queue) => Kind::Job(lane),
         _ => Kind::Unknown,
     }
@@ -224,6 +228,7 @@ mod tests {
             Kind::Event,
             "sent back before"
         );
+        assert_eq!(kind(&topology, "t.image.changed", "image.changed"), Kind::Change);
         assert_eq!(kind(&topology, "t.jobs.bulk", "bulk"), Kind::Job(Lane::Bulk));
         assert_eq!(kind(&topology, "t.suspects", "express"), Kind::Job(Lane::Express));
         assert_eq!(kind(&topology, "t.suspects", "no lane"), Kind::Unknown);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ShortString};
 
+use crate::wall_clock;
+
 /// Those that are text.
 pub(super) fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
     let headers = properties.headers().iter().flat_map(|headers| headers.inner());
@@ -18,13 +20,13 @@ pub(super) fn texts(properties: &BasicProperties) -> BTreeMap<String, String> {
 
 /// A clock that is behind the publisher's sees no negative time.
 pub(super) fn since(published: i64) -> Duration {
-    let waited = jiff::Timestamp::now().as_millisecond().saturating_sub(published);
+    let waited = wall_clock::now().as_millisecond().saturating_sub(published);
     Duration::from_millis(u64::try_from(waited).unwrap_or(0))
 }
 
 /// How long it is until then; `None` where that is over.
 pub(super) fn until(then: i64) -> Option<Duration> {
-    let left = then.saturating_sub(jiff::Timestamp::now().as_millisecond());
+    let left = then.saturating_sub(wall_clock::now().as_millisecond());
     u64::try_from(left).ok().filter(|&left| left > 0).map(Duration::from_millis)
 }
 

@@ -34,7 +34,7 @@ pub use lanes::{Lanes, first_silent};
 pub use publisher::{Outgoing, Publisher};
 pub use received::Received;
 pub use returned::Returned;
-pub use topology::{SCRAPE_FINISHED, SCRAPE_TAGGED, TAG_FIXED, Topology};
+pub use topology::{IMAGE_CHANGED, IMAGE_TAGGED, SCRAPE_FINISHED, SCRAPE_TAGGED, TAG_FIXED, Topology};
 
 /// The longest that any request to the broker may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! Publishing that is not done until the broker says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use super::dead::{DeadLetter, Kind};
 use super::received::Received;
 use super::topology::short;
 use super::{BrokerError, Link, Topology, within};
+use crate::jobs::Trust;
 use crate::lane::Lane;
+use crate::wall_clock;
 
 /// Header of a retried job: how many attempts it has behind it.
 pub(super) const ATTEMPT: &str = "x-tagfleet-attempt";
@@ -26,6 +29,9 @@ pub(super) const NOT_BEFORE: &str = "x-tagfleet-not-before";
 pub(super) const PUBLISHED: &str = "x-tagfleet-published";
 /// Header of a job that was given back: how often it had come back before.
 pub(super) const RETURNS: &str = "x-tagfleet-returns";
+/// Header of a job: how far what is known of its image may be trusted, in the words of
+/// [`Trust`]; as usual where there is none.
+pub(super) const TRUST: &str = "x-tagfleet-trust";
 /// Header of a message that a person has sent back from the dead-letter queue: how often.
 pub(super) const REDRIVEN: &str = "x-tagfleet-redriven";
 /// Header of a dead letter: when it was one, in milliseconds since 1970.
@@ -36,6 +42,9 @@ pub(super) const REASON: &str = "x-tagfleet-reason";
 pub(super) const ERROR: &str = "x-tagfleet-error";
 /// Header of a dead letter: the queue that it came from.
 pub(super) const QUEUE: &str = "x-tagfleet-queue";
+
+/// Header of whatever belongs to a trace: W3C Trace Context.
+pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// Header of a question: its kind.
 pub(super) const QUESTION: &str = "x-tagfleet-question";
@@ -52,9 +61,9 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// An event. Somebody has to be listening to a `scrape.finished`; to others, whoever likes.
+    /// An event. Somebody has to be listening to those that the fleet takes; to others, whoever likes.
     pub fn event(topology: &Topology, routing_key: &str, message_id: String, body: Vec<u8>) -> Self {
-        let must_route = routing_key == super::SCRAPE_FINISHED;
+        let must_route = [super::SCRAPE_FINISHED, super::IMAGE_CHANGED].contains(&routing_key);
         let new = Self::new(topology.events_exchange(), routing_key.into(), body);
         Self { message_id: Some(message_id), must_route, ..new }
     }
@@ -64,6 +73,14 @@ impl Outgoing {
         let mut new = Self::new(topology.jobs_exchange(), lane.as_str().into(), body);
         new.headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(now()));
         new
+    }
+
+    /// What is known of the image of this job is to be trusted so far.
+    pub fn trusting(mut self, trust: Trust) -> Self {
+        if let Some(word) = trust.word() {
+            self.headers.insert(TRUST.into(), AMQPValue::LongString(word.into()));
+        }
+        self
     }
 
     /// The same job again, after `delay`; `attempt` is how many it has behind
@@ -96,7 +113,8 @@ impl Outgoing {
 
     /// A copy of a job, with what goes with it wherever it goes.
     fn copy(exchange: String, received: &Received) -> Self {
-        let mut new = Self::new(exchange, received.routing_key.clone(), received.body.clone());
+        let new = Self::new(exchange, received.routing_key.clone(), received.body.clone());
+        let mut new = new.traced(received.traceparent());
         let times = [
             (PUBLISHED, received.published),
             (PUT_OFF, received.put_off_at),
@@ -110,14 +128,22 @@ impl Outgoing {
                 new.headers.insert(header.into(), AMQPValue::LongUInt(count));
             }
         }
-        new
+        new.trusting(received.trust)
+    }
+
+    /// It belongs to the trace that this header names, if any.
+    pub fn traced(mut self, traceparent: Option<&str>) -> Self {
+        if let Some(traceparent) = traceparent {
+            self.headers.insert(TRACEPARENT.into(), AMQPValue::LongString(cut(traceparent).into()));
+        }
+        self
     }
 
     /// Not to be worked on before `wait` is over, though it comes back earlier.
     pub fn not_before(mut self, wait: Duration) -> Self {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         // Rounded up: not a moment before.
-        let at = jiff::Timestamp::now().as_millisecond().saturating_add(millis).saturating_add(1);
+        let at = wall_clock::now().as_millisecond().saturating_add(millis).saturating_add(1);
         self.headers.insert(NOT_BEFORE.into(), AMQPValue::LongLongInt(at));
         self
     }
@@ -125,7 +151,8 @@ impl Outgoing {
     /// A message that a person has to look at: `reason` is a stable word,
     /// `error` says which field or what else is wrong.
     pub fn dead_letter(topology: &Topology, received: &Received, reason: &str, error: &str) -> Self {
-        let mut new = Self::new(topology.dead(), received.routing_key.clone(), received.body.clone());
+        let new = Self::new(topology.dead(), received.routing_key.clone(), received.body.clone());
+        let mut new = new.traced(received.traceparent());
         for (header, value) in [(REASON, reason), (ERROR, error), (QUEUE, &*received.queue)] {
             new.headers.insert(header.into(), AMQPValue::LongString(cut(value).into()));
         }
@@ -133,7 +160,7 @@ impl Outgoing {
         if received.redriven > 0 {
             new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(received.redriven));
         }
-        new
+        new.trusting(received.trust)
     }
 
     /// A dead letter on its way back to where it came from, as new but for the
@@ -142,11 +169,13 @@ impl Outgoing {
     /// from this fleet.
     pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
         let body = letter.body.clone();
-        let mut new = match letter.kind {
+        let new = match letter.kind {
             Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
-            Kind::Job(lane) => Self::job(topology, lane, body),
+            Kind::Change => Self::new(String::new(), topology.changed_queue(), body),
+            Kind::Job(lane) => Self::job(topology, lane, body).trusting(trust(&letter.headers)),
             Kind::Unknown => return None,
         };
+        let mut new = new.traced(letter.headers.get(TRACEPARENT).map(String::as_str));
         new.headers.insert(REDRIVEN.into(), AMQPValue::LongUInt(letter.redriven + 1));
         Some(new)
     }
@@ -173,8 +202,13 @@ impl Outgoing {
     }
 }
 
+/// What the text headers of a job say of it.
+pub(super) fn trust(headers: &BTreeMap<String, String>) -> Trust {
+    headers.get(TRUST).map_or_else(Trust::default, |word| Trust::of_word(word))
+}
+
 fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+    wall_clock::now().as_millisecond()
 }
 
 /// An error may quote its input, but a header has to fit into one frame.
@@ -285,6 +319,24 @@ mod tests {
         }
     }
 
+    /// Wherever it goes: else it would come to the tags of the picture before.
+    #[test]
+    fn a_job_takes_its_trust_along() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        received.trust = Trust::Nothing;
+        for copy in [
+            Outgoing::retry(&topology, &received, Duration::ZERO, 1),
+            Outgoing::suspect(&topology, &received),
+            Outgoing::given_back(&topology, &received),
+            Outgoing::dead_letter(&topology, &received, "reason", "error"),
+        ] {
+            assert_eq!(copy.headers.inner()[TRUST], AMQPValue::LongString("nothing".into()));
+        }
+        received.trust = Trust::Memory;
+        assert!(!Outgoing::suspect(&topology, &received).headers.inner().contains_key(TRUST));
+    }
+
     /// A job that comes back too early goes on with the same time.
     #[test]
     fn a_job_that_is_early_keeps_the_time_before_which_it_is_not_to_be_worked_on() {
@@ -321,6 +373,26 @@ mod tests {
         }
         let suspect = Outgoing::suspect(&topology, &received);
         assert_eq!(suspect.headers.inner().get(RETURNS), None);
+    }
+
+    /// Whatever becomes of a job, it stays in the trace of its scrape.
+    #[test]
+    fn a_job_stays_in_its_trace_wherever_it_goes() {
+        let topology = Topology::new("test", 5, &[]);
+        let mut received = Received::of_nobody();
+        let everywhere = |received: &Received| {
+            [
+                Outgoing::retry(&topology, received, Duration::ZERO, 1),
+                Outgoing::suspect(&topology, received),
+                Outgoing::given_back(&topology, received),
+                Outgoing::dead_letter(&topology, received, "panicked", "in a test"),
+            ]
+            .map(|copy| copy.headers.inner().get(TRACEPARENT).cloned())
+        };
+        assert_eq!(everywhere(&received), [None, None, None, None]);
+        received.headers.insert(TRACEPARENT.into(), "00-1-2-01".into());
+        let kept = Some(AMQPValue::LongString("00-1-2-01".into()));
+        assert_eq!(everywhere(&received), [(); 4].map(|()| kept.clone()));
     }
 
     #[test]

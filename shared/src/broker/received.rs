@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::returned::InHand;
+use crate::jobs::Trust;
 
 /// One message, held until it is settled.
 ///
@@ -27,6 +28,8 @@ pub struct Received {
     pub returns: u32,
     /// How often a person has sent it back from the dead-letter queue.
     pub redriven: u32,
+    /// How far what is known of its image may be trusted, of a job.
+    pub trust: Trust,
     /// Attempts that it has behind it in the retry queues.
     pub attempt: u32,
     /// How long ago it was first published, of a job.
@@ -67,6 +70,11 @@ impl Received {
         self.headers.get(name).cloned()
     }
 
+    /// The trace that it belongs to, as W3C Trace Context has it.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.headers.get(super::publisher::TRACEPARENT).map(String::as_str)
+    }
+
     /// A message without a broker behind it.
     #[cfg(test)]
     pub(super) fn of_nobody() -> Self {
@@ -78,6 +86,7 @@ impl Received {
             queue: "".into(),
             returns: 0,
             redriven: 0,
+            trust: Trust::default(),
             attempt: 0,
             waited: None,
             published: None,

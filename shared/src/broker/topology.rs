@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! scrape pipeline ─▶ (events) ─scrape.finished─▶ [scrape.finished] ─▶ scheduler
-//!                    (events) ◀─scrape.tagged── scheduler
+//!                    (events) ─image.changed─▶ [image.changed] ─▶ scheduler
+//!                    (events) ◀─scrape.tagged, image.tagged── scheduler
 //!                    (events) ◀─tag.fixed── console
 //! scheduler ─▶ (jobs) ─lane─▶ [jobs.express] [jobs.standard] [jobs.bulk] ─▶ workers
 //! worker ─▶ (retry.30s) ─▶ [retry.30s] ─after 30 s─▶ (jobs) ─lane─▶ …
@@ -26,6 +27,10 @@ use crate::lane::Lane;
 pub const SCRAPE_FINISHED: &str = "scrape.finished";
 /// Routing key of the announcement.
 pub const SCRAPE_TAGGED: &str = "scrape.tagged";
+/// Routing key of the event that one picture has changed.
+pub const IMAGE_CHANGED: &str = "image.changed";
+/// Routing key of the announcement of such a picture's outcome.
+pub const IMAGE_TAGGED: &str = "image.tagged";
 /// Routing key of the news that a person has corrected a tag.
 pub const TAG_FIXED: &str = "tag.fixed";
 
@@ -59,7 +64,7 @@ impl Topology {
         delays
     }
 
-    /// Topic exchange of `scrape.finished`, `scrape.tagged` and `tag.fixed`.
+    /// Topic exchange of all events: `scrape.finished`, `image.changed`, and what the fleet announces.
     pub fn events_exchange(&self) -> String {
         format!("{}.events", self.prefix)
     }
@@ -67,6 +72,11 @@ impl Topology {
     /// Queue of `scrape.finished` events that wait for a scheduler.
     pub fn finished_queue(&self) -> String {
         format!("{}.{SCRAPE_FINISHED}", self.prefix)
+    }
+
+    /// Queue of `image.changed` events that wait for a scheduler.
+    pub fn changed_queue(&self) -> String {
+        format!("{}.{IMAGE_CHANGED}", self.prefix)
     }
 
     /// Direct exchange of jobs; the routing key is the lane.
@@ -103,7 +113,7 @@ impl Topology {
 
     /// Every queue, for a look at their lengths.
     pub fn queues(&self) -> Vec<String> {
-        let mut queues = vec![self.finished_queue()];
+        let mut queues = vec![self.finished_queue(), self.changed_queue()];
         queues.extend(Lane::ALL.iter().map(|&lane| self.lane_queue(lane)));
         queues.extend(self.delays.iter().map(|&delay| self.retry(delay)));
         queues.extend([self.suspects(), self.questions(), self.dead()]);
@@ -134,8 +144,10 @@ impl Topology {
         ];
         let events = self.events_exchange();
         exchange(channel, &events, ExchangeKind::Topic).await?;
-        queue(channel, &self.finished_queue(), &to_dead).await?;
-        bind(channel, &self.finished_queue(), &events, SCRAPE_FINISHED).await?;
+        for (name, key) in [(self.finished_queue(), SCRAPE_FINISHED), (self.changed_queue(), IMAGE_CHANGED)] {
+            queue(channel, &name, &to_dead).await?;
+            bind(channel, &name, &events, key).await?;
+        }
 
         let jobs = self.jobs_exchange();
         exchange(channel, &jobs, ExchangeKind::Direct).await?;

@@ -16,26 +16,26 @@ async fn every_field_of_the_filter_finds_its_pictures() {
     let sql = "SELECT s.scrape_id, url FROM scrape_images JOIN scrapes s ON s.key = scrape
                 WHERE s.advertiser_id = 'south' AND seq = 5";
     let row = client.query_one(sql, &[]).await.unwrap();
-    let (scrape, url): (String, String) = (row.get(0), row.get(1));
+    let (scrape, url): (&str, &str) = (row.get(0), row.get(1));
 
     // Each of 31 pictures is listed by two; the last is gone, and people have corrected the first.
     let asked: [(&[(&str, &str)], usize); 8] = [
-        (&[("text", &url)], 2),
+        (&[("text", url)], 2),
         (&[("advertiser", "north")], 31),
-        (&[("scrape", &scrape)], 31),
+        (&[("scrape", scrape)], 31),
         (&[("attribute", "image_type"), ("value", "Stock"), ("fixed", "corrected")], 1),
         (&[("outcome", "skipped")], 2),
         (&[("fixed", "corrected")], 2),
-        (&[("scrape", &scrape), ("attribute", "color"), ("score_below", "0")], 0),
-        (&[("advertiser", "south"), ("fixed", "not corrected"), ("text", &url)], 1),
+        (&[("scrape", scrape), ("attribute", "color"), ("score_below", "0")], 0),
+        (&[("advertiser", "south"), ("fixed", "not corrected"), ("text", url)], 1),
     ];
     for (fields, count) in asked {
         browser.go("/images").await;
         for (name, value) in fields {
-            // What a person types, and what they choose.
+            // What a person types; to choose, a word suffices.
             let field = format!("document.querySelector('.filter [name={name}]')");
             browser.see(&format!("{field}.focus()")).await;
-            browser.press(value).await;
+            browser.press(value.split(' ').next().unwrap()).await;
             assert_eq!(browser.see(&format!("{field}.value !== ''")).await, json!(true), "{name}");
         }
         browser.click(".filter button").await;

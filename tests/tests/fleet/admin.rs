@@ -1,6 +1,6 @@
 //! What operators look at.
 
-use tagfleet_tests::{Fleet, Process, get, listed, metric, scrape};
+use tagfleet_tests::{Fleet, Process, eventually, get, listed, metric, scrape};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ready_fleet_says_so_and_counts_its_work() {
@@ -33,6 +33,34 @@ async fn a_ready_fleet_says_so_and_counts_its_work() {
     assert!(text.contains(r#"provider="cpu""#), "the provider in use is told");
     let text = get(scheduler, "/metrics").await.1;
     assert_eq!(metric(&text, "tagfleet_scheduler_jobs_published_total"), 5.0);
+    fleet.end().await;
+}
+
+/// As after a fail-over to the wrong server: it answers, and nothing can be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_ready_while_the_database_is_read_only() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let admins = [fleet.workers[0].admin, fleet.schedulers[0].admin, console.admin];
+
+    for (setting, line) in [("on", "database: away: it is read-only"), ("off", "database: ok")] {
+        // New sessions begin with it, so there is no other.
+        let sql = format!(
+            "BEGIN READ WRITE;
+             DO $$ BEGIN
+                 EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {setting}', current_database());
+             END $$;
+             COMMIT;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        );
+        fleet.database.pool.get().await.unwrap().batch_execute(&sql).await.unwrap();
+        for admin in admins {
+            let told = || async { get(admin, "/readyz").await.1.contains(line).then_some(()) };
+            eventually(line, told).await;
+        }
+    }
+    console.stop().await;
     fleet.end().await;
 }
 

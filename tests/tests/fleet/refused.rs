@@ -9,6 +9,7 @@ use tagfleet_scheduler::fan_out::FanOut;
 use tagfleet_scheduler::manifest::Manifests;
 use tagfleet_scheduler::metrics::Metrics;
 use tagfleet_scheduler::patient_publisher::PatientPublisher;
+use tagfleet_scheduler::sampling::Sampling;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::{config, db};
@@ -157,6 +158,7 @@ fn fan_outs(fleet: &Fleet) -> FanOut {
         manifests: Manifests::new(&config.fan_out).unwrap(),
         lanes: config.lanes,
         page_size: config.fan_out.page_size,
+        sampling: Sampling::of(&config.traces),
         metrics,
         stop,
     }

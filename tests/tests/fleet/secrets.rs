@@ -2,11 +2,22 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
 use tagfleet_shared::events::ScrapeFinished;
-use tagfleet_tests::{Fleet, Options, Process, eventually, get, listed, scrape};
+use tagfleet_tests::{Caller, Fleet, Options, Process, eventually, get, listed, scrape};
 
 /// Stands in every URL of the test that may carry a secret.
 const SECRET: &str = "hush-hush";
+
+const BINARIES: [&str; 3] = ["tagfleet-worker", "tagfleet-scheduler", "tagfleet-console"];
+
+/// A provider that nobody answers for, and the secret that it knows us by.
+const LOGIN: [(&str, &str); 4] = [
+    ("TAGFLEET__HTTP__PUBLIC_URL", "http://127.0.0.1"),
+    ("TAGFLEET__LOGIN__ISSUER", "http://127.0.0.1:9"),
+    ("TAGFLEET__LOGIN__CLIENT_ID", "console"),
+    ("TAGFLEET__LOGIN__CLIENT_SECRET", SECRET),
+];
 
 /// Image and manifest hosts hand out URLs with tokens in them, and Postgres is
 /// reached with a password.
@@ -58,6 +69,61 @@ fn admin_port(process: &Process) -> Option<SocketAddr> {
     rest.split('"').next()?.parse().ok()
 }
 
+/// The provider's secret, and a token that opens nothing: the console logs what went wrong, and
+/// neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_and_no_metric_of_the_console_shows_a_secret() {
+    let mut settings: Vec<(&str, String)> = LOGIN.map(|(name, value)| (name, value.to_owned())).into();
+    settings.push(("TAGFLEET__LOG__FILTER", "info,tagfleet_console=trace,tagfleet_shared=trace".into()));
+    let options = Options { workers: 0, schedulers: 0, settings, ..Options::default() };
+    let fleet = Fleet::with(options).await;
+    let console = Process::run("tagfleet-console", &fleet.settings_of_console());
+    let admin = eventually("it tells its port", || async { admin_port(&console) }).await;
+    let address = eventually("it tells its address", || async { address(&console) }).await;
+    let stranger = Caller::new(address);
+
+    let login = stranger.ask("GET", "/login?next=/", &Value::Null).await;
+    let with_token = stranger.with("authorization", format!("Bearer tagfleet_{SECRET}"));
+    let refused = with_token.ask("GET", &format!("/v1/scrapes?token={SECRET}"), &Value::Null).await;
+
+    assert_eq!((login.status, refused.status), (503, 401), "{login:?}");
+    let (_, metrics) = get(admin, "/metrics").await;
+    assert!(metrics.contains("tagfleet_") && !metrics.contains(SECRET));
+    let log = console.logged();
+    assert!(log.contains("the login provider does not answer") && !log.contains(SECRET), "{log}");
+    assert!(console.terminate().await);
+    fleet.end().await;
+}
+
+fn address(console: &Process) -> Option<SocketAddr> {
+    let log = console.logged();
+    let rest = log.split("console open on http://").nth(1)?;
+    rest.split('"').next()?.parse().ok()
+}
+
+/// `config` shows that there is a secret, and not which.
+#[test]
+fn config_shows_no_secret_of_any_binary() {
+    let secrets = [
+        ("TAGFLEET__BROKER__URL", format!("amqp://guest:{SECRET}@localhost:5672")),
+        ("TAGFLEET__DATABASE__URL", format!("postgres://me:{SECRET}@localhost/db")),
+    ];
+    for binary in BINARIES {
+        let mut command = Process::command(binary);
+        command.arg("config").envs(secrets.clone());
+        let hidden = if binary == "tagfleet-console" {
+            command.envs(LOGIN);
+            3
+        } else {
+            2
+        };
+        let output = command.output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !shown.contains(SECRET), "{binary}: {shown}");
+        assert_eq!(shown.matches("hidden").count(), hidden, "{binary}: {shown}");
+    }
+}
+
 /// A password that is wrong is told of without being told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_cannot_be_used_is_refused_without_its_password() {
@@ -67,7 +133,7 @@ async fn a_url_that_cannot_be_used_is_refused_without_its_password() {
         ("TAGFLEET__DATABASE__URL", format!("postgres://me:a?{SECRET}=b@localhost/db")),
         ("TAGFLEET__DATABASE__URL", format!("me:{SECRET}@localhost/db")),
     ] {
-        for binary in ["tagfleet-worker", "tagfleet-scheduler"] {
+        for binary in BINARIES {
             let output = Process::command(binary).arg("config").env(variable, &url).output().unwrap();
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);

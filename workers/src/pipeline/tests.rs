@@ -73,6 +73,7 @@ async fn while_the_models_are_sick_nothing_is_downloaded() {
             lane: Lane::Standard,
             scrape: None,
             suspected: false,
+            trust: Trust::Memory,
         };
         let end = pipeline.run(&set, &image).await;
         assert!(matches!(end, Err(Outage::Models(_))), "{end:?}");

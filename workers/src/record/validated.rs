@@ -1,6 +1,7 @@
 //! What was looked at, as the second tier remembers it for the next look.
 
 use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::tags::{Scores, Tags};
 use tokio_postgres::types::Json;
@@ -10,8 +11,8 @@ use super::Ended;
 use crate::freshness::Seen;
 use crate::outcome::{Known, Outcome};
 
-/// Pictures that were looked at, and for how long that holds: none where
-/// `cache.revalidate_after` is off.
+/// Pictures that were looked at, and for how long that holds: where
+/// `cache.revalidate_after` is off, none but those that were replaced.
 #[derive(Default)]
 pub(super) struct ValidatedRows<'a> {
     image: Vec<Uuid>,
@@ -25,6 +26,8 @@ pub(super) struct ValidatedRows<'a> {
     url: Vec<Uuid>,
     etag: Vec<Option<&'a str>>,
     last_modified: Vec<Option<&'a str>>,
+    began: Vec<Timestamp>,
+    anew: Vec<bool>,
 }
 
 impl<'a> ValidatedRows<'a> {
@@ -54,6 +57,8 @@ impl<'a> ValidatedRows<'a> {
         self.url.push(seen.validators.url);
         self.etag.push(seen.validators.etag.as_deref());
         self.last_modified.push(seen.validators.last_modified.as_deref());
+        self.began.push(seen.began);
+        self.anew.push(seen.anew);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,21 +68,23 @@ impl<'a> ValidatedRows<'a> {
     /// Renews what is known of them. Where the bytes are the same their tags stay
     /// as they are; where they are others than those that were looked for, the
     /// row gets what the models say now. A row that somebody else has changed
-    /// meanwhile is left to them.
+    /// meanwhile is left to them; but not by who was told that the picture was
+    /// replaced, unless they began to look later.
     pub(super) async fn write(&self, client: &impl GenericClient) -> Result<(), DbError> {
         const SQL: &str = "
             UPDATE image_tags t
-               SET validated_at = now(), url_id = v.url_id, etag = v.etag, last_modified = v.last_modified,
+               SET validated_at = greatest(t.validated_at, v.began), url_id = v.url_id, etag = v.etag, last_modified = v.last_modified,
                    bytes_hash = v.bytes_hash, width = v.width, height = v.height,
                    tags      = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tags ELSE v.tags END,
                    scores    = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.scores ELSE v.scores END,
                    tagged_at = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tagged_at ELSE now() END
               FROM unnest($1::uuid[], $2::int4[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $7::int4[],
-                          $8::int4[], $9::uuid[], $10::text[], $11::text[])
+                          $8::int4[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::bool[])
                    AS v (image_id, model_set, bytes_hash, replaces, tags, scores, width, height,
-                         url_id, etag, last_modified)
+                         url_id, etag, last_modified, began, anew)
              WHERE t.image_id = v.image_id AND t.model_set = v.model_set
-               AND t.bytes_hash IN (v.bytes_hash, v.replaces)";
+               AND (t.bytes_hash IN (v.bytes_hash, v.replaces)
+                    OR v.anew AND coalesce(t.validated_at < v.began, true))";
         let statement = client.prepare_cached(SQL).await?;
         client
             .execute(
@@ -94,6 +101,8 @@ impl<'a> ValidatedRows<'a> {
                     &self.url,
                     &self.etag,
                     &self.last_modified,
+                    &self.began,
+                    &self.anew,
                 ],
             )
             .await?;

@@ -16,6 +16,8 @@ use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::tags::Tags;
+use tagfleet_shared::traces::TARGET;
+use tracing::{Instrument, info_span};
 
 pub use self::load::SetLoader;
 pub use self::register::register;
@@ -58,11 +60,11 @@ impl SetAtWork {
     /// Whatever keeps decoders or models from their answer.
     pub async fn look<H>(&self, lane: Lane, hash: BytesHash, bytes: Bytes, held: H) -> Result<Known, Stop> {
         let _place = self.looks.take(lane).await.expect("nobody cuts these lines");
-        let pixels = self.decoder.decode(bytes).await?;
+        let pixels = self.decoder.decode(bytes).instrument(info_span!(target: TARGET, "decode")).await?;
         drop(held);
         failpoint::here(Point::Decoded);
         let (width, height) = (pixels.width(), pixels.height());
-        let answer = self.models.infer(pixels).await?;
+        let answer = self.models.infer(pixels).instrument(info_span!(target: TARGET, "infer")).await?;
         failpoint::here(Point::Inferred);
         Ok(Known { answer, bytes: hash, width, height, seen: None })
     }

@@ -7,6 +7,7 @@ use futures::Stream;
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::lane::Lane;
 use tokio::sync::mpsc;
 use url::Url;
@@ -46,7 +47,14 @@ impl Input {
         let id = ImageId::of(image_key, &name);
         Self::Image {
             name,
-            wanted: Wanted { id, source, lane: Lane::Express, scrape: None, suspected: false },
+            wanted: Wanted {
+                id,
+                source,
+                lane: Lane::Express,
+                scrape: None,
+                suspected: false,
+                trust: Trust::Memory,
+            },
         }
     }
 }

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
 use prometheus::Registry;
 use tagfleet_shared::config::{LogConfig, LogFormat};
+use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{telemetry, tls};
 
 use self::inputs::Input;
@@ -69,7 +70,7 @@ impl TagArgs {
         tls::install();
         let config = self.settings(TaggingConfig::load(file)?.config.0)?;
         let log = LogConfig { filter: "error".into(), format: LogFormat::Text };
-        telemetry::init(&log)?;
+        telemetry::init(&log, &Traces::off())?;
         let metrics = Metrics::register(&Registry::new())?;
         let loader = SetLoader::open(&config, &metrics)?;
         let pipeline = build_pipeline(&config, loader.start(loader.load()?, 0, None)?, metrics)?;

@@ -8,7 +8,8 @@ use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
-use tracing::debug;
+use tagfleet_shared::traces::{self, TARGET};
+use tracing::{Instrument, debug, info_span};
 
 use super::{AtWork, Trial, Worker};
 use crate::outcome::{Outcome, Unfinished};
@@ -23,7 +24,8 @@ impl Worker {
         let AtWork { job, lane, trial, .. } = at_work;
         let suspected = *trial == Trial::AmongOthers && received.returns >= self.config.returns.alone_after;
         let source = source_of(&job.url);
-        let image = Wanted { id: job.image, source, lane: *lane, scrape: Some(job.scrape), suspected };
+        let (lane, scrape, trust) = (*lane, Some(job.scrape), received.trust);
+        let image = Wanted { id: job.image, source, lane, scrape, suspected, trust };
         let (end, set) = self.until_known(&image).await;
         let outcome = match end {
             Ok(outcome) => outcome,
@@ -38,9 +40,10 @@ impl Worker {
         };
         let ended = Ended { job: job.clone(), outcome, set };
         failpoint::here(Point::Ended);
-        match self.until_recorded(&ended).await {
+        match self.until_recorded(&ended).instrument(info_span!(target: TARGET, "record")).await {
             Ok(()) => {
                 debug!(outcome = %ended.outcome.kind(), "job ended");
+                note(received, &ended.outcome);
                 self.metrics.job_ended(&ended, &at_work.in_flight);
                 Ending::Recorded
             }
@@ -87,6 +90,14 @@ impl Worker {
     }
 }
 
+/// Says of the job's span how its image ended.
+pub(super) fn note(received: &Received, outcome: &Outcome) {
+    traces::note(received, "outcome", outcome.kind().as_str());
+    if let Some(failure) = outcome.failure() {
+        traces::note(received, "reason", failure.reason.clone());
+    }
+}
+
 /// What becomes of a delivery.
 pub(super) enum Ending {
     /// Its outcome is in the database.
@@ -102,6 +113,19 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// Says it of the job's span.
+    pub(super) fn note(&self, received: &Received) {
+        let (ending, reason) = match self {
+            Self::Recorded => ("recorded", None),
+            Self::Suspected => ("suspected", None),
+            Self::GivenBack => ("given_back", None),
+            Self::Later(_, reason) => ("put_off", Some(*reason)),
+            Self::Parked(reason, _) => ("parked", Some(*reason)),
+        };
+        traces::note(received, "ending", ending);
+        reason.inspect(|reason| traces::note(received, "reason", *reason));
+    }
+
     /// Whether its image is to be tried again somewhere.
     pub(super) fn has_no_outcome(&self) -> bool {
         matches!(self, Self::Suspected | Self::GivenBack | Self::Later(..))

@@ -36,7 +36,7 @@ use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::shutdown;
+use tagfleet_shared::{shutdown, traces};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -229,6 +229,7 @@ impl Worker {
             }
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
+        traces::follow(&span, &received);
         let at_work = AtWork { job, lane, trial, noted: AtomicBool::new(false), in_flight };
         self.settle(received, &at_work, &abandon).instrument(span).await;
     }
@@ -244,6 +245,7 @@ impl Worker {
                 () = tokio::time::sleep(self.config.give_back_after) => Ending::GivenBack,
             },
         };
+        ending.note(&received);
         if at_work.noted.load(Ordering::Relaxed) && ending.has_no_outcome() {
             self.trials.survived(&at_work.job).await;
         }
@@ -263,7 +265,7 @@ impl Worker {
     async fn until_ended(&self, received: &Received, at_work: &AtWork) -> Ending {
         let ending = unpanicked(self.attempt(received, at_work)).await;
         if let Ending::Parked(reason, _) = ending {
-            self.record_defaults(at_work, reason).await;
+            self.record_defaults(received, at_work, reason).await;
         }
         ending
     }
@@ -285,12 +287,13 @@ impl Worker {
 
     /// The image of a job that the fleet cannot work on gets the defaults, with
     /// the reason, so that its scrape comes to an end.
-    async fn record_defaults(&self, at_work: &AtWork, reason: &'static str) {
+    async fn record_defaults(&self, received: &Received, at_work: &AtWork, reason: &'static str) {
         let set = self.pipeline.sets.now();
         let ended = Ended { job: at_work.job.clone(), outcome: Outcome::parked(reason), set };
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }
         self.metrics.job_ended(&ended, &at_work.in_flight);
+        job::note(received, &ended.outcome);
     }
 }

@@ -50,6 +50,17 @@ fn written_at(ledger: &[Entry], wanted: i32) -> usize {
 }
 
 #[test]
+fn a_fault_that_did_not_begin_is_none() {
+    let mut ledger = good();
+    ledger.push(entry(3, What::FaultFailed { number: 1, error: "no connection".into() }));
+
+    let verdict = judge(&ledger);
+
+    assert!(verdict.is_clean(), "{verdict:#?}");
+    assert_eq!((verdict.faults, verdict.recovered), (0, 0));
+}
+
+#[test]
 fn a_good_ledger_is_clean() {
     let verdict = judge(&good());
 

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 
 use super::connections::Exhausted;
 use super::{Arena, Fault, Site};
+use crate::chaos::fleet::Member;
 
 /// The database is away for longer than the broker's `consumer_timeout`, so that held jobs cost their channel.
 /// The usual time-out is half an hour; here it is eight seconds.
@@ -39,6 +40,10 @@ impl Fault for AckTimeout {
 
     fn least(&self) -> Duration {
         Duration::from_secs(12)
+    }
+
+    fn unready<'a>(&self, arena: &'a Arena) -> Vec<&'a Member> {
+        Exhausted.unready(arena)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Channels and connections that somebody else closes.
 
+use anyhow::Context;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::RngExt;
@@ -40,10 +41,9 @@ impl Closed {
         let open = arena.manage(Method::GET, &["connections"]).await?;
         let names: Vec<&str> =
             open.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
-        if let Some(name) = names.get(self.which % names.len().max(1)) {
-            // It may be gone by itself meanwhile.
-            let _ = arena.manage(Method::DELETE, &["connections", name]).await;
-        }
+        let name = names.get(self.which % names.len().max(1)).context("no connection is open")?;
+        // It may be gone by itself meanwhile.
+        let _ = arena.manage(Method::DELETE, &["connections", name]).await;
         Ok(())
     }
 }

@@ -95,8 +95,15 @@ impl Fault for Network {
         if self.mode == Mode::Cut { Duration::from_secs(1) } else { Duration::from_secs(5) }
     }
 
+    /// Whoever cannot reach a server.
+    ///
+    /// New connections to a half-open database pass, and a pool may have room for one: a member is ready then, and
+    /// may say so. Its two connections to the broker are there already, and silent until they miss a heartbeat.
     fn unready<'a>(&self, arena: &'a Arena) -> Vec<&'a Member> {
-        if self.to == Site::Origin || self.mode == Mode::HalfOpen { Vec::new() } else { self.members(arena) }
+        match (self.to, self.mode) {
+            (Site::Origin, _) | (Site::Database, Mode::HalfOpen) => Vec::new(),
+            _ => self.members(arena),
+        }
     }
 
     fn spoils_pictures(&self) -> bool {

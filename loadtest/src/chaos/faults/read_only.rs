@@ -4,6 +4,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Arena, Fault, Site};
+use crate::chaos::fleet::Member;
 
 /// Every new transaction is read-only.
 pub struct ReadOnly;
@@ -23,6 +24,10 @@ impl Fault for ReadOnly {
 
     fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async { set(arena, "off").await }.boxed()
+    }
+
+    fn unready<'a>(&self, arena: &'a Arena) -> Vec<&'a Member> {
+        arena.fleet.members.iter().collect()
     }
 }
 

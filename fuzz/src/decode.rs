@@ -1,0 +1,33 @@
+//! A file: it is decoded within the limits, or refused with one of the known reasons.
+
+use std::sync::LazyLock;
+
+use tagfleet_worker::decode::{DecodeLimits, Decoder, InputSize};
+
+const SIZE: InputSize = InputSize { height: 32, width: 48 };
+
+/// Low, so that there are many files in ten minutes.
+const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 250_000, max_memory_bytes: 8 << 20 };
+
+const REASONS: [&str; 7] = [
+    "empty",
+    "unknown_format",
+    "unsupported_format",
+    "too_many_pixels",
+    "too_much_memory",
+    "too_many_scans",
+    "undecodable",
+];
+
+static DECODER: LazyLock<Decoder> = LazyLock::new(|| Decoder::new(vec![SIZE], LIMITS));
+
+/// Decodes it.
+pub fn check(file: &[u8]) {
+    match DECODER.decode(file) {
+        Ok(pixels) => {
+            assert_eq!(pixels.plane(SIZE).map(<[u8]>::len), Some(3 * 32 * 48));
+            assert!(u64::from(pixels.width()) * u64::from(pixels.height()) <= LIMITS.max_pixels);
+        }
+        Err(error) => assert!(REASONS.contains(&error.reason()), "{error}"),
+    }
+}

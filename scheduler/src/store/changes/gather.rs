@@ -1,0 +1,185 @@
+//! What has changed within a moment becomes a micro-scrape.
+
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tagfleet_shared::db::DbError;
+use tagfleet_shared::events::Change;
+use tagfleet_shared::ids::{AdvertiserId, ImageId};
+use tagfleet_shared::lane::Lane;
+use tagfleet_shared::tags::Tags;
+use tokio_postgres::types::Json;
+use tokio_postgres::{Row as DbRow, Transaction};
+use uuid::Uuid;
+
+use super::super::accept::ensure_today;
+use super::super::list::copy;
+use super::super::supersede::take_turns;
+use super::super::{Client, SCRAPE, Scrape, change};
+use crate::inventory::Row;
+
+/// What a look at the changes has led to.
+#[derive(Debug)]
+pub enum Gathered {
+    /// A micro-scrape, with its images in the table. None of its jobs is published.
+    Scrape(Scrape),
+    /// Another scheduler was faster.
+    Taken,
+    /// No change has waited for long enough.
+    Nothing,
+}
+
+/// Writes a micro-scrape of the changes of one advertiser, at most `most`, if the oldest of them has waited
+/// for `coalesce`.
+///
+/// Pictures that were removed are marked in what the advertiser shows. All of it is one transaction: a change
+/// is in one micro-scrape, or still waits.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn gather(client: &mut Client, coalesce: Duration, most: usize) -> Result<Gathered, DbError> {
+    loop {
+        match try_gather(client, coalesce, most).await {
+            // Workers and passes over fixed images hold the rows of what was removed.
+            Err(error) if error.is_conflict() => {}
+            done => return done,
+        }
+    }
+}
+
+async fn try_gather(client: &mut Client, coalesce: Duration, most: usize) -> Result<Gathered, DbError> {
+    const OLDEST: &str = "
+        SELECT advertiser_id FROM image_changes
+         WHERE scrape IS NULL AND received_at <= now() - $1 * interval '1 second'
+         ORDER BY received_at LIMIT 1";
+    const WAITING: &str = "
+        SELECT * FROM image_changes WHERE scrape IS NULL AND advertiser_id = $1
+         ORDER BY id LIMIT $2 FOR NO KEY UPDATE";
+    const GATHERED: &str = "UPDATE image_changes SET scrape = $1 WHERE id = ANY($2)";
+    let statement = client.prepare_cached(OLDEST).await?;
+    let Some(oldest) = client.query_opt(&statement, &[&coalesce.as_secs_f64()]).await? else {
+        return Ok(Gathered::Nothing);
+    };
+    let advertiser = AdvertiserId(oldest.get(0));
+    // As for any scrape, before the transaction.
+    let day = ensure_today(client).await?;
+
+    let transaction = client.transaction().await?;
+    take_turns(&transaction, &advertiser).await?;
+    let waiting = transaction.query(WAITING, &[&advertiser.0, &(most as i64)]).await?;
+    if waiting.is_empty() {
+        return Ok(Gathered::Taken);
+    }
+    let rows: Vec<Row> = waiting.iter().map(row).collect();
+    let mut scrape = insert(&transaction, &advertiser, day, &waiting).await?;
+    copy(&transaction, &scrape, &rows).await?;
+    mark_removed(&transaction, &scrape, &rows).await?;
+    let ids: Vec<Uuid> = waiting.iter().map(|row| row.get("id")).collect();
+    transaction.execute(GATHERED, &[&scrape.key, &ids]).await?;
+    transaction.commit().await?;
+    scrape.listed = rows.len() as i32;
+    Ok(Gathered::Scrape(scrape))
+}
+
+fn row(waiting: &DbRow) -> Row {
+    Row {
+        image: ImageId(waiting.get("image_id")),
+        url: waiting.get("url"),
+        image_key: waiting.get("image_key"),
+        listing_id: waiting.get("listing_id"),
+        position: waiting.get("position"),
+        configured: waiting.get::<_, Option<Json<Tags>>>("configured").map(|Json(tags)| tags),
+        change: Some((change(waiting.get("change")), waiting.get("changed_at"))),
+        malformed: false,
+    }
+}
+
+/// It ended with its last change, and came with its first event.
+async fn insert(
+    transaction: &Transaction<'_>,
+    advertiser: &AdvertiserId,
+    day: Date,
+    waiting: &[DbRow],
+) -> Result<Scrape, DbError> {
+    let sql = format!(
+        "INSERT INTO scrapes (scrape_id, advertiser_id, finished_at, received_at, lane, day, state, listed)
+         VALUES ($1, $2, $3, $4, $5, $6, 'changing', $7) RETURNING {SCRAPE}"
+    );
+    let times = |column: &'static str| waiting.iter().map(move |row| row.get::<_, Timestamp>(column));
+    let scrape_id = format!("changes-{}", Uuid::new_v4());
+    let (finished_at, received_at) = (times("changed_at").max(), times("received_at").min());
+    let (lane, listed) = (Lane::Express.as_str(), waiting.len() as i32);
+    let row = transaction
+        .query_one(&sql, &[&scrape_id, &advertiser.0, &finished_at, &received_at, &lane, &day, &listed])
+        .await?;
+    // The first place that is copied to.
+    Ok(Scrape { listed: 0, ..Scrape::from_row(&row) })
+}
+
+/// Scrapes of an advertiser in which a picture that was removed is looked for, at most.
+const SHOWN: i64 = 10_000;
+
+/// The advertiser shows these pictures no longer: in the last inventory, and in what came after it. What an
+/// inventory of after the removal lists is shown again.
+async fn mark_removed(transaction: &Transaction<'_>, scrape: &Scrape, rows: &[Row]) -> Result<(), DbError> {
+    const SHOWING: &str = "
+        SELECT key, day FROM scrapes
+         WHERE advertiser_id = $1 AND key <> $2
+           AND finished_at >= coalesce((SELECT max(finished_at) FROM scrapes
+                                         WHERE advertiser_id = $1 AND state IN ('tagging', 'tagged')), '-infinity')
+         ORDER BY finished_at DESC LIMIT $3";
+    const MARK: &str = "
+        UPDATE scrape_images i SET removed_at = r.changed_at
+          FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS r (image_id, listing_id, changed_at), scrapes s
+         WHERE i.scrape = ANY($4) AND i.day = ANY($5) AND s.key = i.scrape AND i.image_id = r.image_id
+           AND (r.listing_id IS NULL OR i.listing_id = r.listing_id)
+           AND i.removed_at IS NULL AND coalesce(i.changed_at, s.finished_at) <= r.changed_at";
+    let removed = |row: &&Row| matches!(row.change, Some((Change::Removed, _)));
+    let removed: Vec<&Row> = rows.iter().filter(removed).collect();
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let showing = transaction.query(SHOWING, &[&scrape.advertiser_id.0, &scrape.key, &SHOWN]).await?;
+    let keys: Vec<i64> = showing.iter().map(|row| row.get(0)).collect();
+    let days: Vec<Date> = showing.iter().map(|row| row.get(1)).collect();
+    let images: Vec<Uuid> = removed.iter().map(|row| row.image.0).collect();
+    let listings: Vec<Option<&str>> = removed.iter().map(|row| row.listing_id.as_deref()).collect();
+    let times: Vec<Timestamp> = removed.iter().filter_map(|row| Some(row.change?.1)).collect();
+    transaction.execute(MARK, &[&images, &listings, &times, &keys, &days]).await?;
+    Ok(())
+}
+
+/// Micro-scrapes whose jobs are published in one transaction.
+const AT_ONCE: i64 = 20;
+
+/// A few micro-scrapes whose jobs are not known to be published. Until the end of the transaction no other
+/// scheduler gets them.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn unpublished(transaction: &impl GenericClient) -> Result<Vec<Scrape>, DbError> {
+    let sql = format!(
+        "SELECT {SCRAPE} FROM scrapes
+          WHERE state = 'changing' AND announced_at IS NULL AND published_at IS NULL
+          ORDER BY key LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED"
+    );
+    let statement = transaction.prepare_cached(&sql).await?;
+    let rows = transaction.query(&statement, &[&AT_ONCE]).await?;
+    Ok(rows.iter().map(Scrape::from_row).collect())
+}
+
+/// The jobs of these micro-scrapes are confirmed.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn mark_published(transaction: &impl GenericClient, keys: &[i64]) -> Result<(), DbError> {
+    const SQL: &str = "UPDATE scrapes SET published = listed, published_at = now() WHERE key = ANY($1)";
+    let statement = transaction.prepare_cached(SQL).await?;
+    transaction.execute(&statement, &[&keys]).await?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Pictures that change one at a time: from `image_changes` into micro-scrapes, and out again.
+
+mod gather;
+mod note;
+mod tell;
+
+pub use gather::{Gathered, gather, mark_published, unpublished};
+pub use note::note;
+pub use tell::{Tagged, Told, mark_told, untold};
