@@ -107,7 +107,7 @@ async fn fifty_pictures_are_corrected_at_once_and_undone_at_once() {
     browser.press(&key(Key::Escape)).await;
     browser.press("p").await;
     browser.until(&format!("{FIXED} === 3")).await;
-    assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE advertiser_id IS NULL").await, 3);
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE advertiser_id = ''").await, 3);
     browser.press("w").await;
     browser.until(&format!("{FIXED} === 0")).await;
     assert_eq!(fleet.count(FIXES).await, 0);
