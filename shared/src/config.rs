@@ -291,9 +291,7 @@ mod tests {
         url: String,
         prefetch: u16,
         hosts: Vec<String>,
-        #[expect(dead_code, reason = "only shown, and that not")]
         client_password: String,
-        #[expect(dead_code, reason = "only shown, and that not")]
         token: String,
     }
     #[derive(Debug, Deserialize)]
@@ -372,7 +370,8 @@ mod tests {
     fn a_setting_that_is_a_secret_as_a_whole_is_never_shown() {
         let loaded =
             with(&[("TAGFLEET__BROKER__CLIENT_PASSWORD", "hush"), ("TAGFLEET__BROKER__TOKEN", "1234")]);
-        let shown = loaded.unwrap().shown;
+        let Loaded { config: Settings { broker, .. }, shown } = loaded.unwrap();
+        assert_eq!((&*broker.client_password, &*broker.token), ("hush", "1234"));
         assert!(
             shown.contains("client_password = \"hidden\"\n") && shown.contains("token = \"hidden\"\n"),
             "{shown}"

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Html, Layout};
 use crate::auth::Person;
 use crate::state::Console;
-use crate::store::story::{self, Source, Story, Value};
+use crate::store::story::{self, Source, Story, TagValue};
 use crate::web::{Path, Problem};
 
 /// The page.
@@ -35,7 +35,7 @@ impl PicturePage {
 }
 
 /// Where a value came from, as a person says it.
-fn source(value: &Value) -> &'static str {
+fn source(value: &TagValue) -> &'static str {
     match value.source {
         Source::Fix => "a person, for this advertiser",
         Source::FixForEveryone => "a person, for everyone",
@@ -48,7 +48,7 @@ fn source(value: &Value) -> &'static str {
 }
 
 /// Whether a person said it.
-fn is_fixed(value: &Value) -> bool {
+fn is_fixed(value: &TagValue) -> bool {
     matches!(value.source, Source::Fix | Source::FixForEveryone)
 }
 

@@ -12,7 +12,7 @@ const UNSURE: &str = "unsure";
 
 /// The current value of one attribute for one advertiser.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Value {
+pub struct TagValue {
     /// For whom.
     pub advertiser_id: String,
     /// The attribute.
@@ -54,11 +54,11 @@ pub enum Source {
 }
 
 /// The values of one row, each with where it came from.
-pub(super) fn values(row: &Listed, fixes: &[Fix], said: &[Said]) -> Vec<Value> {
+pub(super) fn values(row: &Listed, fixes: &[Fix], said: &[Said]) -> Vec<TagValue> {
     let said = said.iter().find(|said| Some(&said.digest) == row.model_set.as_ref());
     let value = |(attribute, value): (&String, &Option<String>)| {
         let (source, reason) = source(row, attribute, fixes, said);
-        Value {
+        TagValue {
             advertiser_id: row.advertiser_id.clone(),
             attribute: attribute.clone(),
             value: value.clone(),

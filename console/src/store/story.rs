@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::history::{self, Correction};
-pub use super::source::{Source, Value};
+pub use super::source::{Source, TagValue};
 use super::{BY_KEYS, model_sets, source, version};
 
 /// Rows of an image that are looked at: a picture that stands for thousands of others is listed everywhere.
@@ -34,7 +34,7 @@ pub struct Story {
     /// waits for its first.
     pub listed: Vec<Listed>,
     /// The current value of each attribute for each of these advertisers, and where it came from.
-    pub values: Vec<Value>,
+    pub values: Vec<TagValue>,
     /// What each model set said of it, the latest first.
     pub said: Vec<Said>,
     /// The fixes that hold.

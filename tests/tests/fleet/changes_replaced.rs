@@ -40,13 +40,15 @@ async fn a_picture_that_is_replaced_is_tagged_anew_for_everybody_and_fixes_still
         ))
         .await;
     fixes::apply(&fleet.database.pool, image).await.unwrap();
+    // Each worker may have asked for it.
+    let before = fleet.origin.requests("/1.jpg");
     let another = Response::jpeg(jpeg());
     fleet.origin.put("/1.jpg", another.clone());
 
     let tagged = replaced(&fleet, &mut told, keyed(&url)).await;
 
     assert_eq!((&*tagged.outcome, tagged.tags.get("color")), ("inferred", Some("mauve")));
-    assert_eq!(fleet.origin.requests("/1.jpg"), 2);
+    assert_eq!(fleet.origin.requests("/1.jpg"), before + 1);
     fleet.origin.put("/same.jpg", another);
     let of_same = scrape("dealer", vec![listed(same)]);
     assert_eq!(fleet.tag(&of_same).await.outcomes["matched"], 1, "the row is about the new picture");
@@ -56,7 +58,7 @@ async fn a_picture_that_is_replaced_is_tagged_anew_for_everybody_and_fixes_still
     let image_type = tagged.tags.get("image_type").unwrap_or("null");
     assert!(fleet.rows(&after.scrape_id).await.iter().all(|row| row.tag("image_type") == image_type));
     assert_eq!(from_memory(&fleet).await, remembered, "no memory is trusted");
-    assert_eq!(fleet.origin.requests("/1.jpg"), 2, "nobody else has to ask");
+    assert_eq!(fleet.origin.requests("/1.jpg"), before + 1, "nobody else has to ask");
     fleet.end().await;
 }
 

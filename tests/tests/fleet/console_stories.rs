@@ -53,7 +53,7 @@ async fn the_story_of_a_picture_says_where_each_value_came_from() {
     fix(&editor, image, json!({ "advertiser": "first" }), "red").await;
     let told = story(image).await;
     assert_eq!(source(&told, "first", "color"), "fix");
-    assert_eq!(source(&told, "second", "color"), "cached");
+    assert_eq!(source(&told, "second", "image_type"), "cached");
     assert_eq!(source(&told, "third", "color"), "configured");
     assert_eq!(told["said"][0]["twins"], 1);
     assert_eq!(source(&story(ImageId::of(None, &twin)).await, "third", "image_type"), "matched_bytes");
