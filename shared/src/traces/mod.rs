@@ -23,8 +23,8 @@
 //!
 //! # What a collector can do to the fleet
 //!
-//! Nothing. Spans go into a queue that has room for [`QUEUE`]; what does not fit is lost. A thread of its own
-//! sends them ([`collector`]). A collector that is away is told once, and costs a stop [`FLUSHING`] at most.
+//! Nothing. Spans go into a queue that has room for `QUEUE`; what does not fit is lost. A thread of its own
+//! sends them (`collector`). A collector that is away is told once, and costs a stop `FLUSHING` at most.
 
 mod collector;
 mod scrape;
@@ -133,7 +133,7 @@ impl Traces {
         }
     }
 
-    /// Sends what is left; waits for that for [`FLUSHING`] at most.
+    /// Sends what is left; waits for that for `FLUSHING` at most.
     pub async fn stop(self) {
         if let Some(on) = self.0 {
             // An error was told where it happened.
