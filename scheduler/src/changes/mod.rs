@@ -1,7 +1,7 @@
 //! The life of a picture that changes between two scrapes, top to bottom.
 //!
 //! `image.changed` → noted ([`intake`]) → gathered with what else changed of its advertiser within a moment →
-//! jobs → outcomes → `image.tagged` ([`tell`]).
+//! jobs → outcomes → `image.tagged` (`tell`).
 //!
 //! What is gathered is a *micro-scrape*: a row of `scrapes` and rows of `scrape_images` like any other, so
 //! that workers do with it what they do with a scrape. It is no inventory: it supersedes no scrape, and is
