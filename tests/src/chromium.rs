@@ -3,7 +3,8 @@
 //! By `fantoccini`: it is kept, small, and in the language of the harness, so that a test has the fleet, the
 //! database and the browser in one place, without a second runtime.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,11 +31,14 @@ pub struct Browser {
     pub client: Client,
     console: String,
     driver: Child,
+    port: u16,
+    session: String,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser along.
+        // The driver ends its browser where it is asked to, and leaves it behind where it is killed.
+        let _ = self.quit();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -58,6 +62,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
+        let port = port.unwrap();
         // What it says later must go somewhere, or it waits for ever.
         std::thread::spawn(move || lines.for_each(drop));
         let arguments = [
@@ -78,15 +83,26 @@ impl Browser {
         let wishes = json!({ "goog:chromeOptions": options });
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(wishes.as_object().unwrap().clone())
-            .connect(&format!("http://127.0.0.1:{}", port.unwrap()))
+            .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
         // axe looks at every element, on a machine that may have more to do.
         let patient = Some(crate::PATIENCE);
         client.update_timeouts(TimeoutConfiguration::new(patient, patient, None)).await.unwrap();
-        let browser = Self { client, console: format!("http://{}", console.address), driver };
+        let session = client.session_id().await.unwrap().unwrap();
+        let browser = Self { client, console: format!("http://{}", console.address), driver, port, session };
         browser.size(1280, 900).await;
         Some(browser)
+    }
+
+    /// Ends the session, and the browser with it. By hand: nothing can be awaited where a value is dropped.
+    fn quit(&self) -> std::io::Result<()> {
+        let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
+        driver.set_read_timeout(Some(crate::PATIENCE))?;
+        let session = &self.session;
+        write!(driver, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")?;
+        // It answers when the browser has gone.
+        driver.read(&mut [0; 64]).map(drop)
     }
 
     /// Makes the window so large.
