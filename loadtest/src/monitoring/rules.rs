@@ -85,7 +85,8 @@ const WINDOWS: [(&str, &str); 9] = [
     // As long as all of it takes: a fault that lasts must not become what is usual.
     ("24h", "300s"),
     ("1d", "300s"),
-    ("3d", "300s"),
+    // No longer than the workers are away: what was in time before would outweigh all that is late then.
+    ("3d", "60s"),
 ];
 
 /// Limits of time and of counts, in seconds, and what they become.
