@@ -30,6 +30,12 @@ document() {
 }
 # A fleet that is killed, cut off and stopped, by a seed. `make chaos` is the same for longer.
 chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed "$1"; }
+# Alerts go by the clock: where something else had the processor meanwhile, the proof gets a second try, and only one.
+monitoring() {
+  scripts/monitoring-test.sh && return
+  printf '\nmonitoring: not as it must be; once more, should the machine have been busy\n'
+  scripts/monitoring-test.sh
+}
 # Twenty minutes, and a cluster that one has in mind: make cluster-test.
 cluster() { KUBECONFIG='' scripts/cluster-test.sh; }
 scripts_check() {
@@ -53,7 +59,7 @@ step console scripts/console.sh tools
 step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
 step contract scripts/console.sh
 step chaos chaos 7
-step monitoring scripts/monitoring-test.sh
+step monitoring monitoring
 step cluster cluster
 
 printf '\nall passed\n'
