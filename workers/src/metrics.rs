@@ -30,6 +30,12 @@ const CONFIDENCE: [f64; 9] = [0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 /// Servers that can be away; the label `server`.
 const SERVERS: [&str; 4] = ["database", "broker", "models", "decoders"];
 
+/// How often a job has come back; the label `times`.
+const RETURNED: [&str; 3] = ["1", "2", "more"];
+
+/// What a process that decodes is lost to; the label `reason`.
+const LOST: [&str; 3] = ["killed_decoder", "decode_timeout", "decode_memory"];
+
 /// See the help texts below. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -230,6 +236,15 @@ impl Metrics {
     fn begin(&self) {
         for reason in PARKED.iter().chain(&["malformed_job"]) {
             begin(&self.jobs_dead_lettered_total, &[&[reason]]);
+        }
+        for reason in LOST {
+            begin(&self.decoders_lost_total, &[&[reason]]);
+        }
+        for times in RETURNED {
+            begin(&self.jobs_returned_total, &[&[times]]);
+        }
+        for look in Look::ALL {
+            begin(&self.revalidated_total, &[&[look.as_str()]]);
         }
         for server in SERVERS {
             begin(&self.outages_total, &[&[server]]);

@@ -3,7 +3,7 @@
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::config::foreign_variable;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options, Private, eventually, get, jpeg, listed, scrape, skip};
+use tagfleet_tests::{Fleet, Options, Private, eventually, get, jpeg, listed, metric, scrape, skip};
 
 const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
 
@@ -90,7 +90,7 @@ async fn a_lane_that_cannot_be_consumed_takes_no_job_from_the_others() {
     fleet.origin.put("/held.jpg", Response::jpeg(jpeg()));
     assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 1);
     let (_, metrics) = get(worker, "/metrics").await;
-    assert!(!metrics.contains("tagfleet_worker_jobs_returned_total{"), "no job has come back");
+    assert_eq!(metric(&metrics, "tagfleet_worker_jobs_returned_total"), 0.0, "no job has come back");
     fleet.end().await;
     tokio::task::spawn_blocking(|| drop(servers)).await.unwrap();
 }

@@ -9,8 +9,8 @@ use prometheus::Registry;
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_tests::{
-    Fleet, Options, Process, eventually, every_format, get, jpeg, listed, plain_png, program, repository,
-    scrape, signal,
+    Fleet, Options, Process, eventually, every_format, get, jpeg, listed, metric, plain_png, program,
+    repository, scrape, signal,
 };
 use tagfleet_worker::config::{DEFAULTS, WorkerConfig};
 use tagfleet_worker::decode::{Decoder, InputSize};
@@ -108,7 +108,7 @@ pub fn add_up(tagged: &ScrapeTagged) {
 /// Nothing that happens to a decoder touches any other job: not even once is one delivered again.
 async fn nothing_came_back(worker: &Process) {
     let metrics = get(worker.admin().await, "/metrics").await.1;
-    assert!(!metrics.contains("tagfleet_worker_jobs_returned_total{"), "{metrics}");
+    assert_eq!(metric(&metrics, "tagfleet_worker_jobs_returned_total"), 0.0, "{metrics}");
 }
 
 /// The header promises little, and then it takes more memory than the process has.

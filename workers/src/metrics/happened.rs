@@ -7,7 +7,7 @@ use tagfleet_shared::broker::Received;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::set_connections;
 
-use super::{Look, Metrics, Stage, Tier};
+use super::{Look, Metrics, RETURNED, Stage, Tier};
 use crate::decode::format_name;
 use crate::outcome::Outcome;
 use crate::record::Ended;
@@ -47,12 +47,11 @@ impl Metrics {
     pub fn job_received(&self, lane: Lane, received: &Received) -> InFlight {
         self.jobs_received_total.with_label_values(&[lane.as_str()]).inc();
         if received.returns > 0 {
-            let times = if received.returns == 1 {
-                "1"
-            } else if received.returns == 2 {
-                "2"
-            } else {
-                "more"
+            let [once, twice, more] = RETURNED;
+            let times = match received.returns {
+                1 => once,
+                2 => twice,
+                _ => more,
             };
             self.jobs_returned_total.with_label_values(&[times]).inc();
         }

@@ -70,6 +70,8 @@ pub enum Look {
 }
 
 impl Look {
+    pub(super) const ALL: [Self; 4] = [Self::Unchanged, Self::SameBytes, Self::Changed, Self::Failed];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
