@@ -34,7 +34,7 @@ BOARD = dashboard(
          graph("How long does a fan-out take?", "From the event to the last confirmed job. Long: a slow manifest, or the broker confirms slowly.",
                SECONDS, query(quantile(0.5, "tagfleet_scheduler_fan_out_seconds", FLEET), "median"), query(quantile(0.95, "tagfleet_scheduler_fan_out_seconds", FLEET), "95 %")),
          graph("Do events wait for a scheduler?", "Above zero for minutes: more schedulers, or those that are there are held.",
-               COUNT, query(same("tagfleet_scheduler_queue_messages", f'{FLEET},queue="scrape.finished"'), "events"), thresholds=limits((100, "yellow")))),
+               COUNT, query(same("tagfleet_scheduler_queue_messages", f'{FLEET},queue=~"scrape[.]finished|image[.]changed"', "queue"), "{{queue}}"), thresholds=limits((100, "yellow")))),
         (8,
          graph("Are jobs published once?", "Jobs that the broker has confirmed against images listed. Far above: fan-outs are cut off often.",
                IMAGES_RATE, query(rate("tagfleet_scheduler_images_listed_total", FLEET), "listed"), query(rate("tagfleet_scheduler_jobs_published_total", FLEET), "published")),

@@ -12,7 +12,7 @@ BOARD = dashboard(
          graph("What waits in the queues?", "Messages that are ready. jobs.*: the backlog. retry.*: hosts that failed. dead: for a person. suspects: a worker died of a job.",
                COUNT, query(same("tagfleet_scheduler_queue_messages", FLEET, "queue"), "{{queue}}")),
          graph("Who takes them?", "Consumers by queue. None of a lane: nobody works on it. Fewer than workers: they have to be restarted. retry and dead have none.",
-               COUNT, query(same("tagfleet_scheduler_queue_consumers", f'{FLEET},queue=~"jobs.*|scrape.finished|suspects"', "queue"), "{{queue}}")),
+               COUNT, query(same("tagfleet_scheduler_queue_consumers", f'{FLEET},queue=~"jobs.*|scrape.finished|image.changed|suspects"', "queue"), "{{queue}}")),
          graph("Does it take messages?", "Jobs that it has confirmed. Zero while scrapes fan out: it is blocked, by memory or disk.",
                JOBS_RATE, query(rate("tagfleet_scheduler_jobs_published_total", FLEET), "confirmed"))),
         (8,

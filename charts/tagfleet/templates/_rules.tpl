@@ -176,11 +176,11 @@ What is read from the database or the broker is the same in every scheduler: `ma
     summary: {{ `Nobody takes jobs of the lane {{ $labels.lane }}.` | quote }}
     description: There is no worker with a weight for it, or the workers have lost their consumers.
 - alert: TagfleetFanOutBehind
-  expr: max by (namespace) (tagfleet_scheduler_queue_messages{ {{- $of -}} ,queue="scrape.finished"}) > {{ $limits.eventsWaiting | int64 }}
+  expr: max by (namespace, queue) (tagfleet_scheduler_queue_messages{ {{- $of -}} ,queue=~"scrape[.]finished|image[.]changed"}) > {{ $limits.eventsWaiting | int64 }}
   for: 10m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
-    summary: {{ `{{ $value }} finished scrapes wait to be fanned out.` | quote }}
+    summary: {{ `{{ $value }} events {{ $labels.queue }} wait for a scheduler.` | quote }}
     description: More schedulers, or those that are there wait for a manifest, the database or the broker.
 - alert: TagfleetServiceLevelFast
   expr: |

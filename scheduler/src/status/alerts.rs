@@ -90,11 +90,11 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
             "dead" if queue.ready > 0 => {
                 fire("TagfleetDeadLetters", format!("{}: see `tagfleet-scheduler dead list`", queue.ready));
             }
-            "scrape.finished" if queue.consumers == 0 => {
-                fire("TagfleetNoScheduler", format!("nobody takes events, {} wait", queue.ready));
+            "scrape.finished" | "image.changed" if queue.consumers == 0 => {
+                fire("TagfleetNoScheduler", format!("nobody takes {}, {} wait", queue.queue, queue.ready));
             }
-            "scrape.finished" if queue.ready > limits.events_waiting => {
-                fire("TagfleetFanOutBehind", format!("{} events wait", queue.ready));
+            "scrape.finished" | "image.changed" if queue.ready > limits.events_waiting => {
+                fire("TagfleetFanOutBehind", format!("{} events {} wait", queue.ready, queue.queue));
             }
             _ => {}
         }
