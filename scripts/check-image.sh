@@ -19,4 +19,13 @@ for crate in $(sed -n 's/^members = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",'); d
   grep -q "^COPY $crate/Cargo.toml $crate/$" Dockerfile || fail "Dockerfile: $crate/Cargo.toml is not copied"
   grep -qx -e "!$crate" -e "!$crate/Cargo.toml" .dockerignore || fail ".dockerignore: $crate/Cargo.toml is left out"
 done
+# The layer of the dependencies is built from the manifests and from empty sources.
+skeleton=$(mktemp -d)
+trap 'rm -rf "$skeleton"' EXIT
+cp Cargo.toml Cargo.lock "$skeleton/"
+for crate in $(sed -n 's/^members = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",'); do
+  mkdir -p "$skeleton/$crate/src" && cp "$crate/Cargo.toml" "$skeleton/$crate/" && touch "$skeleton/$crate/src/lib.rs"
+  [[ ! -e $crate/src/main.rs ]] || touch "$skeleton/$crate/src/main.rs"
+done
+(cd "$skeleton" && "${CARGO:-cargo}" metadata --format-version 1 --no-deps --offline >/dev/null) || fail 'Dockerfile: Cargo does not read the manifests alone'
 exit "$failed"
