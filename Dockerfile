@@ -46,8 +46,8 @@ RUN set -eu; \
 
 FROM tools AS build
 WORKDIR /build
-# No debug information, but the names of functions for the trace of a panic.
-ENV CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo CARGO_INCREMENTAL=0
+# Nothing to debug with, for nodes have to fetch it: a panic tells its file and line all the same. And one unit per crate, which is smaller.
+ENV CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_INCREMENTAL=0
 # Dependencies first, from the manifests alone: this layer is built anew only when they change, not when our code does.
 COPY Cargo.toml Cargo.lock ./
 COPY shared/Cargo.toml shared/

@@ -19,8 +19,8 @@ cuda_base=nvcr.io/nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 size_in_mb() {
   case $builder in
-    # "98.7 MB", "1.2 GB": of a thousand each.
-    buildah) buildah images --format '{{.Size}}' "$image" | awk '{ print int($1 * ($2 == "GB" ? 1000 : $2 == "MB" ? 1 : 0.001) + 0.5) }' ;;
+    # "98.7 MB", "1.2 GB": of a thousand each. A line for each name that the image has.
+    buildah) buildah images --format '{{.Size}}' "$image" | awk 'NR == 1 { print int($1 * ($2 == "GB" ? 1000 : $2 == "MB" ? 1 : 0.001) + 0.5) }' ;;
     *) "$builder" image inspect --format '{{.Size}}' "$image" | awk '{ print int($1 / 1e6 + 0.5) }' ;;
   esac
 }
