@@ -18,7 +18,8 @@ delete_pods_for() {
     # A drain, or a kill a second later.
     grace=()
     ((RANDOM % 2)) || grace=(--grace-period=1)
-    quietly kube delete "$pod" --wait=false "${grace[@]}"
+    # It may have gone meanwhile, in a roll-out perhaps.
+    quietly kube delete "$pod" --wait=false --ignore-not-found "${grace[@]}"
     deleted=$((deleted + 1))
     wait_for 90 "a $component is ready again" some_ready "$component"
   done

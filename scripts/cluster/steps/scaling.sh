@@ -6,10 +6,10 @@ step_scaling() {
     say '  skipped: no KEDA here'
     return
   fi
-  # A pod for 600 jobs: some 12 seconds of a worker.
+  # A pod for 1,800 jobs, some 36 seconds of a worker: longer than it takes to see that fewer would do.
   local scaling=pools.cpu.scaling
   deploy --set "$scaling.type=keda,$scaling.min=0,$scaling.max=3,$scaling.imagesPerSecond=$images_per_second" \
-    --set "$scaling.drainMinutes.express=0.2,$scaling.drainMinutes.standard=0.2,$scaling.drainMinutes.bulk=0.2" \
+    --set-json "$scaling.drainMinutes={\"express\": 0.6, \"standard\": 0.6, \"bulk\": 0.6}" \
     --set "$scaling.scaleDown.stabilizationSeconds=0,$scaling.scaleDown.percent=50,$scaling.scaleDown.everySeconds=15" \
     --set "$scaling.keda.pollingSeconds=5,$scaling.keda.cooldownSeconds=30,$scaling.keda.prometheus=$prometheus_url"
   wait_for 180 'without work, no workers' no_workers
