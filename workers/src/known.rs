@@ -90,6 +90,10 @@ impl KnownImages {
         match lookup.by_image(image).await? {
             Remembered::Nothing => {
                 self.metrics.found(Tier::Nowhere);
+                // It is forgotten: whoever looks must not find what this worker remembers of it.
+                if image.trust != Trust::Memory {
+                    self.by_image.invalidate(&image.id).await;
+                }
                 Ok(Found::Nothing)
             }
             Remembered::Known(known) => {

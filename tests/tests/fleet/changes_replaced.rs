@@ -95,6 +95,31 @@ async fn a_picture_that_is_replaced_and_cannot_be_had_is_skipped_and_asked_for_a
     fleet.end().await;
 }
 
+/// What was known before is forgotten: nobody gets it with the next scrape, nor when a worker still remembers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_and_cannot_be_had_or_read_never_gets_the_tags_of_the_one_before() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let ends = [(Response::Status(404), "skipped"), (Response::jpeg(vec![0x81; 3000]), "defaulted")];
+    for (n, (response, end)) in ends.into_iter().enumerate() {
+        let path = format!("/{n}.jpg");
+        let url = fleet.picture(&path);
+        let inventory = || scrape("dealer", vec![listed(&url)]);
+        fleet.tag(&inventory()).await;
+        fleet.origin.put(&path, response);
+
+        assert_eq!(replaced(&fleet, &mut told, listed(&url)).await.outcome, end);
+
+        assert_eq!(fleet.count("SELECT count(*) FROM image_tags").await, 0);
+        assert_eq!(fleet.tag(&inventory()).await.outcomes[end], 1);
+        fleet.execute("UPDATE image_failures SET until = now()").await;
+        fleet.picture(&path);
+        assert_eq!(fleet.tag(&inventory()).await.outcomes["inferred"], 1);
+        fleet.execute("DELETE FROM image_tags").await;
+    }
+    fleet.end().await;
+}
+
 /// What a job was told goes with it wherever it goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_is_replaced_is_tagged_anew_after_retries() {

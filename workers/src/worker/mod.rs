@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
@@ -49,7 +50,7 @@ use crate::hold::Holder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
-use crate::record::{Ended, Recorder};
+use crate::record::Recorder;
 use crate::retries::Retries;
 use crate::trials::{Begun, Trials};
 
@@ -114,6 +115,8 @@ struct AtWork {
     trial: Trial,
     /// Whether this trial is noted in the row of its image.
     noted: AtomicBool,
+    /// When the work on it began.
+    began: Timestamp,
     in_flight: InFlight,
 }
 
@@ -230,7 +233,8 @@ impl Worker {
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
         traces::follow(&span, &received);
-        let at_work = AtWork { job, lane, trial, noted: AtomicBool::new(false), in_flight };
+        let (noted, began) = (AtomicBool::new(false), Timestamp::now());
+        let at_work = AtWork { job, lane, trial, noted, began, in_flight };
         self.settle(received, &at_work, &abandon).instrument(span).await;
     }
 
@@ -289,7 +293,7 @@ impl Worker {
     /// the reason, so that its scrape comes to an end.
     async fn record_defaults(&self, received: &Received, at_work: &AtWork, reason: &'static str) {
         let set = self.pipeline.sets.now();
-        let ended = Ended { job: at_work.job.clone(), outcome: Outcome::parked(reason), set };
+        let ended = at_work.ended(received, Outcome::parked(reason), set);
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }
