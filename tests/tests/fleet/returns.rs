@@ -246,9 +246,8 @@ async fn a_suspect_that_waits_for_long_is_given_back() {
     fleet.end().await;
 }
 
-/// What kills workers may be in the queues twice: whoever comes second has nothing left to write.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
+/// A worker finds a suspect whose image has the defaults, for this reason; it is not tried.
+async fn found_with_defaults(reason: &str) -> Fleet {
     let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
     fleet.origin.put("/killer.jpg", Response::Stall);
     let event = scrape("dealer", vec![listed(fleet.origin.url("/killer.jpg"))]);
@@ -256,7 +255,7 @@ async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
     let doomed = fleet.spawn_worker();
     fleet.requested("/killer.jpg", 1).await;
     doomed.kill();
-    fleet.execute("UPDATE scrape_images SET outcome = 'defaulted', reason = 'killed_worker'").await;
+    fleet.execute(&format!("UPDATE scrape_images SET outcome = 'defaulted', reason = '{reason}'")).await;
 
     let worker = fleet.spawn_worker();
     let suspected = "tagfleet_worker_jobs_suspected_total";
@@ -269,6 +268,22 @@ async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
     assert!(worker.terminate().await);
     assert_eq!(fleet.origin.requests("/killer.jpg"), 1);
     assert_eq!(fleet.count("SELECT sum(trials) FROM scrape_images").await, 0);
+    fleet
+}
+
+/// What kills workers may be in the queues twice: whoever comes second has nothing left to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
+    let fleet = found_with_defaults("decode").await;
+    assert_eq!(fleet.dead_letters().await, 0);
+    fleet.abandon().await;
+}
+
+/// Whoever parked it may have died before anybody was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_that_was_parked_before_has_a_dead_letter_all_the_same() {
+    let fleet = found_with_defaults("decode_timeout").await;
+    assert_eq!(fleet.dead_letter().await.0, "decode_timeout");
     fleet.abandon().await;
 }
 

@@ -57,6 +57,9 @@ use crate::trials::{Begun, Trials};
 /// How long jobs may take to be given back when the grace period is over.
 const GIVING_BACK: Duration = Duration::from_secs(3);
 
+/// What a dead letter says beside its reason, where another worker has recorded the defaults.
+const PARKED_BEFORE: &str = "it was parked before, and its dead letter may not have arrived";
+
 /// Before a suspect is tried, no other job that came back was in this worker's hands for so long. Longer
 /// than the broker needs to deliver all of those, and to hear where they went.
 const QUIET: Duration = Duration::from_secs(1);
@@ -277,7 +280,12 @@ impl Worker {
     /// Brings a job to its outcome, unless it has killed too many workers.
     async fn attempt(&self, received: &Received, at_work: &AtWork) -> Ending {
         if at_work.trial == Trial::Alone {
-            let Begun::Noted(before) = self.trials.begin(&at_work.job).await else { return Ending::Recorded };
+            let before = match self.trials.begin(&at_work.job).await {
+                Begun::Noted(before) => before,
+                Begun::Ended => return Ending::Recorded,
+                // Told once more, with the same id: once too often harms nobody, and never would.
+                Begun::Parked(reason) => return Ending::Parked(reason, PARKED_BEFORE.into()),
+            };
             at_work.noted.store(true, Ordering::Relaxed);
             // The first attempt was among others.
             let attempts = 1 + before;
