@@ -49,3 +49,4 @@ mod tables;
 mod tag_command;
 mod tagging;
 mod traces;
+mod upkeep;
