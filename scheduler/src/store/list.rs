@@ -61,9 +61,9 @@ pub(super) async fn copy(
 ) -> Result<(), DbError> {
     const SQL: &str = "
         COPY scrape_images (day, scrape, seq, image_id, url, image_key, listing_id, position, configured,
-                            outcome, reason, tags, recorded_at, change, changed_at)
+                            outcome, reason, tags, recorded_at, change, changed_at, removed_at)
         FROM STDIN (FORMAT binary)";
-    const TYPES: [Type; 15] = [
+    const TYPES: [Type; 16] = [
         Type::DATE,
         Type::INT8,
         Type::INT4,
@@ -78,6 +78,7 @@ pub(super) async fn copy(
         Type::JSONB,
         Type::TIMESTAMPTZ,
         Type::TEXT,
+        Type::TIMESTAMPTZ,
         Type::TIMESTAMPTZ,
     ];
     let is_any_skipped = page.iter().any(|row| row.skipped().is_some());
@@ -102,6 +103,7 @@ pub(super) async fn copy(
                 &skipped.and(now),
                 &row.change.map(|(change, _)| change.as_str()),
                 &row.change.map(|(_, at)| at),
+                &row.removed_at,
             ])
             .await?;
     }

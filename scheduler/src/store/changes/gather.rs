@@ -93,6 +93,7 @@ fn row(waiting: &DbRow) -> Row {
         position: waiting.get("position"),
         configured: waiting.get::<_, Option<Json<Tags>>>("configured").map(|Json(tags)| tags),
         change: Some((change(waiting.get("change")), waiting.get("changed_at"))),
+        removed_at: None,
         malformed: false,
     }
 }
