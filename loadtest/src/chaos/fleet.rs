@@ -233,7 +233,7 @@ fn address(url: &Url) -> anyhow::Result<SocketAddr> {
 const BOTH: &[(&str, &str)] = &[
     ("broker.heartbeat", "2s"),
     ("broker.retry_delays", "200ms,500ms,1s"),
-    ("database.pool_size", "8"),
+    ("database.pool_size", "10"),
     ("database.timeout", "2s"),
     ("database.statement_timeout", "3s"),
 ];
