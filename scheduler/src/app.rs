@@ -24,6 +24,7 @@ use crate::changes::intake::{self, Intake};
 use crate::config::SchedulerConfig;
 use crate::fan_out::FanOut;
 use crate::housekeeping::Housekeeping;
+use crate::late::LateImages;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
@@ -121,11 +122,12 @@ impl App {
     fn start_loops(&self, changed: Consumer, stop: &CancellationToken) -> TaskTracker {
         let (pool, metrics) = (self.pool.clone(), self.metrics.clone());
         let sampling = Sampling::of(&self.config.traces);
+        let (late, late_count) = LateImages::new(pool.clone(), self.config.announce.in_time, metrics.clone());
         let announcer = Announcer {
             pool: pool.clone(),
             publisher: self.broker.publisher(),
             every: self.config.announce.every,
-            in_time: self.config.announce.in_time,
+            late,
             sampling,
             traces: self.traces.clone(),
             metrics: metrics.clone(),
@@ -158,6 +160,7 @@ impl App {
 
         let loops = TaskTracker::new();
         loops.spawn(announcer.run(stop.clone()));
+        loops.spawn(late_count.run(stop.clone()));
         loops.spawn(self.intake(stop).run(changed));
         loops.spawn(changes.run(stop.clone()));
         loops.spawn(sweep.run(stop.clone()));

@@ -28,6 +28,7 @@ mod fuzz;
 mod hostile;
 mod hosts;
 mod kills;
+mod loops;
 mod metrics;
 mod model_sets;
 mod parity;
