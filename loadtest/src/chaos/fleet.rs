@@ -18,8 +18,8 @@ pub const SCHEDULERS: usize = 2;
 /// Workers of the fleet.
 pub const WORKERS: usize = 3;
 
-/// Connections to the database of each, as `database.pool_size` below has it.
-pub const POOL: usize = 8;
+/// Connections to the database of each: `database.pool_size` as it is below, and a scheduler's for `/readyz`.
+pub const POOL: usize = 11;
 
 /// One scheduler or worker, whichever process it is at the moment.
 pub struct Member {
