@@ -120,6 +120,26 @@ async fn a_picture_that_is_replaced_and_cannot_be_had_or_read_never_gets_the_tag
     fleet.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_in_many_listings_is_asked_for_once() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let url = fleet.picture("/1.jpg");
+    let shown = |n: usize| ListedImage { listing_id: Some(format!("car-{n}")), ..listed(&url) };
+    fleet.tag(&scrape("dealer", (0..20).map(shown).collect())).await;
+    fleet.picture("/1.jpg");
+    let changes: Vec<_> = (0..20).map(|n| changed("dealer", Change::Replaced, shown(n))).collect();
+
+    fleet.publish_changes(&changes).await;
+
+    let different = told.different(20).await;
+    let tags = &different[0].tags;
+    assert!(different.iter().all(|tagged| tagged.tags == *tags), "{different:?}");
+    let scrapes = fleet.count("SELECT count(*) FROM scrapes WHERE state IN ('changing', 'changed')").await;
+    assert!(fleet.origin.requests("/1.jpg") <= 1 + scrapes.unsigned_abs(), "once for each micro-scrape");
+    fleet.end().await;
+}
+
 /// What a job was told goes with it wherever it goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_is_replaced_is_tagged_anew_after_retries() {
