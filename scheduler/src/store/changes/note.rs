@@ -8,8 +8,10 @@ use tokio_postgres::types::Json;
 use super::super::Client;
 
 /// Notes changes, all or none. Of each place the latest stays, whichever comes first: so an event that
-/// comes again changes nothing, whatever has become of it since. Of two of the same time the first stays, but
-/// none that removes what the other shows: a clock of whole seconds hurts the feed least that way.
+/// comes again changes nothing, whatever has become of it since.
+///
+/// Of two of the same time the first stays, but none that removes what the other shows: a clock of whole
+/// seconds hurts the feed least that way.
 ///
 /// A picture that is removed and added again before anybody has looked may be another one, so it counts
 /// as replaced; and one that is to be looked at anew still is when it is added once more.
