@@ -1,6 +1,5 @@
 //! The other end of a scrape: every image has its outcome, and the world is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -11,9 +10,10 @@ use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::outcome::OutcomeKind;
 use tagfleet_shared::traces::{Traces, Value};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
+use crate::late::LateImages;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::periodic;
@@ -31,8 +31,8 @@ pub struct Announcer {
     pub publisher: Publisher,
     /// How often to look.
     pub every: Duration,
-    /// How soon after its event an image should have its outcome.
-    pub in_time: Duration,
+    /// Who counts images that are late.
+    pub late: LateImages,
     /// What is traced,
     pub sampling: Sampling,
     /// and where it goes.
@@ -42,8 +42,14 @@ pub struct Announcer {
 }
 
 impl Announcement {
-    fn images(&self) -> u64 {
+    /// Images of the inventory.
+    pub fn images(&self) -> u64 {
         u64::try_from(self.images).unwrap_or_default()
+    }
+
+    /// From the event to the last image's outcome.
+    pub fn took(&self) -> Duration {
+        self.tagged_at.duration_since(self.received_at).try_into().unwrap_or_default()
     }
 }
 
@@ -90,35 +96,12 @@ impl Announcer {
         for announcement in &ended {
             let Announcement { scrape_id, images, .. } = announcement;
             info!(scrape.id = %scrape_id, images, "scrape {scrape_id} is tagged");
-            self.metrics.announced(announcement.images(), took(announcement));
+            self.metrics.announced(announcement.images(), announcement.took());
             self.trace(announcement);
         }
-        self.count_late(client, &ended).await;
-        Ok(ended.len())
-    }
-
-    /// Counts the images that came late, of scrapes that are announced: a count that fails or takes its
-    /// time keeps no announcement. Where the database does not say, all images of a late scrape are late.
-    async fn count_late(&self, client: &store::Client, announced: &[Announcement]) {
-        let is_late = |ended: &&Announcement| took(ended) > self.in_time;
-        let keys: Vec<_> = announced.iter().filter(is_late).map(|ended| ended.key).collect();
-        let counted = if keys.is_empty() {
-            Ok(BTreeMap::new())
-        } else {
-            store::late_images(client, &keys, self.in_time).await
-        };
-        if let Err(error) = &counted {
-            warn!(%error, scrapes = keys.len(), "the late images of these scrapes cannot be counted");
-        }
-        for ended in announced {
-            let images = ended.images();
-            let late = match &counted {
-                Ok(late) => late.get(&ended.key).copied().unwrap_or_default(),
-                Err(_) if is_late(&ended) => images,
-                Err(_) => 0,
-            };
-            self.metrics.tagged(ended.lane, images, late.min(images));
-        }
+        let announced = ended.len();
+        self.late.count(ended);
+        Ok(announced)
     }
 
     fn event(&self, ended: &Announcement) -> Outgoing {
@@ -142,11 +125,6 @@ impl Announcer {
         ];
         trace.announced(&self.traces, (ended.received_at, ended.tagged_at), all.into_iter().chain(outcomes));
     }
-}
-
-/// From the event to the last image's outcome.
-fn took(ended: &Announcement) -> Duration {
-    ended.tagged_at.duration_since(ended.received_at).try_into().unwrap_or_default()
 }
 
 /// The announcement in words of the contract: every outcome is in it, those

@@ -9,6 +9,7 @@ use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_shared::admin::{self, Check};
 use tagfleet_shared::broker::{Broker, Consumer, IMAGE_CHANGED, SCRAPE_FINISHED};
+use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::patience::patiently;
 use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{db, failpoint, shutdown, tls};
@@ -23,6 +24,7 @@ use crate::changes::intake::{self, Intake};
 use crate::config::SchedulerConfig;
 use crate::fan_out::FanOut;
 use crate::housekeeping::Housekeeping;
+use crate::late::LateImages;
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
@@ -74,26 +76,24 @@ impl App {
     ///
     /// If the admin port cannot be opened.
     pub async fn open(self) -> anyhow::Result<Open> {
+        // Whether the database is there is not to be told by whether a connection is free.
+        let probe = db::pool(&DatabaseConfig { pool_size: 1, ..self.config.database.clone() })?;
         let queue = self.broker.topology().finished_queue();
         let events = self.broker.consume(queue, self.config.fan_out.scrapes_at_once);
         let changes = self.broker.consume(self.broker.topology().changed_queue(), intake::AT_ONCE);
-        let checks = self.checks([(SCRAPE_FINISHED, &events), (IMAGE_CHANGED, &changes)]);
+        let checks = self.checks(probe, [(SCRAPE_FINISHED, &events), (IMAGE_CHANGED, &changes)]);
         let actions = failpoint::actions();
         let admin = admin::serve(&self.config.admin, self.registry.clone(), checks, actions).await?;
         Ok(Open { app: self, events, changes, admin })
     }
 
-    fn checks(&self, consumers: [(&'static str, &Consumer); 2]) -> Vec<Check> {
+    fn checks(&self, probe: Pool, consumers: [(&'static str, &Consumer); 2]) -> Vec<Check> {
         let receiving = consumers.map(|(event, consumer)| (event, consumer.is_receiving()));
         let consumer = move || {
             let silent = receiving.iter().find(|(_, receiving)| !receiving.load(Ordering::Relaxed));
             std::future::ready(silent.map_or(Ok(()), |(event, _)| Err(format!("not consuming {event}"))))
         };
-        vec![
-            Check::database(self.pool.clone()),
-            Check::broker(self.broker.clone()),
-            Check::new("consumers", consumer),
-        ]
+        vec![Check::database(probe), Check::broker(self.broker.clone()), Check::new("consumers", consumer)]
     }
 
     fn fan_out(&self, stop: &CancellationToken) -> FanOut {
@@ -122,11 +122,12 @@ impl App {
     fn start_loops(&self, changed: Consumer, stop: &CancellationToken) -> TaskTracker {
         let (pool, metrics) = (self.pool.clone(), self.metrics.clone());
         let sampling = Sampling::of(&self.config.traces);
+        let (late, late_count) = LateImages::new(pool.clone(), self.config.announce.in_time, metrics.clone());
         let announcer = Announcer {
             pool: pool.clone(),
             publisher: self.broker.publisher(),
             every: self.config.announce.every,
-            in_time: self.config.announce.in_time,
+            late,
             sampling,
             traces: self.traces.clone(),
             metrics: metrics.clone(),
@@ -159,6 +160,7 @@ impl App {
 
         let loops = TaskTracker::new();
         loops.spawn(announcer.run(stop.clone()));
+        loops.spawn(late_count.run(stop.clone()));
         loops.spawn(self.intake(stop).run(changed));
         loops.spawn(changes.run(stop.clone()));
         loops.spawn(sweep.run(stop.clone()));

@@ -16,9 +16,10 @@ use crate::sampling::TracesConfig;
 /// The defaults, and the manual.
 pub const DEFAULTS: &str = include_str!("../config.toml");
 
-/// Connections for everything beside the fan-outs: announcer, sweep, changes, housekeeping,
-/// a probe of `/readyz`. They need one for moments, and take turns.
-const OTHER_CONNECTIONS: usize = 4;
+/// Connections for everything beside the fan-outs. The announcers of scrapes and of pictures, and whoever publishes
+/// the jobs of changes, keep theirs for as long as the broker keeps them waiting; intake, sweep and
+/// housekeeping need one for moments, and take turns. A probe of `/readyz` has one of its own.
+const OTHER_CONNECTIONS: usize = 6;
 
 /// Every setting of the scheduler.
 #[derive(Clone, Debug, Deserialize)]
@@ -276,7 +277,7 @@ mod tests {
         variables.push(("TAGFLEET__FAN_OUT__SCRAPES_AT_ONCE", "7"));
         assert_eq!(
             problems(&variables),
-            ["database.pool_size (10) must be at least fan_out.scrapes_at_once (7) + 4"]
+            ["database.pool_size (12) must be at least fan_out.scrapes_at_once (7) + 6"]
         );
     }
 

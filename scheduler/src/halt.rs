@@ -1,7 +1,9 @@
 //! Why a fan-out ended early, by what happens next.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::events::Malformed;
 use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
@@ -58,6 +60,11 @@ impl Refusal {
     }
 }
 
+/// Takes a step, unless it panics.
+pub async fn unpanicked<T>(step: impl Future<Output = T>) -> Result<T, Refusal> {
+    AssertUnwindSafe(step).catch_unwind().await.map_err(|_| Refusal::panic())
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problem)
@@ -88,5 +95,19 @@ impl From<Unavailable> for Halt {
 impl From<Stopped> for Halt {
     fn from(_: Stopped) -> Self {
         Self::Stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_panics_is_refused_and_any_other_gives_what_it_gives() {
+        assert_eq!(unpanicked(async { 1 }).await.unwrap(), 1);
+        assert_eq!(
+            unpanicked(async { panic!("in a step") }).await.map(|()| 0).unwrap_err().reason,
+            "panicked"
+        );
     }
 }

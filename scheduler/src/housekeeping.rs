@@ -39,6 +39,8 @@ impl Housekeeping {
         tokio::join!(
             periodic::every(PARTITIONS_EVERY, "keeping partitions", &self.metrics, &stop, || self
                 .partitions()),
+            periodic::every(PARTITIONS_EVERY, "forgetting changes", &self.metrics, &stop, || self
+                .forget_old_changes(&stop)),
             periodic::every(GAUGES_EVERY, "counting scrapes", &self.metrics, &stop, || self.gauges()),
         );
     }
@@ -49,13 +51,20 @@ impl Housekeeping {
         store::forget_old_failures(&client).await?;
         store::forget_old_reports(&client).await?;
         let dropped = store::drop_old_partitions(&client, self.retention.days).await?;
-        store::forget_old_changes(&client, self.retention.days).await?;
         if dropped > 0 {
             info!(dropped, "dropped {dropped} partitions older than {} days", self.retention.days);
         }
         for Kept { scrape_id, day, state } in store::kept_for(&client, self.retention.days).await? {
             warn!(scrape.id = %scrape_id, state, "scrape {scrape_id} of {day} is not tagged, its day is kept");
         }
+        Ok(())
+    }
+
+    /// In a loop of its own, so that it keeps no partition, however much there is to forget.
+    async fn forget_old_changes(&self, stop: &CancellationToken) -> Result<(), Outage> {
+        while !stop.is_cancelled()
+            && store::forget_old_changes(&*self.pool.get().await?, self.retention.days).await?
+        {}
         Ok(())
     }
 

@@ -86,6 +86,8 @@ pub struct Row {
     pub configured: Option<Tags>,
     /// What happened to it, and when, where it is in a micro-scrape.
     pub change: Option<(Change, Timestamp)>,
+    /// When the advertiser ceased to show it, where it is listed once more.
+    pub removed_at: Option<Timestamp>,
     /// A manifest line that is no image keeps its place in the inventory and
     /// is skipped at once.
     pub malformed: bool,
@@ -101,6 +103,7 @@ impl From<ListedImage> for Row {
             listing_id: listed.listing_id,
             position: listed.position,
             change: None,
+            removed_at: None,
             malformed: false,
         }
     }

@@ -17,6 +17,7 @@ pub mod halt;
 pub mod hold;
 pub mod housekeeping;
 pub mod inventory;
+pub mod late;
 pub mod listing;
 pub mod lock;
 pub mod manifest;

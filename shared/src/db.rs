@@ -1,8 +1,9 @@
 //! The way to Postgres: pool, TLS, migrations.
 
+mod migrations;
+
 use std::time::Duration;
 
-use anyhow::Context;
 use deadpool_postgres::{Hook, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -10,9 +11,8 @@ use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tracing::info;
 
-use crate::patience::patiently;
+pub use migrations::{ensure_migrated, migrate};
 
 /// What Postgres takes for a number of milliseconds ends after 24 days.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(24 * 3600);
@@ -176,66 +176,4 @@ fn open(config: &DatabaseConfig, planner: &'static str) -> anyhow::Result<Pool> 
         }))
         .build()?;
     Ok(pool)
-}
-
-mod embedded {
-    refinery::embed_migrations!("../migrations");
-}
-
-/// Waits for the database at the start, and sees that it has all that this binary needs.
-///
-/// # Errors
-///
-/// If it stays away, or lacks a migration.
-pub async fn ensure_migrated(pool: &Pool) -> anyhow::Result<()> {
-    let missing = patiently("the database", || missing_migrations(pool)).await?;
-    anyhow::ensure!(
-        missing.is_empty(),
-        "the database lacks {}: run `tagfleet-scheduler migrate`",
-        missing.join(", ")
-    );
-    Ok(())
-}
-
-/// Migrations that this binary knows and the database does not have.
-///
-/// # Errors
-///
-/// If the database is away.
-async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
-    const APPLIED: &str = "SELECT version FROM refinery_schema_history";
-    let client = pool.get().await?;
-    let applied: Vec<i32> = match client.query(APPLIED, &[]).await {
-        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
-        // Nobody has ever migrated it.
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let known = embedded::migrations::runner();
-    let missing = known.get_migrations().iter().filter(|migration| !applied.contains(&migration.version()));
-    Ok(missing.map(ToString::to_string).collect())
-}
-
-/// Brings the schema up to date. Several may call it at once: an advisory lock
-/// lets one work and the others find nothing left to do.
-///
-/// # Errors
-///
-/// If the database is away, or holds migrations that this binary does not know.
-pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
-    // Taken out of the pool: its statements have no limit from now on.
-    let client = pool.get().await.context("no database connection")?;
-    let mut client = deadpool_postgres::Object::take(client);
-    client
-        .batch_execute(
-            "SET statement_timeout = 0; SELECT pg_advisory_lock(hashtextextended('tagfleet migrate', 0))",
-        )
-        .await?;
-    let client: &mut tokio_postgres::Client = &mut client;
-    let report = embedded::migrations::runner().set_abort_missing(true).run_async(client).await;
-    client.batch_execute("SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0))").await?;
-    for applied in report.context("cannot migrate the database")?.applied_migrations() {
-        info!(migration = %applied, "applied migration {applied}");
-    }
-    Ok(())
 }

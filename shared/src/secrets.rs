@@ -28,10 +28,10 @@ pub fn without_password(text: &str) -> String {
         // Cannot fail: a URL with a password has a host.
         let _ = url.set_password(Some(HIDDEN));
     }
-    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
+    if url.query_pairs().any(|(name, _)| is_secret_parameter(&name)) {
         let shown: Vec<_> = url.query_pairs().into_owned().collect();
         let hide = |(name, value): (String, String)| {
-            let value = if is_secret(&name) { HIDDEN.to_owned() } else { value };
+            let value = if is_secret_parameter(&name) { HIDDEN.to_owned() } else { value };
             (name, value)
         };
         url.query_pairs_mut().clear().extend_pairs(shown.into_iter().map(hide));
@@ -44,6 +44,12 @@ pub fn without_password(text: &str) -> String {
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     ["password", "passwd", "secret", "token"].iter().any(|end| name.ends_with(end))
+}
+
+/// The same of a parameter of a URL, where vendors have keys: `api_key`. A setting may be about a key that
+/// is none of these.
+fn is_secret_parameter(name: &str) -> bool {
+    is_secret(name) || name.to_lowercase().ends_with("key")
 }
 
 #[cfg(test)]
@@ -61,6 +67,8 @@ mod tests {
             ),
             ("postgres://host/db?PassWord=secret", "postgres://host/db?PassWord=hidden"),
             ("http://host/?access_token=secret", "http://host/?access_token=hidden"),
+            ("https://otlp/v1/traces?api_key=secret&t=1", "https://otlp/v1/traces?api_key=hidden&t=1"),
+            ("https://otlp/?apiKey=secret", "https://otlp/?apiKey=hidden"),
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("info,tagfleet_worker=debug", "info,tagfleet_worker=debug"),
         ] {

@@ -225,7 +225,7 @@ fn defaults(services: &Services, database: &str, prefix: &str) -> Vec<(String, S
         ("BROKER__PREFIX", prefix),
         ("BROKER__RETRY_DELAYS", "200ms,400ms"),
         ("DATABASE__URL", database),
-        ("DATABASE__POOL_SIZE", "8"),
+        ("DATABASE__POOL_SIZE", "10"),
         ("WORK__PREFETCH", "32"),
         ("WORK__DECODE_THREADS", "1"),
         ("WORK__GRACE", "20s"),

@@ -2,7 +2,7 @@
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tracing::{Instrument, info_span};
 
 use crate::freshness::{Freshness, Seen};
 use crate::hashed::BuildAlreadyHashed;
-use crate::lookup::{Lookup, Remembered};
+use crate::lookup::{Lookup, Remembered, ScrapeKey};
 use crate::metrics::{Metrics, Tier};
 use crate::outcome::{Known, Outcome, Stop};
 use crate::pipeline::Wanted;
@@ -36,6 +36,11 @@ pub struct CacheConfig {
     pub revalidate_after: Duration,
 }
 
+/// Pictures that were replaced, of which it is remembered what was found; and for how long: the jobs of one
+/// micro-scrape are worked on together.
+const ANEW: u64 = 1000;
+const ANEW_LASTS: Duration = Duration::from_secs(300);
+
 /// The first tier, by one kind of key.
 type Tier1<K> = Cache<K, Arc<Known>, BuildAlreadyHashed>;
 
@@ -43,6 +48,8 @@ type Tier1<K> = Cache<K, Arc<Known>, BuildAlreadyHashed>;
 pub struct KnownImages {
     by_image: Tier1<ImageId>,
     by_bytes: Tier1<BytesHash>,
+    /// What was found of pictures that were replaced, for others of the same micro-scrape.
+    anew: Cache<(ImageId, ScrapeKey), Arc<Known>>,
     /// The second tier; none for `tagfleet-worker tag`.
     lookup: Option<Lookup>,
     freshness: Option<Freshness>,
@@ -65,7 +72,8 @@ impl KnownImages {
     pub fn new(config: &CacheConfig, lookup: Option<Lookup>, metrics: Metrics) -> Self {
         let half = config.max_bytes / 2;
         let freshness = Freshness::after(config.revalidate_after);
-        Self { by_image: tier1(half), by_bytes: tier1(half), lookup, freshness, metrics }
+        let anew = Cache::builder().time_to_live(ANEW_LASTS).max_capacity(ANEW).build();
+        Self { by_image: tier1(half), by_bytes: tier1(half), anew, lookup, freshness, metrics }
     }
 
     /// Images in the first tier.
@@ -90,6 +98,10 @@ impl KnownImages {
         match lookup.by_image(image).await? {
             Remembered::Nothing => {
                 self.metrics.found(Tier::Nowhere);
+                // It is forgotten: whoever looks must not find what this worker remembers of it.
+                if image.trust != Trust::Memory {
+                    self.by_image.invalidate(&image.id).await;
+                }
                 Ok(Found::Nothing)
             }
             Remembered::Known(known) => {
@@ -120,25 +132,7 @@ impl KnownImages {
         image: &Wanted,
         work: impl Future<Output = Result<Outcome, Stop>>,
     ) -> Result<Outcome, Stop> {
-        let mut ours = None;
-        let known = {
-            let stopped = |stop| Stopped { at: image.source.clone(), stop };
-            let mut work = pin!(async {
-                let outcome = work.await.map_err(stopped)?;
-                let known = outcome.known().cloned().ok_or_else(|| stopped(Stop::End(outcome.clone())))?;
-                ours = Some(outcome);
-                Ok::<_, Stopped>(known)
-            });
-            loop {
-                match self.by_image.try_get_with(image.id, work.as_mut()).await {
-                    Ok(known) => break known,
-                    Err(stopped) if stopped.at == image.source => return Err(stopped.stop.clone()),
-                    // It was not ours, which has not begun.
-                    Err(_) => {}
-                }
-            }
-        };
-        Ok(ours.unwrap_or(Outcome::Cached(known)))
+        once(&self.by_image, image.id, &image.source, work).await
     }
 
     /// As [`Self::once`], for an image that is known and due.
@@ -158,6 +152,21 @@ impl KnownImages {
             self.by_image.invalidate(&image.id).await;
         }
         self.once(image, work).await
+    }
+
+    /// As [`Self::once`], for an image whose picture was replaced: unless somebody looks, or has looked a short
+    /// while ago, for another listing of the same micro-scrape. All that is in one was told of before it was
+    /// written, so one look is late enough for all. Nobody else is waited for: they may have begun before.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::once`].
+    pub async fn anew(
+        &self,
+        image: &Wanted,
+        look: impl Future<Output = Result<Outcome, Stop>>,
+    ) -> Result<Outcome, Stop> {
+        once(&self.anew, (image.id, image.scrape), &image.source, look).await
     }
 
     /// What was found of an image whose picture was replaced takes the place of what was known. Others may be
@@ -206,6 +215,37 @@ impl KnownImages {
     }
 }
 
+/// Runs `work` on what is `at` a URL unless somebody else is at work on this `key`: see [`KnownImages::once`].
+async fn once<
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+>(
+    cache: &Cache<K, Arc<Known>, S>,
+    key: K,
+    at: &Source,
+    work: impl Future<Output = Result<Outcome, Stop>>,
+) -> Result<Outcome, Stop> {
+    let mut ours = None;
+    let known = {
+        let stopped = |stop| Stopped { at: at.clone(), stop };
+        let mut work = pin!(async {
+            let outcome = work.await.map_err(stopped)?;
+            let known = outcome.known().cloned().ok_or_else(|| stopped(Stop::End(outcome.clone())))?;
+            ours = Some(outcome);
+            Ok::<_, Stopped>(known)
+        });
+        loop {
+            match cache.try_get_with(key.clone(), work.as_mut()).await {
+                Ok(known) => break known,
+                Err(stopped) if stopped.at == *at => return Err(stopped.stop.clone()),
+                // It was not ours, which has not begun.
+                Err(_) => {}
+            }
+        }
+    };
+    Ok(ours.unwrap_or(Outcome::Cached(known)))
+}
+
 /// What kept somebody from what they looked for, and where they did.
 struct Stopped {
     at: Source,
@@ -243,6 +283,7 @@ mod tests {
     use super::*;
     use crate::model::{Answer, Embedding};
     use prometheus::Registry;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use tagfleet_shared::lane::Lane;
     use tagfleet_shared::outcome::OutcomeKind;
     use tokio::sync::oneshot;
@@ -292,6 +333,21 @@ mod tests {
 
         assert!(matches!(dead, Err(Stop::End(Outcome::Skipped(_)))), "{dead:?}");
         assert!(matches!(good, Ok(Outcome::Inferred(_))), "{good:?}");
+    }
+
+    /// Its listings are many, its host is asked once; and again for the next replacement.
+    #[tokio::test]
+    async fn a_replaced_picture_is_looked_at_once_for_each_micro_scrape() {
+        let (images, looks) = (nothing_known(), AtomicUsize::new(0));
+        for scrape in [1, 1, 2, 1] {
+            let image = Wanted { scrape: Some(scrape), trust: Trust::Nothing, ..at("http://a/1.jpg") };
+            let look = async {
+                looks.fetch_add(1, Ordering::Relaxed);
+                Ok(Outcome::Inferred(known(None)))
+            };
+            images.anew(&image, look).await.unwrap();
+        }
+        assert_eq!(looks.into_inner(), 2);
     }
 
     /// Those who wait with the same URL share a failure as they share an answer: nobody asks twice.

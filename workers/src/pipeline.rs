@@ -111,14 +111,17 @@ impl Pipeline {
         if image.suspected {
             return Err(Stop::Not(Unfinished::Suspected));
         }
-        let outcome = match found {
-            Found::Known(known) | Found::Due(known) => {
-                Box::pin(self.look_unless_unchanged(set, image, &known)).await?
-            }
-            Found::Nothing => Box::pin(self.look(set, image)).await?,
+        let look = async {
+            let outcome = match found {
+                Found::Known(known) | Found::Due(known) => {
+                    self.look_unless_unchanged(set, image, &known).await?
+                }
+                Found::Nothing => self.look(set, image).await?,
+            };
+            set.known.replace(image.id, &outcome).await;
+            Ok(outcome)
         };
-        set.known.replace(image.id, &outcome).await;
-        Ok(outcome)
+        set.known.anew(image, Box::pin(look)).await
     }
 
     /// What becomes of an image that is known and due, where `stop` kept it from being looked at: nothing

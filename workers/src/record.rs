@@ -1,5 +1,6 @@
 //! Writing outcomes back: one transaction per batch.
 
+mod forgotten;
 mod rows;
 mod validated;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Pool};
+use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::TagImage;
@@ -29,6 +31,9 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The model set that it ended with.
     pub set: Arc<SetAtWork>,
+    /// When the work on it began, where it was told that the picture was replaced: what was known before is
+    /// forgotten, unless the picture is still the same.
+    pub replaced: Option<Timestamp>,
 }
 
 /// Batched writes.
@@ -104,16 +109,17 @@ impl Table {
     /// and wins. See `apply_fixes` in the migrations for the other half.
     ///
     /// Where pictures were looked at again, or will be, that is noted in the same
-    /// transaction.
+    /// transaction; and there is forgotten what is not true any more.
     async fn write(&self, batch: &[Ended]) -> Result<(), DbError> {
         let rows = Rows::of(batch);
         let mut client = self.pool.get().await?;
-        if rows.validated.is_empty() {
+        if rows.validated.is_empty() && rows.forgotten.is_empty() {
             self.store(&client, &rows).await?;
         } else {
             let transaction = client.transaction().await?;
             self.store(&transaction, &rows).await?;
             rows.validated.write(&transaction).await?;
+            rows.forgotten.delete(&transaction).await?;
             transaction.commit().await?;
         }
         failpoint::here(Point::Recorded);

@@ -10,6 +10,7 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::jobs::TagImage;
+use tagfleet_shared::outcome::PARKED;
 
 use crate::hold::Holder;
 
@@ -28,6 +29,9 @@ pub enum Begun {
     /// The image has its outcome, or is no longer kept: there is nothing to try. This is a second copy
     /// of the job, and may have killed as many workers as the first.
     Ended,
+    /// It has the defaults because its job was parked, for this reason. Whoever parked it may have died before
+    /// anybody was told.
+    Parked(&'static str),
 }
 
 /// Nobody waits for a note to be taken back for longer.
@@ -38,11 +42,10 @@ impl Trials {
     pub async fn begin(&self, job: &TagImage) -> Begun {
         let mut backoff = Backoff::for_outage();
         loop {
-            match self.add(1, job).await {
-                Ok(trials) => {
+            match self.try_begin(job).await {
+                Ok(begun) => {
                     self.holder.over("database");
-                    let before = trials.map(|trials| u32::try_from(trials - 1).unwrap_or_default());
-                    return before.map_or(Begun::Ended, Begun::Noted);
+                    return begun;
                 }
                 Err(error) if error.is_about_data() => return Begun::Noted(0),
                 Err(outage) => self.holder.hold(&outage, "database", &mut backoff).await,
@@ -54,6 +57,21 @@ impl Trials {
     /// away the trial counts after all.
     pub async fn survived(&self, job: &TagImage) {
         let _ = tokio::time::timeout(TAKING_BACK, self.add(-1, job)).await;
+    }
+
+    async fn try_begin(&self, job: &TagImage) -> Result<Begun, DbError> {
+        const REASON: &str = "
+            SELECT reason FROM scrape_images
+             WHERE day = $1 AND scrape = $2 AND seq = $3 AND outcome = 'defaulted'";
+        if let Some(trials) = self.add(1, job).await? {
+            return Ok(Begun::Noted(u32::try_from(trials - 1).unwrap_or_default()));
+        }
+        let client = self.pool.get().await?;
+        let statement = client.prepare_cached(REASON).await?;
+        let row = client.query_opt(&statement, &[&job.day, &job.scrape, &job.seq]).await?;
+        let reason: Option<String> = row.and_then(|row| row.get(0));
+        let parked = PARKED.into_iter().find(|parked| reason.as_deref() == Some(parked));
+        Ok(parked.map_or(Begun::Ended, Begun::Parked))
     }
 
     async fn add(&self, number: i16, job: &TagImage) -> Result<Option<i16>, DbError> {

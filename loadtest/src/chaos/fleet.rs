@@ -18,8 +18,8 @@ pub const SCHEDULERS: usize = 2;
 /// Workers of the fleet.
 pub const WORKERS: usize = 3;
 
-/// Connections to the database of each, as `database.pool_size` below has it.
-pub const POOL: usize = 8;
+/// Connections to the database of each: `database.pool_size` as it is below, and a scheduler's for `/readyz`.
+pub const POOL: usize = 11;
 
 /// One scheduler or worker, whichever process it is at the moment.
 pub struct Member {
@@ -233,7 +233,7 @@ fn address(url: &Url) -> anyhow::Result<SocketAddr> {
 const BOTH: &[(&str, &str)] = &[
     ("broker.heartbeat", "2s"),
     ("broker.retry_delays", "200ms,500ms,1s"),
-    ("database.pool_size", "8"),
+    ("database.pool_size", "10"),
     ("database.timeout", "2s"),
     ("database.statement_timeout", "3s"),
 ];

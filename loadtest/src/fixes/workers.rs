@@ -105,7 +105,7 @@ impl Worker {
 
     /// Writes an outcome, as a worker does: until it is written.
     pub async fn record(&self, job: &Arc<TagImage>, outcome: Outcome) -> anyhow::Result<()> {
-        let ended = Ended { job: job.clone(), outcome, set: self.set.clone() };
+        let ended = Ended { job: job.clone(), outcome, set: self.set.clone(), replaced: None };
         loop {
             match self.recorder.record(ended.clone()).await {
                 Ok(()) => return Ok(()),

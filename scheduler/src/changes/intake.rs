@@ -10,7 +10,7 @@ use tagfleet_shared::failpoint::{self, Point};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::halt::Refusal;
+use crate::halt::{Refusal, unpanicked};
 use crate::hold::{Hold, Stopped};
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
@@ -65,8 +65,8 @@ impl Intake {
         self.note(read).await
     }
 
-    /// Notes a batch; if its data are to blame, its halves one by one, so that one event that no row can hold
-    /// harms no other.
+    /// Notes a batch; if its data are to blame, its halves one by one, so that one event that no row can hold,
+    /// or that meets a mistake of ours, harms no other.
     async fn note(&self, mut batch: Vec<Read>) -> Result<(), Stopped> {
         match self.until_noted(&batch).await? {
             Ok(news) => {
@@ -80,31 +80,34 @@ impl Intake {
                 Box::pin(self.note(batch)).await?;
                 Box::pin(self.note(second)).await
             }
-            Err(error) => match batch.pop() {
-                Some((received, _)) => self.refuse(received, &Refusal::of_database(&error)).await,
+            Err(refusal) => match batch.pop() {
+                Some((received, _)) => self.refuse(received, &refusal).await,
                 None => Ok(()),
             },
         }
     }
 
-    /// Tries until the batch is noted: those that were news; only data that no row can hold end it.
-    async fn until_noted(&self, batch: &[Read]) -> Result<Result<Vec<Change>, DbError>, Stopped> {
+    /// Tries until the batch is noted: those that were news; only data that no row can hold end it, and a panic.
+    async fn until_noted(&self, batch: &[Read]) -> Result<Result<Vec<Change>, Refusal>, Stopped> {
         let events: Vec<_> = batch.iter().map(|(_, event)| event).collect();
         let mut hold = Hold::new("changes of pictures", &self.metrics, &self.stop);
         loop {
-            let noted = match self.pool.get().await {
-                Ok(mut client) => store::note(&mut client, &events).await,
-                Err(away) => Err(away.into()),
-            };
-            match noted {
-                Err(error) if error.is_conflict() => {}
-                Err(error) if !error.is_about_data() => hold.wait(error.into()).await?,
-                end => {
-                    hold.over();
-                    return Ok(end);
+            let end = match unpanicked(self.try_to_note(&events)).await {
+                Ok(Err(error)) if error.is_conflict() => continue,
+                Ok(Err(error)) if !error.is_about_data() => {
+                    hold.wait(error.into()).await?;
+                    continue;
                 }
-            }
+                Ok(noted) => noted.map_err(|error| Refusal::of_database(&error)),
+                Err(panic) => Err(panic),
+            };
+            hold.over();
+            return Ok(end);
         }
+    }
+
+    async fn try_to_note(&self, events: &[&ImageChanged]) -> Result<Vec<Change>, DbError> {
+        store::note(&mut *self.pool.get().await?, events).await
     }
 
     async fn refuse(&self, received: Received, refusal: &Refusal) -> Result<(), Stopped> {

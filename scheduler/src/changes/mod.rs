@@ -46,19 +46,31 @@ pub struct Changes {
     pub every: Duration,
     /// How soon after its event an image should have its outcome.
     pub in_time: Duration,
-    /// Images of a micro-scrape at most.
+    /// Images of a micro-scrape, and of a publication, at most.
     pub most: usize,
     /// What happened.
     pub metrics: Metrics,
 }
 
 impl Changes {
-    /// Works until `stop`.
+    /// Works until `stop`. Loops of their own, so that pictures that come to their outcomes all the time keep
+    /// nobody from gathering what has changed since.
     pub async fn run(self, stop: CancellationToken) {
-        periodic::every(self.every, "pictures that changed", &self.metrics, &stop, || self.tick()).await;
+        let (every, metrics) = (self.every, &self.metrics);
+        tokio::join!(
+            periodic::every(every, "pictures that changed", metrics, &stop, || self.gather_and_publish()),
+            periodic::every(every, "announcing pictures", metrics, &stop, || self.tell_all(&stop)),
+        );
     }
 
-    async fn tick(&self) -> Result<(), Outage> {
+    async fn tell_all(&self, stop: &CancellationToken) -> Result<(), Outage> {
+        let mut client = self.pool.get().await?;
+        // Fewer are no backlog, but what has come meanwhile.
+        while self.tell(&mut client).await? == self.most && !stop.is_cancelled() {}
+        Ok(())
+    }
+
+    async fn gather_and_publish(&self) -> Result<(), Outage> {
         let mut client = self.pool.get().await?;
         for _ in 0..GATHERED_AT_ONCE {
             match store::gather(&mut client, self.coalesce, self.most).await? {
@@ -72,20 +84,20 @@ impl Changes {
             }
         }
         while self.publish(&mut client).await? > 0 {}
-        while self.tell(&mut client).await? > 0 {}
         Ok(())
     }
 
     /// Publishes the jobs of a few micro-scrapes, and then notes it. Returns how many those were.
     async fn publish(&self, client: &mut store::Client) -> Result<usize, Outage> {
         let transaction = client.transaction().await?;
-        let scrapes = store::unpublished(&transaction).await?;
+        let scrapes = store::unpublished(&transaction, self.most).await?;
         if scrapes.is_empty() {
             return Ok(0);
         }
         let mut jobs = Vec::new();
         for scrape in &scrapes {
-            let open = store::open_images(&*transaction, (scrape.key, scrape.day), 0, self.most).await?;
+            let open = store::open_images(&*transaction, (scrape.key, scrape.day), 0, scrape.listed as usize)
+                .await?;
             jobs.extend(open.iter().map(|image| scrape.open_job(self.publisher.topology(), None, image)));
         }
         if !jobs.is_empty() {

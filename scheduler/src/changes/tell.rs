@@ -1,5 +1,7 @@
 //! Pictures that changed have their outcome, and the world is told.
 
+use std::time::Duration;
+
 use tagfleet_shared::broker::{IMAGE_TAGGED, Outgoing};
 use tagfleet_shared::events::ImageTagged;
 use tagfleet_shared::failpoint::{self, Point};
@@ -11,11 +13,12 @@ use crate::outage::Outage;
 use crate::store::{self, Tagged};
 
 impl Changes {
-    /// Announces images of a few micro-scrapes. Returns how many. Publishes before it commits, as the
+    /// Announces at most `self.most` images of a few micro-scrapes. Returns how many: with a bound, because a
+    /// publication that takes too long is made again from its beginning. Publishes before it commits, as the
     /// announcer of scrapes does: see [`crate::announce`].
     pub(super) async fn tell(&self, client: &mut store::Client) -> Result<usize, Outage> {
         let transaction = client.transaction().await?;
-        let told = store::untold(&transaction).await?;
+        let told = store::untold(&transaction, self.most).await?;
         let images = || told.iter().flat_map(|told| &told.images);
         let events: Vec<_> = images().map(|image| self.event(image)).collect();
         if events.is_empty() {
@@ -25,7 +28,6 @@ impl Changes {
         failpoint::here(Point::ChangesAnnounced);
         store::mark_told(&transaction, &told).await?;
         transaction.commit().await?;
-        let took = |image: &&Tagged| image.tagged_at.duration_since(image.received_at).unsigned_abs();
         let late = images().filter(|image| took(image) > self.in_time).count();
         self.metrics.images_announced(Lane::Express, events.len(), late);
         Ok(events.len())
@@ -36,6 +38,11 @@ impl Changes {
         let body = serde_json::to_vec(&event).expect("an announcement is text and numbers");
         Outgoing::event(self.publisher.topology(), IMAGE_TAGGED, event.event_id.to_string(), body)
     }
+}
+
+/// From the first event of its micro-scrape to its outcome; no time at all where the clocks disagree.
+fn took(image: &Tagged) -> Duration {
+    image.tagged_at.duration_since(image.received_at).try_into().unwrap_or_default()
 }
 
 /// The announcement in words of the contract.
@@ -78,10 +85,8 @@ mod tests {
     use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
     use tagfleet_shared::tags::Tags;
 
-    /// Receivers tell copies by the id: it must never change.
-    #[test]
-    fn the_event_id_of_a_picture_is_stable() {
-        let image = |scrape_id: &str, seq, tagged_at| Tagged {
+    fn image(scrape_id: &str, seq: i32, tagged_at: Timestamp) -> Tagged {
+        Tagged {
             scrape_id: ScrapeId(scrape_id.into()),
             seq,
             advertiser_id: AdvertiserId("a".into()),
@@ -97,7 +102,20 @@ mod tests {
             tags: Tags::default(),
             received_at: Timestamp::UNIX_EPOCH,
             tagged_at,
-        };
+        }
+    }
+
+    /// A scheduler whose clock is behind makes no picture late.
+    #[test]
+    fn a_picture_that_was_tagged_before_its_event_came_took_no_time() {
+        let at = |seconds: i64| Timestamp::UNIX_EPOCH + seconds.seconds();
+        assert_eq!(took(&image("c-1", 0, at(-3600))), Duration::ZERO);
+        assert_eq!(took(&image("c-1", 0, at(3600))), Duration::from_secs(3600));
+    }
+
+    /// Receivers tell copies by the id: it must never change.
+    #[test]
+    fn the_event_id_of_a_picture_is_stable() {
         let at = Timestamp::UNIX_EPOCH;
         let id = event_id(&image("c-1", 0, at));
         assert_eq!(id.to_string(), "0c176f7d-0ded-84b5-87b6-5b8d89c991ac");

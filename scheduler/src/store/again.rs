@@ -40,6 +40,8 @@ pub async fn source(
 
 /// At most `limit` images of `source` from place `from` on, in their order: none where they are not kept any more.
 ///
+/// Those that the advertiser has removed since keep their place, and stay removed.
+///
 /// # Errors
 ///
 /// If the database is away.
@@ -51,7 +53,7 @@ pub async fn listed_images(
 ) -> Result<Vec<Row>, DbError> {
     // A malformed line kept its place without a URL, which no other image is without.
     const SQL: &str = "
-        SELECT image_id, url, image_key, listing_id, position, configured FROM scrape_images
+        SELECT image_id, url, image_key, listing_id, position, configured, removed_at FROM scrape_images
          WHERE scrape = $1 AND day = $2 AND seq >= $3 ORDER BY seq LIMIT $4";
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&source.key, &source.day, &from, &(limit as i64)]).await?;
@@ -66,6 +68,7 @@ pub async fn listed_images(
             position: row.get(4),
             configured: row.get::<_, Option<Json<_>>>(5).map(|Json(tags)| tags),
             change: None,
+            removed_at: row.get(6),
         }
     };
     Ok(rows.iter().map(row).collect())

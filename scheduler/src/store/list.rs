@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::pin::pin;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::jobs::{REPLACED_LATELY, Trust};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::outcome::OutcomeKind;
-use tagfleet_shared::wall_clock;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{GenericClient, Transaction};
@@ -61,9 +61,9 @@ pub(super) async fn copy(
 ) -> Result<(), DbError> {
     const SQL: &str = "
         COPY scrape_images (day, scrape, seq, image_id, url, image_key, listing_id, position, configured,
-                            outcome, reason, tags, recorded_at, change, changed_at)
+                            outcome, reason, tags, recorded_at, change, changed_at, removed_at)
         FROM STDIN (FORMAT binary)";
-    const TYPES: [Type; 15] = [
+    const TYPES: [Type; 16] = [
         Type::DATE,
         Type::INT8,
         Type::INT4,
@@ -79,8 +79,10 @@ pub(super) async fn copy(
         Type::TIMESTAMPTZ,
         Type::TEXT,
         Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
     ];
-    let now = wall_clock::now();
+    let is_any_skipped = page.iter().any(|row| row.skipped().is_some());
+    let now = if is_any_skipped { Some(now(transaction).await?) } else { None };
     let mut rows = pin!(BinaryCopyInWriter::new(transaction.copy_in(SQL).await?, &TYPES));
     for (seq, row) in (scrape.listed..).zip(page) {
         let skipped = row.skipped();
@@ -98,9 +100,10 @@ pub(super) async fn copy(
                 &skipped.map(|_| OutcomeKind::Skipped.as_str()),
                 &skipped,
                 &skipped.map(|_| Json(serde_json::Map::new())),
-                &skipped.map(|_| now),
+                &skipped.and(now),
                 &row.change.map(|(change, _)| change.as_str()),
                 &row.change.map(|(_, at)| at),
+                &row.removed_at,
             ])
             .await?;
     }
@@ -110,6 +113,11 @@ pub(super) async fn copy(
         count_skipped(transaction, scrape.key, skipped).await?;
     }
     Ok(())
+}
+
+/// When what is skipped had its outcome: by the clock that says when its event came.
+async fn now(transaction: &Transaction<'_>) -> Result<Timestamp, DbError> {
+    Ok(transaction.query_one("SELECT now()", &[]).await?.get(0))
 }
 
 async fn count_skipped(transaction: &Transaction<'_>, key: i64, images: i32) -> Result<(), DbError> {

@@ -31,19 +31,20 @@ pub struct Tick {
 /// Looks at the scrapes in work.
 ///
 /// It is done all the time, so it must be cheap: one index look-up for each
-/// scrape, and few rows, because [`fold`] keeps them few.
+/// scrape, and few rows, because [`fold`] keeps them few. Those of micro-scrapes too, which
+/// [`untold`](super::untold) sums up as often; they come to their end there.
 ///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn look(client: &Client) -> Result<Tick, DbError> {
     const SQL: &str = "
-        SELECT s.key, p.images >= s.listed AS ended
+        SELECT s.key, s.state = 'tagging' AND p.images >= s.listed AS ended
           FROM scrapes s
          CROSS JOIN LATERAL (SELECT count(*) AS rows, coalesce(sum(images), 0) AS images
                                FROM scrape_progress WHERE scrape = s.key) p
-         WHERE s.state = 'tagging' AND s.announced_at IS NULL
-           AND (p.images >= s.listed OR p.rows > $1)
+         WHERE s.state IN ('tagging', 'changing') AND s.announced_at IS NULL
+           AND (s.state = 'tagging' AND p.images >= s.listed OR p.rows > $1)
          ORDER BY s.key LIMIT $2";
     let statement = client.prepare_cached(SQL).await?;
     let mut tick = Tick::default();
@@ -60,7 +61,7 @@ pub async fn look(client: &Client) -> Result<Tick, DbError> {
 /// scheduler has left.
 async fn claim(transaction: &Transaction<'_>, keys: &[i64]) -> Result<Vec<i64>, DbError> {
     const SQL: &str = "
-        SELECT key FROM scrapes WHERE key = ANY($1) AND state = 'tagging'
+        SELECT key FROM scrapes WHERE key = ANY($1) AND state IN ('tagging', 'changing')
          ORDER BY key FOR NO KEY UPDATE SKIP LOCKED";
     let statement = transaction.prepare_cached(SQL).await?;
     let rows = transaction.query(&statement, &[&keys]).await?;
@@ -96,7 +97,7 @@ pub async fn fold(client: &mut Client, keys: &[i64]) -> Result<(), DbError> {
 pub async fn mark_tagged(client: &mut Client, keys: &[i64]) -> Result<u64, DbError> {
     const SQL: &str = "
         WITH ended AS (SELECT key FROM scrapes
-                        WHERE key = ANY($1)
+                        WHERE key = ANY($1) AND state = 'tagging'
                           AND listed <= (SELECT coalesce(sum(images), 0) FROM scrape_progress WHERE scrape = key)),
              counted AS (DELETE FROM scrape_progress p USING ended WHERE p.scrape = ended.key RETURNING p.*),
              sums AS (SELECT scrape, outcome, sum(images) AS images, max(recorded_at) AS last

@@ -6,9 +6,6 @@ use tagfleet_shared::db::DbError;
 
 use super::Client;
 
-/// Scrapes that are looked at, the newest: more than an hour has, and a look that takes no time.
-const NEWEST: i64 = 10_000;
-
 /// The last hour, and its last five minutes, of `express` and `standard`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Recent {
@@ -24,28 +21,28 @@ pub struct Recent {
     pub late_now: i64,
 }
 
-/// Reads it. Images are read of scrapes alone that ended late themselves.
+/// Reads it, of whatever was announced or swept within the hour, however long ago it came: two indexes. Images
+/// are read of scrapes alone that ended late themselves.
 ///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn recent(client: &Client, in_time: Duration) -> Result<Recent, DbError> {
     const SQL: &str = "
-        WITH newest AS MATERIALIZED (SELECT * FROM scrapes ORDER BY key DESC LIMIT $1),
-        ended AS (
+        WITH ended AS (
             SELECT s.listed, s.announced_at > now() - interval '5 minutes' AS is_now,
-                   CASE WHEN s.tagged_at > s.received_at + $2 * interval '1 second'
+                   CASE WHEN s.tagged_at > s.received_at + $1 * interval '1 second'
                         THEN (SELECT count(*) FROM scrape_images i
                                WHERE i.scrape = s.key AND i.day = s.day
-                                 AND i.recorded_at > s.received_at + $2 * interval '1 second')
+                                 AND i.recorded_at > s.received_at + $1 * interval '1 second')
                         ELSE 0 END AS late
-              FROM newest s WHERE s.lane <> 'bulk' AND s.announced_at > now() - interval '1 hour')
-        SELECT (SELECT count(*) FROM newest WHERE swept_at > now() - interval '1 hour'),
+              FROM scrapes s WHERE s.lane <> 'bulk' AND s.announced_at > now() - interval '1 hour')
+        SELECT (SELECT count(*) FROM scrapes WHERE swept_at > now() - interval '1 hour'),
                coalesce(sum(listed), 0)::int8, coalesce(sum(late), 0)::int8,
                coalesce(sum(listed) FILTER (WHERE is_now), 0)::int8,
                coalesce(sum(late) FILTER (WHERE is_now), 0)::int8
           FROM ended";
-    let row = client.query_one(SQL, &[&NEWEST, &in_time.as_secs_f64()]).await?;
+    let row = client.query_one(SQL, &[&in_time.as_secs_f64()]).await?;
     Ok(Recent {
         swept: row.get(0),
         images: row.get(1),

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::ids::ScrapeId;
+use tagfleet_shared::jobs::REPLACED_LATELY;
 
 use super::Client;
 
@@ -51,7 +52,8 @@ pub struct Kept {
 pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> {
     const SQL: &str = "
         SELECT scrape_id, day, state FROM scrapes
-         WHERE state IN ('fanning_out', 'tagging', 'changing') AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
+         WHERE state IN ('fanning_out', 'tagging', 'changing') AND announced_at IS NULL
+           AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
          ORDER BY day, key LIMIT 10";
     let rows = client.query(SQL, &[&days]).await?;
     let kept = |row: &tokio_postgres::Row| Kept {
@@ -71,16 +73,31 @@ pub async fn forget_old_failures(client: &Client) -> Result<u64, DbError> {
     Ok(client.execute("DELETE FROM image_failures WHERE until < now()", &[]).await?)
 }
 
-/// Forgets micro-scrapes whose images are gone, and the changes that they were made of.
+/// Rows of each table that are forgotten in one statement.
+const PIECE: i64 = 5000;
+
+/// Forgets micro-scrapes whose images are gone, and the changes that they were made of, a piece at a time: a
+/// statement about all of them might never come to its end. Returns whether there may be more.
+///
+/// A picture that was replaced is not forgotten while the memory of workers may be out of date of it, however
+/// few the `days` are.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn forget_old_changes(client: &Client, days: i32) -> Result<u64, DbError> {
-    const SQL: &str = "
-        WITH gone AS (DELETE FROM scrapes
-                       WHERE state = 'changed' AND day < (now() AT TIME ZONE 'UTC')::date - $1::int RETURNING key)
-        DELETE FROM image_changes
-         WHERE scrape IS NOT NULL AND received_at < now() - $1 * interval '1 day'";
-    Ok(client.execute(SQL, &[&days]).await?)
+pub async fn forget_old_changes(client: &Client, days: i32) -> Result<bool, DbError> {
+    const SCRAPES: &str = "
+        DELETE FROM scrapes WHERE key IN (
+            SELECT key FROM scrapes
+             WHERE state = 'changed' AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
+               AND to_regclass('scrape_images_' || to_char(day, 'YYYYMMDD')) IS NULL LIMIT $2)";
+    const CHANGES: &str = "
+        DELETE FROM image_changes WHERE id IN (
+            SELECT id FROM image_changes
+             WHERE scrape IS NOT NULL AND received_at < now() - $1 * interval '1 day'
+               AND coalesce(replaced_at < now() - $3 * interval '1 second', true) LIMIT $2)";
+    let lately = REPLACED_LATELY.as_secs_f64();
+    let scrapes = client.execute(SCRAPES, &[&days, &PIECE]).await?;
+    let changes = client.execute(CHANGES, &[&f64::from(days), &PIECE, &lately]).await?;
+    Ok(scrapes.max(changes) >= PIECE.unsigned_abs())
 }

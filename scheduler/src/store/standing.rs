@@ -31,7 +31,8 @@ pub struct Standing {
 /// `stuck_after`, though it is in one of the lanes that are `idle`: elsewhere it may only be waiting for its
 /// turn, for up to a day.
 ///
-/// It is done every few seconds: one index look-up for each open scrape, as the announcer does.
+/// It is done every few seconds: one index look-up for each open scrape, as the announcer does. That it is
+/// not announced is true of each of them, and lets them be found by an index.
 ///
 /// # Errors
 ///
@@ -52,7 +53,7 @@ pub async fn standing(
           FROM scrapes s
          CROSS JOIN LATERAL (SELECT coalesce(sum(images), 0) AS images, max(recorded_at) AS last
                                FROM scrape_progress WHERE scrape = s.key) p
-         WHERE s.state IN ('fanning_out', 'tagging', 'changing') GROUP BY s.lane, s.state";
+         WHERE s.state IN ('fanning_out', 'tagging', 'changing') AND s.announced_at IS NULL GROUP BY s.lane, s.state";
     let idle: Vec<&str> = idle.iter().map(|lane| lane.as_str()).collect();
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;

@@ -11,7 +11,7 @@ use lapin::types::FieldTable;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::ack::AckTracker;
@@ -34,11 +34,12 @@ const QUIET: Duration = Duration::from_millis(200);
 /// The longest that a consumer that is stopped goes on to take what comes.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A supervised consumer of one queue.
+/// A supervised consumer of one queue. Whoever drops it, in a panic perhaps, consumes no more: what it held
+/// goes back to the queue.
 pub struct Consumer {
     inbox: Arc<Inbox>,
     receiving: Arc<AtomicBool>,
-    stop: CancellationToken,
+    stop: DropGuard,
     task: JoinHandle<()>,
     left: oneshot::Receiver<Vec<Received>>,
 }
@@ -107,7 +108,7 @@ impl Consumer {
             stop: stop.clone(),
             returned,
         };
-        Self { inbox, receiving, stop, task: tokio::spawn(supervisor.run(leave)), left }
+        Self { inbox, receiving, stop: stop.drop_guard(), task: tokio::spawn(supervisor.run(leave)), left }
     }
 
     /// The next message; waits through outages. Cancel-safe.
@@ -133,7 +134,7 @@ impl Consumer {
     /// Stops taking messages. Those not yet taken out are [left](Closing::left), or
     /// go back to the queue.
     pub fn close(self) -> Closing {
-        self.stop.cancel();
+        self.stop.disarm().cancel();
         Closing { task: self.task, left: Some(self.left) }
     }
 }

@@ -1,10 +1,10 @@
 //! The inventory of an earlier scrape is tagged again.
 
 use serde_json::Value;
-use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::events::{Change, ScrapeFinished};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options, eventually, listed, scrape};
+use tagfleet_tests::{Fleet, Options, changed, eventually, listed, scrape};
 
 /// So many images with URLs so long that no broker takes them in one message.
 const IMAGES: i64 = 20_000;
@@ -86,6 +86,25 @@ async fn an_inventory_that_is_tagged_again_never_overtakes_a_newer_one() {
     let again = ScrapeId(again["scrape_id"].as_str().unwrap().into());
     assert_eq!(fleet.announced(&again).await.outcomes["cached"], 3);
     console.stop().await;
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_was_removed_stays_removed_when_its_inventory_is_tagged_again() {
+    const FED: &str = "
+        SELECT count(*) FROM feed_images JOIN scrapes USING (scrape_id) WHERE key = (SELECT max(key) FROM scrapes)";
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let urls = fleet.pictures(3);
+    let event = scrape("dealer", urls.iter().map(listed).collect());
+    fleet.tag(&event).await;
+    fleet.publish_changes(&[changed("dealer", Change::Removed, listed(&urls[1]))]).await;
+    told.next().await;
+
+    let repeated = fleet.tag(&again("dealer", &event.scrape_id.0)).await;
+
+    assert_eq!((repeated.images, repeated.outcomes["cached"]), (3, 3), "it keeps its place");
+    assert_eq!(fleet.count(FED).await, 2);
     fleet.end().await;
 }
 

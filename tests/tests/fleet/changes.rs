@@ -3,6 +3,7 @@
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 use tagfleet_loadtest::origin::Response;
+use tagfleet_scheduler::store;
 use tagfleet_shared::dead;
 use tagfleet_shared::events::{Change, ImageChanged, ListedImage, ScrapeFinished};
 use tagfleet_shared::fixes;
@@ -148,6 +149,31 @@ async fn the_same_change_twice_is_one_however_late_it_comes() {
 
     assert_eq!(fleet.count("SELECT count(*) FROM scrapes").await, 1);
     assert_eq!(told.left(), 0);
+    fleet.end().await;
+}
+
+/// As a clock of whole seconds tells of a listing that is saved anew, in whatever order they come.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_of_the_same_time_the_first_counts_but_none_that_removes_what_the_other_shows() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let added = changed("dealer", Change::Added, listed("http://img.test/1.jpg"));
+    let [removed, replaced] =
+        [Change::Removed, Change::Replaced].map(|change| ImageChanged { change, ..added.clone() });
+    for (first, second, counts) in [
+        (&removed, &added, "replaced"),
+        (&added, &removed, "added"),
+        (&added, &replaced, "added"),
+        (&removed, &removed, "removed"),
+    ] {
+        fleet.execute("DELETE FROM image_changes").await;
+        for change in [first, second, second] {
+            store::note(&mut client, &[change]).await.unwrap();
+        }
+        let sql = format!("SELECT count(*) FROM image_changes WHERE change = '{counts}'");
+        assert_eq!(fleet.count(&sql).await, 1, "{first:?}, then {second:?}");
+    }
+    drop(client);
     fleet.end().await;
 }
 

@@ -95,6 +95,51 @@ async fn a_picture_that_is_replaced_and_cannot_be_had_is_skipped_and_asked_for_a
     fleet.end().await;
 }
 
+/// What was known before is forgotten: nobody gets it with the next scrape, nor when a worker still remembers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_and_cannot_be_had_or_read_never_gets_the_tags_of_the_one_before() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let ends = [(Response::Status(404), "skipped"), (Response::jpeg(vec![0x81; 3000]), "defaulted")];
+    for (n, (response, end)) in ends.into_iter().enumerate() {
+        let path = format!("/{n}.jpg");
+        let url = fleet.picture(&path);
+        let inventory = || scrape("dealer", vec![listed(&url)]);
+        fleet.tag(&inventory()).await;
+        fleet.origin.put(&path, response);
+
+        assert_eq!(replaced(&fleet, &mut told, listed(&url)).await.outcome, end);
+
+        assert_eq!(fleet.count("SELECT count(*) FROM image_tags").await, 0);
+        assert_eq!(fleet.tag(&inventory()).await.outcomes[end], 1);
+        fleet.execute("UPDATE image_failures SET until = now()").await;
+        fleet.picture(&path);
+        assert_eq!(fleet.tag(&inventory()).await.outcomes["inferred"], 1);
+        fleet.execute("DELETE FROM image_tags").await;
+    }
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_in_many_listings_is_asked_for_once() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let url = fleet.picture("/1.jpg");
+    let shown = |n: usize| ListedImage { listing_id: Some(format!("car-{n}")), ..listed(&url) };
+    fleet.tag(&scrape("dealer", (0..20).map(shown).collect())).await;
+    fleet.picture("/1.jpg");
+    let changes: Vec<_> = (0..20).map(|n| changed("dealer", Change::Replaced, shown(n))).collect();
+
+    fleet.publish_changes(&changes).await;
+
+    let different = told.different(20).await;
+    let tags = &different[0].tags;
+    assert!(different.iter().all(|tagged| tagged.tags == *tags), "{different:?}");
+    let scrapes = fleet.count("SELECT count(*) FROM scrapes WHERE state IN ('changing', 'changed')").await;
+    assert!(fleet.origin.requests("/1.jpg") <= 1 + scrapes.unsigned_abs(), "once for each micro-scrape");
+    fleet.end().await;
+}
+
 /// What a job was told goes with it wherever it goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_is_replaced_is_tagged_anew_after_retries() {

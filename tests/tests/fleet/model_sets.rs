@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tagfleet_loadtest::origin::Response;
-use tagfleet_shared::events::ListedImage;
+use tagfleet_shared::events::{Change, ListedImage};
 use tagfleet_shared::ids::ScrapeId;
 use tagfleet_shared::tags::Tags;
-use tagfleet_tests::{Fleet, ModelFolder, Options, eventually, get, jpeg, listed, post, scrape};
+use tagfleet_tests::{Fleet, ModelFolder, Options, changed, eventually, get, jpeg, listed, post, scrape};
 use tokio_postgres::types::Json;
 
 /// What the shipped set calls its classes, and what the second set calls them.
@@ -110,6 +110,39 @@ async fn a_reload_in_mid_scrape_mixes_no_two_sets_in_a_row() {
     assert_eq!(fleet.tag(&again).await.outcomes["defaulted"], 1);
     assert_eq!(speakers(&fleet, &again.scrape_id).await, BTreeMap::from([("second".to_owned(), 49)]));
     assert_kept_apart(&fleet).await;
+    fleet.end().await;
+}
+
+/// What one set was told of is true for all: pools have sets of their own, and a roll-back brings one back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_is_tagged_anew_by_every_model_set() {
+    let folder = ModelFolder::new("replaced");
+    let shipped = std::fs::read_to_string(folder.path().join("manifest.toml")).unwrap();
+    let fleet = Fleet::with(Options { settings: vec![folder.setting()], ..Options::default() }).await;
+    let mut told = fleet.listen_to_pictures().await;
+    let (other, same) = (fleet.picture("/other.jpg"), fleet.picture("/same.jpg"));
+    let images = || [listed(&other), listed(&same)];
+    let inventory = || scrape("dealer", images().into());
+    fleet.tag(&inventory()).await;
+    exchange(&folder);
+    assert_eq!(post(fleet.workers[0].admin, "/models/reload").await.0, 200);
+    fleet.tag(&inventory()).await;
+    fleet.picture("/other.jpg");
+
+    fleet.publish_changes(&images().map(|image| changed("dealer", Change::Replaced, image))).await;
+    let mut outcomes = [told.next().await.outcome, told.next().await.outcome];
+    outcomes.sort();
+    assert_eq!(outcomes, ["cached", "inferred"]);
+    assert_eq!(fleet.tag(&inventory()).await.outcomes["cached"], 2);
+
+    folder.change(|_| shipped);
+    assert_eq!(post(fleet.workers[0].admin, "/models/reload").await.0, 200);
+    let back = fleet.tag(&inventory()).await;
+    assert_eq!(
+        (back.outcomes["inferred"], back.outcomes["cached"]),
+        (1, 1),
+        "the same picture keeps its tags"
+    );
     fleet.end().await;
 }
 

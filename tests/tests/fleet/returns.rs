@@ -7,7 +7,7 @@ use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::broker::Outgoing;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options, eventually, get, jpeg, listed, metric, scrape};
+use tagfleet_tests::{Fleet, Options, Process, eventually, get, jpeg, listed, metric, scrape};
 
 use crate::poison::{add_up, among_neighbours, dies_of_every_picture};
 
@@ -246,9 +246,8 @@ async fn a_suspect_that_waits_for_long_is_given_back() {
     fleet.end().await;
 }
 
-/// What kills workers may be in the queues twice: whoever comes second has nothing left to write.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
+/// A worker has a suspect whose image has the defaults, for this reason.
+async fn found_with_defaults(reason: &str) -> (Fleet, Process) {
     let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
     fleet.origin.put("/killer.jpg", Response::Stall);
     let event = scrape("dealer", vec![listed(fleet.origin.url("/killer.jpg"))]);
@@ -256,7 +255,7 @@ async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
     let doomed = fleet.spawn_worker();
     fleet.requested("/killer.jpg", 1).await;
     doomed.kill();
-    fleet.execute("UPDATE scrape_images SET outcome = 'defaulted', reason = 'killed_worker'").await;
+    fleet.execute(&format!("UPDATE scrape_images SET outcome = 'defaulted', reason = '{reason}'")).await;
 
     let worker = fleet.spawn_worker();
     let suspected = "tagfleet_worker_jobs_suspected_total";
@@ -265,11 +264,38 @@ async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
         (metrics.contains(suspected) && metric(&metrics, suspected) == 1.0).then_some(())
     })
     .await;
+    (fleet, worker)
+}
+
+/// Nobody has asked for its picture, and nothing is left of its job.
+async fn was_not_tried(fleet: Fleet, worker: Process) {
     fleet.queues_are_empty().await;
     assert!(worker.terminate().await);
     assert_eq!(fleet.origin.requests("/killer.jpg"), 1);
     assert_eq!(fleet.count("SELECT sum(trials) FROM scrape_images").await, 0);
-    fleet.abandon().await;
+    fleet.end().await;
+}
+
+/// What kills workers may be in the queues twice: whoever comes second has nothing left to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
+    let (fleet, worker) = found_with_defaults("undecodable").await;
+    let admin = worker.admin().await;
+    eventually("it is taken among others, and then alone, and has its end", || async {
+        let metrics = get(admin, "/metrics").await.1;
+        let received = metric(&metrics, "tagfleet_worker_jobs_received_total{lane=\"express\"}");
+        (received == 2.0 && metrics.contains("tagfleet_worker_jobs_in_flight 0\n")).then_some(())
+    })
+    .await;
+    was_not_tried(fleet, worker).await;
+}
+
+/// Whoever parked it may have died before anybody was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspect_that_was_parked_before_has_a_dead_letter_all_the_same() {
+    let (fleet, worker) = found_with_defaults("decode_timeout").await;
+    assert_eq!(fleet.dead_letter().await.0, "decode_timeout");
+    was_not_tried(fleet, worker).await;
 }
 
 /// The consumer of a busy lane never sees the moment when nothing comes.

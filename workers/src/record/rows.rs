@@ -8,7 +8,8 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::Ended;
-use super::validated::ValidatedRows;
+use super::forgotten::ForgottenRows;
+use super::validated::{ValidatedRows, latest_first};
 use crate::outcome::{Known, Outcome};
 use crate::pipeline::source_of;
 
@@ -27,6 +28,7 @@ pub(super) struct Rows<'a> {
     pub embedded: EmbeddedRows<'a>,
     pub failed: FailedRows<'a>,
     pub validated: ValidatedRows<'a>,
+    pub forgotten: ForgottenRows,
 }
 
 #[derive(Default)]
@@ -67,7 +69,7 @@ impl<'a> Rows<'a> {
         // A batch may hold a job twice; an upsert takes each row once.
         batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
         let mut rows = Self { embedded: EmbeddedRows::of(&batch), ..Self::default() };
-        for Ended { job, outcome, set } in &batch {
+        for Ended { job, outcome, set, .. } in &batch {
             rows.day.push(job.day);
             rows.scrape.push(job.scrape);
             rows.seq.push(job.seq);
@@ -82,10 +84,11 @@ impl<'a> Rows<'a> {
             rows.model_set.push(set.id);
         }
         // By image, for the same reason; the same image may be listed by two
-        // scrapes of one batch, and an upsert takes each row once.
-        batch.sort_unstable_by_key(|ended| (ended.job.image, ended.set.id));
+        // scrapes of one batch, and an upsert takes each row once: the first.
+        batch.sort_by_key(|ended| (ended.job.image, ended.set.id, latest_first(&ended.outcome)));
         rows.validated = ValidatedRows::of(&batch);
-        for Ended { job, outcome, set } in batch {
+        rows.forgotten = ForgottenRows::of(&batch);
+        for Ended { job, outcome, set, .. } in batch {
             let image = job.image.0;
             if let Some(known) = new(outcome).filter(|_| rows.known.last() != Some((image, set.id))) {
                 rows.known.push(image, set.id, known);

@@ -1,5 +1,7 @@
 //! What was looked at, as the second tier remembers it for the next look.
 
+use std::cmp::Reverse;
+
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
@@ -31,7 +33,7 @@ pub(super) struct ValidatedRows<'a> {
 }
 
 impl<'a> ValidatedRows<'a> {
-    /// Those of a batch in the order of images, each once.
+    /// Those of a batch in the order of images, each once: the first.
     pub(super) fn of(batch: &[&'a Ended]) -> Self {
         let mut rows = Self::default();
         for ended in batch {
@@ -116,4 +118,37 @@ fn looked_at(outcome: &Outcome) -> Option<(&Known, &Seen)> {
         return None;
     };
     Some((known, known.seen.as_ref()?))
+}
+
+/// Of several looks at one image in one batch the one comes first that was told of a replacement, and of these
+/// the one that began last.
+pub(super) fn latest_first(outcome: &Outcome) -> Reverse<Option<(bool, Timestamp)>> {
+    Reverse(looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Answer;
+    use jiff::ToSpan;
+    use std::sync::Arc;
+    use tagfleet_download::Validators;
+    use tagfleet_shared::ids::BytesHash;
+
+    fn look(anew: bool, seconds: i32) -> Outcome {
+        let began = Timestamp::UNIX_EPOCH + seconds.seconds();
+        let seen = Some(Seen { validators: Validators::default(), due: None, began, anew, replaces: None });
+        let bytes = BytesHash(Uuid::nil());
+        Outcome::Renewed(Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, seen }))
+    }
+
+    #[test]
+    fn of_several_looks_the_one_comes_first_that_was_told_of_a_replacement_and_of_these_the_last() {
+        let mut batch = [Outcome::superseded(), look(false, 9), look(true, 1), look(true, 2)];
+        batch.sort_by_key(latest_first);
+        let order = batch
+            .each_ref()
+            .map(|outcome| looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began.as_second())));
+        assert_eq!(order, [Some((true, 2)), Some((true, 1)), Some((false, 9)), None]);
+    }
 }

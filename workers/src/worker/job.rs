@@ -8,6 +8,7 @@ use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::traces::{self, TARGET};
 use tracing::{Instrument, debug, info_span};
 
@@ -38,7 +39,7 @@ impl Worker {
             Err(Unfinished::Poison(poison)) => return Ending::Parked(poison.reason(), poison.to_string()),
             Err(Unfinished::Suspected) => return Ending::Suspected,
         };
-        let ended = Ended { job: job.clone(), outcome, set };
+        let ended = at_work.ended(received, outcome, set);
         failpoint::here(Point::Ended);
         match self.until_recorded(&ended).instrument(info_span!(target: TARGET, "record")).await {
             Ok(()) => {
@@ -87,6 +88,14 @@ impl Worker {
                 Err(outage) => self.holder.hold(&*outage, "database", &mut backoff).await,
             }
         }
+    }
+}
+
+impl AtWork {
+    /// This job, which has come to its end.
+    pub(super) fn ended(&self, received: &Received, outcome: Outcome, set: Arc<SetAtWork>) -> Ended {
+        let replaced = (received.trust == Trust::Nothing).then_some(self.began);
+        Ended { job: self.job.clone(), outcome, set, replaced }
     }
 }
 

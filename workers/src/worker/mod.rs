@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
@@ -49,12 +50,15 @@ use crate::hold::Holder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
-use crate::record::{Ended, Recorder};
+use crate::record::Recorder;
 use crate::retries::Retries;
 use crate::trials::{Begun, Trials};
 
 /// How long jobs may take to be given back when the grace period is over.
 const GIVING_BACK: Duration = Duration::from_secs(3);
+
+/// What a dead letter says beside its reason, where another worker has recorded the defaults.
+const PARKED_BEFORE: &str = "it was parked before, and its dead letter may not have arrived";
 
 /// Before a suspect is tried, no other job that came back was in this worker's hands for so long. Longer
 /// than the broker needs to deliver all of those, and to hear where they went.
@@ -114,6 +118,8 @@ struct AtWork {
     trial: Trial,
     /// Whether this trial is noted in the row of its image.
     noted: AtomicBool,
+    /// When the work on it began.
+    began: Timestamp,
     in_flight: InFlight,
 }
 
@@ -230,7 +236,8 @@ impl Worker {
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
         traces::follow(&span, &received);
-        let at_work = AtWork { job, lane, trial, noted: AtomicBool::new(false), in_flight };
+        let (noted, began) = (AtomicBool::new(false), Timestamp::now());
+        let at_work = AtWork { job, lane, trial, noted, began, in_flight };
         self.settle(received, &at_work, &abandon).instrument(span).await;
     }
 
@@ -273,7 +280,12 @@ impl Worker {
     /// Brings a job to its outcome, unless it has killed too many workers.
     async fn attempt(&self, received: &Received, at_work: &AtWork) -> Ending {
         if at_work.trial == Trial::Alone {
-            let Begun::Noted(before) = self.trials.begin(&at_work.job).await else { return Ending::Recorded };
+            let before = match self.trials.begin(&at_work.job).await {
+                Begun::Noted(before) => before,
+                Begun::Ended => return Ending::Recorded,
+                // Told once more, with the same id: once too often harms nobody, and never would.
+                Begun::Parked(reason) => return Ending::Parked(reason, PARKED_BEFORE.into()),
+            };
             at_work.noted.store(true, Ordering::Relaxed);
             // The first attempt was among others.
             let attempts = 1 + before;
@@ -289,7 +301,7 @@ impl Worker {
     /// the reason, so that its scrape comes to an end.
     async fn record_defaults(&self, received: &Received, at_work: &AtWork, reason: &'static str) {
         let set = self.pipeline.sets.now();
-        let ended = Ended { job: at_work.job.clone(), outcome: Outcome::parked(reason), set };
+        let ended = at_work.ended(received, Outcome::parked(reason), set);
         if let Err(error) = self.until_recorded(&ended).await {
             error!(%error, "not even the defaults of this job can be recorded");
         }

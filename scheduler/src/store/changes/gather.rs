@@ -93,6 +93,7 @@ fn row(waiting: &DbRow) -> Row {
         position: waiting.get("position"),
         configured: waiting.get::<_, Option<Json<Tags>>>("configured").map(|Json(tags)| tags),
         change: Some((change(waiting.get("change")), waiting.get("changed_at"))),
+        removed_at: None,
         malformed: false,
     }
 }
@@ -155,13 +156,13 @@ async fn mark_removed(transaction: &Transaction<'_>, scrape: &Scrape, rows: &[Ro
 /// Micro-scrapes whose jobs are published in one transaction.
 const AT_ONCE: i64 = 20;
 
-/// A few micro-scrapes whose jobs are not known to be published. Until the end of the transaction no other
-/// scheduler gets them.
+/// A few micro-scrapes whose jobs are not known to be published, of at most `most` images together, or else
+/// one. Until the end of the transaction no other scheduler gets them.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn unpublished(transaction: &impl GenericClient) -> Result<Vec<Scrape>, DbError> {
+pub async fn unpublished(transaction: &impl GenericClient, most: usize) -> Result<Vec<Scrape>, DbError> {
     let sql = format!(
         "SELECT {SCRAPE} FROM scrapes
           WHERE state = 'changing' AND announced_at IS NULL AND published_at IS NULL
@@ -169,7 +170,18 @@ pub async fn unpublished(transaction: &impl GenericClient) -> Result<Vec<Scrape>
     );
     let statement = transaction.prepare_cached(&sql).await?;
     let rows = transaction.query(&statement, &[&AT_ONCE]).await?;
-    Ok(rows.iter().map(Scrape::from_row).collect())
+    let mut scrapes: Vec<_> = rows.iter().map(Scrape::from_row).collect();
+    scrapes.truncate(first_of(scrapes.iter().map(|scrape| scrape.listed as usize), most));
+    Ok(scrapes)
+}
+
+/// How many of these sizes, from the first on, are at most `most` together; the first in any case.
+fn first_of(sizes: impl Iterator<Item = usize>, most: usize) -> usize {
+    let sums = sizes.scan(0, |sum, size| {
+        *sum += size;
+        Some(*sum)
+    });
+    sums.enumerate().take_while(|(n, sum)| *n == 0 || *sum <= most).count()
 }
 
 /// The jobs of these micro-scrapes are confirmed.
@@ -182,4 +194,18 @@ pub async fn mark_published(transaction: &impl GenericClient, keys: &[i64]) -> R
     let statement = transaction.prepare_cached(SQL).await?;
     transaction.execute(&statement, &[&keys]).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_micro_scrapes_are_taken_as_are_at_most_that_many_images_together_or_else_one() {
+        let first = |sizes: &[usize]| first_of(sizes.iter().copied(), 10);
+        assert_eq!(
+            [first(&[]), first(&[10]), first(&[11, 1]), first(&[4, 6, 1]), first(&[4, 7])],
+            [0, 1, 1, 2, 1]
+        );
+    }
 }

@@ -10,6 +10,9 @@ use super::super::Client;
 /// Notes changes, all or none. Of each place the latest stays, whichever comes first: so an event that
 /// comes again changes nothing, whatever has become of it since.
 ///
+/// Of two of the same time the first stays, but none that removes what the other shows: a clock of whole
+/// seconds hurts the feed least that way.
+///
 /// A picture that is removed and added again before anybody has looked may be another one, so it counts
 /// as replaced; and one that is to be looked at anew still is when it is added once more.
 ///
@@ -34,7 +37,7 @@ pub async fn note(client: &mut Client, changes: &[&ImageChanged]) -> Result<Vec<
                changed_at = excluded.changed_at, url = excluded.url, image_key = excluded.image_key,
                listing_id = excluded.listing_id, position = excluded.position, configured = excluded.configured,
                scrape = NULL
-         WHERE excluded.changed_at > known.changed_at";
+         WHERE (excluded.changed_at, excluded.change <> 'removed') > (known.changed_at, known.change <> 'removed')";
     let place = |change: &ImageChanged| {
         PlaceId::of(&change.advertiser_id, change.image_id(), change.image.listing_id.as_deref())
     };

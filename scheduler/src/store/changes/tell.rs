@@ -60,8 +60,8 @@ pub struct Told {
     pub images: Vec<Tagged>,
 }
 
-/// Images that changed, have their outcome and are not announced, of a few micro-scrapes. Until the end of
-/// the transaction no other scheduler gets them.
+/// At most `most` images that changed, have their outcome and are not announced, of a few micro-scrapes. Until
+/// the end of the transaction no other scheduler gets them.
 ///
 /// It is done all the time: one index look-up for each micro-scrape in work, and rows of images are read only
 /// where there is news.
@@ -69,7 +69,7 @@ pub struct Told {
 /// # Errors
 ///
 /// If the database is away.
-pub async fn untold(transaction: &impl GenericClient) -> Result<Vec<Told>, DbError> {
+pub async fn untold(transaction: &impl GenericClient, most: usize) -> Result<Vec<Told>, DbError> {
     const NEWS: &str = "
         SELECT key, day, scrape_id, advertiser_id, received_at FROM scrapes s
          WHERE state = 'changing' AND announced_at IS NULL AND published_at IS NOT NULL
@@ -77,14 +77,20 @@ pub async fn untold(transaction: &impl GenericClient) -> Result<Vec<Told>, DbErr
          ORDER BY key LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
     const IMAGES: &str = "
         SELECT * FROM scrape_images
-         WHERE scrape = $1 AND day = $2 AND outcome IS NOT NULL AND announced_at IS NULL ORDER BY seq";
+         WHERE scrape = $1 AND day = $2 AND outcome IS NOT NULL AND announced_at IS NULL
+         ORDER BY seq LIMIT $3";
     let statement = transaction.prepare_cached(NEWS).await?;
     let scrapes = transaction.query(&statement, &[&AT_ONCE]).await?;
     let mut told = Vec::with_capacity(scrapes.len());
+    let mut left = most as i64;
     for scrape in &scrapes {
+        if left == 0 {
+            break;
+        }
         let (key, day): (i64, Date) = (scrape.get("key"), scrape.get("day"));
         let statement = transaction.prepare_cached(IMAGES).await?;
-        let images = transaction.query(&statement, &[&key, &day]).await?;
+        let images = transaction.query(&statement, &[&key, &day, &left]).await?;
+        left -= images.len() as i64;
         told.push(Told { key, day, images: images.iter().map(|image| tagged(scrape, image)).collect() });
     }
     Ok(told)

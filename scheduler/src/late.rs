@@ -1,0 +1,76 @@
+//! The images of announced scrapes that had their outcome late: the service level.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::store::{self, Announcement};
+
+/// Where announced scrapes go to be counted. A count holds up no announcement: those of scrapes that ended late
+/// are made elsewhere, one after the other.
+pub struct LateImages {
+    in_time: Duration,
+    metrics: Metrics,
+    late: mpsc::UnboundedSender<Vec<Announcement>>,
+}
+
+/// Counts them.
+pub struct LateCount {
+    pool: Pool,
+    in_time: Duration,
+    metrics: Metrics,
+    late: mpsc::UnboundedReceiver<Vec<Announcement>>,
+}
+
+impl LateImages {
+    /// Images should have their outcome `in_time`. The second of the two runs on its own.
+    pub fn new(pool: Pool, in_time: Duration, metrics: Metrics) -> (Self, LateCount) {
+        let (late, received) = mpsc::unbounded_channel();
+        let count = LateCount { pool, in_time, metrics: metrics.clone(), late: received };
+        (Self { in_time, metrics, late }, count)
+    }
+
+    /// Counts the images of these scrapes, now or soon.
+    pub fn count(&self, announced: Vec<Announcement>) {
+        let (late, in_time): (Vec<_>, Vec<_>) =
+            announced.into_iter().partition(|ended| ended.took() > self.in_time);
+        for ended in in_time {
+            self.metrics.tagged(ended.lane, ended.images(), 0);
+        }
+        if !late.is_empty() {
+            // Err: the process ends, and its counters with it.
+            let _ = self.late.send(late);
+        }
+    }
+}
+
+impl LateCount {
+    /// Counts until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while let Some(Some(late)) = stop.run_until_cancelled(self.late.recv()).await {
+            let counted = AssertUnwindSafe(self.count(&late)).catch_unwind().await;
+            if let Err(error) = counted.unwrap_or(Err(Outage::Panic)) {
+                warn!(%error, scrapes = late.len(), "the late images of these scrapes cannot be counted");
+                // All of them, then.
+                late.iter().for_each(|ended| self.metrics.tagged(ended.lane, ended.images(), ended.images()));
+            }
+        }
+    }
+
+    async fn count(&self, ended: &[Announcement]) -> Result<(), Outage> {
+        let keys: Vec<_> = ended.iter().map(|ended| ended.key).collect();
+        let late = store::late_images(&*self.pool.get().await?, &keys, self.in_time).await?;
+        for ended in ended {
+            let (images, late) = (ended.images(), late.get(&ended.key).copied().unwrap_or_default());
+            self.metrics.tagged(ended.lane, images, late.min(images));
+        }
+        Ok(())
+    }
+}
