@@ -1,17 +1,15 @@
 // @ts-check
-// The grid: selecting, correcting at once, undoing, and loading more. What is a picture's is drawn by the
-// server; one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
+// The grid: selecting, correcting at once, and undoing. What is a picture's is drawn by the server (`cards.js`);
+// one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
 
 import { ask, complain, say } from "./ask.js";
+import { cards, grid, loadMore, refresh } from "./cards.js";
 import { isTyping } from "./keys.js";
 import { arrow, MOST, requests, Selection } from "./selection.js";
 
-const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
 const count = /** @type {HTMLElement} */ (document.getElementById("count"));
 const undo = /** @type {HTMLButtonElement | null} */ (document.getElementById("undo"));
 const selection = new Selection();
-/** The cards, in their order. They are only ever added to. */
-const cards = /** @type {HTMLCollectionOf<HTMLElement>} */ (grid?.children ?? document.createElement("ul").children);
 /** @type {Set<number>} */
 let painted = new Set();
 
@@ -51,7 +49,7 @@ grid?.addEventListener("dblclick", (event) => {
 // Shift-click would mark text as well.
 grid?.addEventListener("mousedown", (event) => {
   if (event.shiftKey) event.preventDefault();
-  grid.focus({ preventScroll: true });
+  grid?.focus({ preventScroll: true });
 });
 
 document.addEventListener("keydown", (event) => {
@@ -180,81 +178,9 @@ undo?.addEventListener("click", () =>
 );
 keep(corrected());
 
-// --- drawing anew, and more
-
-/**
- * Draws all cards of these images anew.
- * @param {string[]} images
- */
-async function refresh(images) {
-  const wanted = new Set(images);
-  const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
-  for (let from = 0; from < places.length; from += MOST) {
-    const response = await ask("GET", `/images/cards?places=${places.slice(from, from + MOST).join(",")}`);
-    for (const card of drawn(await response.text()).querySelectorAll(".card")) {
-      const old = document.getElementById(card.id);
-      if (!old) continue;
-      card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
-      card.classList.toggle("active", old.classList.contains("active"));
-      // The picture is the same: it is not loaded again.
-      card.querySelector("img")?.replaceWith(/** @type {Node} */ (old.querySelector("img")));
-      old.replaceWith(card);
-    }
-  }
-}
-
-/** @param {string} html as our own templates drew it */
-function drawn(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content;
-}
-
-let loading = false;
-
-async function loadMore() {
-  const more = document.getElementById("more");
-  if (!more || loading) return;
-  loading = true;
-  try {
-    const response = await ask("GET", more.dataset.more ?? "");
-    const piece = drawn(await response.text());
-    grid?.append(...piece.querySelectorAll(".card"));
-    const next = piece.getElementById("more");
-    if (next) more.replaceWith(next);
-    else more.remove();
-  } catch (error) {
-    complain(error);
-  } finally {
-    loading = false;
-  }
-  watch();
-}
-
-const sight = new IntersectionObserver(
-  (entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) loadMore();
-  },
-  { rootMargin: "1500px" },
-);
-
-/** Loads more when the end comes near. */
-function watch() {
-  sight.disconnect();
-  const more = document.getElementById("more");
-  if (more) sight.observe(more);
-}
-
-document.addEventListener("click", (event) => {
-  if (!(/** @type {Element} */ (event.target).closest("#more"))) return;
-  event.preventDefault();
-  loadMore();
-});
-
 // On a small screen the filter is in the way.
 const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));
 if (filters && matchMedia("(max-width: 46rem)").matches) filters.open = false;
-watch();
 const left = [...cards].findIndex((card) => card.id === location.hash.slice(1));
 if (left >= 0) {
   selection.go(left, cards.length, false);

@@ -1,0 +1,80 @@
+// @ts-check
+// The cards of the grid: drawn by the server, drawn anew after a correction, and more of them as the end comes near.
+
+import { ask, complain } from "./ask.js";
+import { MOST } from "./selection.js";
+
+export const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
+/** The cards, in their order. They are only ever added to. */
+export const cards = /** @type {HTMLCollectionOf<HTMLElement>} */ (grid?.children ?? document.createElement("ul").children);
+
+/**
+ * Draws all cards of these images anew.
+ * @param {string[]} images
+ */
+export async function refresh(images) {
+  const wanted = new Set(images);
+  const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
+  for (let from = 0; from < places.length; from += MOST) {
+    const response = await ask("GET", `/images/cards?places=${places.slice(from, from + MOST).join(",")}`);
+    for (const card of drawn(await response.text()).querySelectorAll(".card")) {
+      const old = document.getElementById(card.id);
+      if (!old) continue;
+      card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
+      card.classList.toggle("active", old.classList.contains("active"));
+      // The picture is the same: it is not loaded again.
+      card.querySelector("img")?.replaceWith(/** @type {Node} */ (old.querySelector("img")));
+      old.replaceWith(card);
+    }
+  }
+}
+
+/** @param {string} html as our own templates drew it */
+function drawn(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+let loading = false;
+
+export async function loadMore() {
+  const more = document.getElementById("more");
+  if (!more || loading) return;
+  loading = true;
+  try {
+    const response = await ask("GET", more.dataset.more ?? "");
+    const piece = drawn(await response.text());
+    grid?.append(...piece.querySelectorAll(".card"));
+    const next = piece.getElementById("more");
+    if (next) more.replaceWith(next);
+    else more.remove();
+  } catch (error) {
+    complain(error);
+  } finally {
+    loading = false;
+  }
+  watch();
+}
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) loadMore();
+  },
+  { rootMargin: "1500px" },
+);
+
+/** Loads more when the end comes near. */
+function watch() {
+  sight.disconnect();
+  const more = document.getElementById("more");
+  if (more) sight.observe(more);
+}
+
+document.addEventListener("click", (event) => {
+  if (!(/** @type {Element} */ (event.target).closest("#more"))) return;
+  event.preventDefault();
+  loadMore();
+});
+
+watch();
