@@ -22,8 +22,9 @@ export async function refresh(images) {
       if (!old) continue;
       card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
       card.classList.toggle("active", old.classList.contains("active"));
-      // The picture is the same: it is not loaded again.
-      card.querySelector("img")?.replaceWith(/** @type {Node} */ (old.querySelector("img")));
+      // The same picture is not loaded again; another one, which nobody has seen yet, is.
+      const [was, is] = [old, card].map((either) => either.querySelector("img"));
+      if (was && is?.getAttribute("src") === was.getAttribute("src")) is.replaceWith(was);
       old.replaceWith(card);
     }
   }

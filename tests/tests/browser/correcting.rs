@@ -145,6 +145,38 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
     fleet.end().await;
 }
 
+/// A picture that changed is not corrected by the look of the old one: the card that is drawn anew, after the
+/// refusal, shows the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_changed_is_seen_before_it_is_corrected() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let url = fleet.picture("/one.jpg");
+    fleet.tag(&inventory("north", &[url])).await;
+    let shown = "document.querySelector('.card img').src";
+    browser.go("/images").await;
+    browser.until("document.querySelector('.card img')?.naturalWidth > 0").await;
+    let before = browser.see(shown).await;
+
+    // Another picture is behind its URL, and a worker has seen it.
+    fleet.picture("/one.jpg");
+    fleet.execute("UPDATE image_tags SET bytes_hash = gen_random_uuid()").await;
+    browser.click(".card").await;
+    browser.press("s").await;
+
+    browser.reads("Changed since you saw it").await;
+    browser.until(&format!("{shown} !== {before}")).await;
+    browser.until("document.querySelector('.card img').naturalWidth > 0").await;
+    // By the worker, for the first card, and for the second.
+    fleet.requested("/one.jpg", 3).await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+    browser.press("s").await;
+    browser.until(&format!("{FIXED} === 1")).await;
+    console.stop().await;
+    fleet.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_who_disagree_are_shown_side_by_side() {
     let fleet = Fleet::start().await;
