@@ -2,7 +2,7 @@
 // The grid: selecting, correcting at once, and undoing. What is a picture's is drawn by the server (`cards.js`);
 // one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
 
-import { ask, complain, say } from "./ask.js";
+import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, refresh } from "./cards.js";
 import { isTyping } from "./keys.js";
 import { arrow, MOST, requests, Selection } from "./selection.js";
@@ -168,9 +168,12 @@ undo?.addEventListener("click", () =>
     const all = corrected();
     const entries = all.pop();
     if (!entries) return;
-    // Also if it fails: what somebody has corrected since cannot be undone later either.
+    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } }).catch((error) => {
+      // What somebody has corrected since cannot be undone later either; all else may go well the next time.
+      if (error instanceof Refused && [404, 409].includes(error.status)) keep(all);
+      throw error;
+    });
     keep(all);
-    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } });
     const undone = (await response.json()).entries;
     await refresh(undone.map((/** @type {{image_id: string}} */ entry) => entry.image_id));
     say(`Undone: ${pictures(undone.length)}.`);

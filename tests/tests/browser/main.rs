@@ -13,6 +13,7 @@ mod keys;
 mod letters;
 mod looks;
 mod many;
+mod outages;
 mod scrapes;
 mod story;
 
