@@ -37,12 +37,21 @@ function drawn(html) {
   return template.content;
 }
 
-let loading = false;
+/** @type {Promise<boolean> | null} */
+let loading = null;
 
-export async function loadMore() {
+/**
+ * Loads the next piece; whoever asks meanwhile waits for the same one.
+ * @returns {Promise<boolean>} whether there was one
+ */
+export function loadMore() {
+  loading ??= load().finally(() => (loading = null));
+  return loading;
+}
+
+async function load() {
   const more = document.getElementById("more");
-  if (!more || loading) return;
-  loading = true;
+  if (!more) return false;
   try {
     const response = await ask("GET", more.dataset.more ?? "");
     const piece = drawn(await response.text());
@@ -51,11 +60,13 @@ export async function loadMore() {
     if (next) more.replaceWith(next);
     else more.remove();
   } catch (error) {
+    // Not watched anew: its end, still in sight, would ask as fast as it is refused. A key, a click, or who
+    // scrolls away and back asks again.
     complain(error);
-  } finally {
-    loading = false;
+    return false;
   }
   watch();
+  return true;
 }
 
 const sight = new IntersectionObserver(

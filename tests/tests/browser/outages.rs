@@ -1,7 +1,7 @@
 //! The console does not answer for a moment, to a page that is open.
 
 use fantoccini::key::Key;
-use tagfleet_tests::{Browser, Fleet, chord};
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
 use crate::inventory;
 
@@ -71,6 +71,40 @@ async fn an_undo_of_what_somebody_has_corrected_since_is_not_tried_again() {
     browser.reads("Undone: 1 picture.").await;
     assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE value = 'Dealer'").await, 1);
     assert_eq!(fleet.count("SELECT count(*) FROM fixes").await, 1);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// The end of the grid, in sight, asks once; a key asks again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grid_does_not_ask_a_console_that_fails_again_and_again() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
+    fleet
+        .execute(
+            "INSERT INTO scrape_images (day, scrape, seq, image_id, url, outcome, tags, model_set, recorded_at)
+             SELECT i.day, i.scrape, n, gen_random_uuid(), i.url || '?' || n, i.outcome, i.tags, i.model_set, now()
+               FROM scrape_images i, generate_series(1, 149) AS n",
+        )
+        .await;
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 120").await;
+
+    goes_away(&browser).await;
+    browser.press(&key(Key::End)).await;
+    browser.reads("The console does not answer").await;
+    browser.see("(window.since = performance.now(), true)").await;
+    browser.until("performance.now() - since > 1000").await;
+    let asked = browser.see("asked").await.as_i64().unwrap();
+    // By the key, and when the end came into sight.
+    assert!((1..=2).contains(&asked), "asked {asked} times in a second");
+    assert_eq!(browser.see("document.querySelectorAll('.card').length").await, 120);
+
+    comes_back(&browser).await;
+    browser.press("n").await;
+    browser.until("document.querySelectorAll('.card').length === 150").await;
     console.stop().await;
     fleet.end().await;
 }
