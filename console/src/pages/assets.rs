@@ -12,7 +12,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type and content: a new one is a line.
-const ASSETS: [(&str, &str, &str); 12] = [
+const ASSETS: [(&str, &str, &str); 13] = [
     ("console.css", CSS, include_str!("../../assets/console.css")),
     ("grid.css", CSS, include_str!("../../assets/grid.css")),
     ("icon.svg", SVG, include_str!("../../assets/icon.svg")),
@@ -24,6 +24,7 @@ const ASSETS: [(&str, &str, &str); 12] = [
     ("grid.js", JS, include_str!("../../assets/grid.js")),
     ("selection.js", JS, include_str!("../../assets/selection.js")),
     ("picture.js", JS, include_str!("../../assets/picture.js")),
+    ("again.js", JS, include_str!("../../assets/again.js")),
     ("live.js", JS, include_str!("../../assets/live.js")),
 ];
 

@@ -1,7 +1,11 @@
 //! The console does not answer for a moment, to a page that is open.
 
 use fantoccini::key::Key;
-use tagfleet_tests::{Browser, Fleet, chord, key};
+use serde_json::json;
+use tagfleet_tests::{Browser, Fleet, Options, chord, key};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::inventory;
 
@@ -105,6 +109,54 @@ async fn a_grid_does_not_ask_a_console_that_fails_again_and_again() {
     comes_back(&browser).await;
     browser.press("n").await;
     browser.until("document.querySelectorAll('.card').length === 150").await;
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// What a proxy says to everybody while its console is away.
+async fn proxy_without_console(address: std::net::SocketAddr) -> JoinHandle<()> {
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    })
+}
+
+/// One bad answer does not stop it for good, and meanwhile nobody takes it for a stuck scrape.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_follows_a_scrape_says_that_it_is_not_live_and_goes_on() {
+    let mut fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_insecure_console().await;
+    let address = console.address;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let event = inventory("north", &fleet.pictures(5));
+    fleet.publish(&event).await;
+    tagfleet_tests::eventually("it is listed", || async {
+        (fleet.count("SELECT count(*) FROM scrape_images").await == 5).then_some(())
+    })
+    .await;
+    browser.go(&format!("/scrapes/{}", event.scrape_id)).await;
+    browser.reads("0 of 5").await;
+
+    console.stop().await;
+    let proxy = proxy_without_console(address).await;
+    browser.reads("Not live since").await;
+    browser.reads("the page asks again by itself").await;
+    browser.keep("not-live").await;
+    fleet.start_worker().await;
+    fleet.announced(&event.scrape_id).await;
+    assert_eq!(browser.see("document.body.innerText.includes('0 of 5')").await, json!(true));
+    proxy.abort();
+    let _ = proxy.await;
+    fleet.change("TAGFLEET__HTTP__LISTEN", &address.to_string());
+    let console = fleet.start_insecure_console().await;
+
+    browser.until("document.querySelector('#now')?.dataset.ended === ''").await;
+    browser.reads("5 of 5").await;
+    browser.until("document.querySelector('.stale').innerText === ''").await;
     console.stop().await;
     fleet.end().await;
 }
