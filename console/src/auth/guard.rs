@@ -13,7 +13,7 @@ use super::person::Person;
 use super::right::Right;
 use crate::state::Console;
 use crate::store::audit;
-use crate::web::{Kind, Problem};
+use crate::web::{Kind, Problem, wants_page};
 
 /// The header that our own pages send with every write.
 pub const CSRF: &str = "x-csrf-token";
@@ -38,7 +38,14 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
     let admitted = admit(&door, request.method(), request.headers(), &mut noted).await;
     let person = match admitted {
         Ok(person) => person,
-        Err(problem) if door.page && !write && problem.kind() == Kind::Unauthorized => {
+        // Once for a page, and not for each of its pictures and streams: each login that begins is counted, and
+        // takes the place of the one before it in this browser.
+        Err(problem)
+            if door.page
+                && !write
+                && problem.kind() == Kind::Unauthorized
+                && wants_page(request.headers()) =>
+        {
             return login(&request);
         }
         Err(problem) => return refuse(&pool, &noted, problem).await,

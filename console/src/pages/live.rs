@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// If the first look fails: a page that follows then says so, and comes again.
 pub async fn stream<T, L, F>(look: L) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem>
 where
-    T: Template + Send,
+    T: Template + Send + 'static,
     L: Fn() -> F + Send + 'static,
     F: Future<Output = Result<(T, bool), Problem>> + Send,
 {

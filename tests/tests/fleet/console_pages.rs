@@ -41,7 +41,7 @@ async fn pictures_come_through_the_console_once_and_from_public_addresses_only()
         assert_eq!((blank.status, blank.header("content-type")), (200, "image/svg+xml"));
         assert_eq!(blank.header("x-tagfleet-missing"), reason);
     }
-    assert_eq!(thumbnail(&console.stranger(), &first).await.status, 303, "strangers see no pictures");
+    assert_eq!(thumbnail(&console.stranger(), &first).await.status, 401, "strangers see no pictures");
     console.stop().await;
     fleet.abandon().await;
 }

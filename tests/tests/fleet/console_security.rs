@@ -36,11 +36,6 @@ async fn ask(caller: &Caller, route: &Route) -> (u16, String) {
     (answer.status, place.unwrap_or_default())
 }
 
-/// Refused, or shown to the login.
-fn is_shut(route: &Route, (status, place): &(u16, String)) -> bool {
-    if route.page && route.method.is_safe() { place.starts_with("/login?next=") } else { *status == 401 }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
     let fleet = fleet(&[]).await;
@@ -57,9 +52,8 @@ async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
             continue;
         };
         for nobody in [&stranger, &impostor] {
-            let answer = ask(nobody, route).await;
-            assert!(is_shut(route, &answer), "{route:?}: {answer:?}");
-            refusals += i64::from(answer.0 == 401);
+            assert_eq!(ask(nobody, route).await.0, 401, "{route:?}");
+            refusals += 1;
         }
         let others: Vec<_> =
             Right::ALL.into_iter().filter(|other| *other != right).map(Right::as_str).collect();
@@ -74,6 +68,29 @@ async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
     let writes = list.iter().filter(|route| route.right.is_some() && !route.method.is_safe()).count();
     let noted = fleet.count("SELECT count(*) FROM audit WHERE kind = 'write' AND status IS NOT NULL").await;
     assert_eq!(noted, i64::try_from(writes).unwrap(), "every write is in the audit, with its end");
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Whoever wants a page without a login is shown to it; its pictures, pieces and streams are refused, or each
+/// would begin a login of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_begins_for_a_page_and_for_nothing_on_it() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
+    let pages: Vec<_> = list.iter().filter(|route| route.page && route.right.is_some()).collect();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
+
+    for route in pages.into_iter().filter(|route| route.method.is_safe()) {
+        let (status, place) = ask(&console.stranger().with("accept", browser), route).await;
+        assert!(status == 303 && place.starts_with("/login?next="), "{route:?}: {status} {place}");
+        for other in ["image/avif,image/webp,image/*,*/*;q=0.8", "text/event-stream", "*/*"] {
+            let refused = ask(&console.stranger().with("accept", other), route).await;
+            assert_eq!(refused.0, 401, "{route:?} as {other}");
+        }
+    }
+    assert_eq!(fleet.count("SELECT count(*) FROM logins").await, 0, "only /login begins one");
     console.stop().await;
     fleet.end().await;
 }
