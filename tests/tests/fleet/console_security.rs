@@ -5,7 +5,7 @@ use tagfleet_console::auth::{Right, Role, token};
 use tagfleet_console::routes::{self, Route};
 use tagfleet_console::state::Console as State;
 use tagfleet_console::store::sessions::{self, Session};
-use tagfleet_tests::{Caller, Fleet, Options, Process};
+use tagfleet_tests::{Caller, Fleet, Options, Process, eventually};
 
 /// A fleet of a console alone.
 async fn fleet(settings: &[(&'static str, &str)]) -> Fleet {
@@ -227,6 +227,41 @@ async fn the_audit_is_append_only() {
     client.batch_execute("UPDATE audit SET status = 200 WHERE status IS NULL").await.unwrap();
     drop(client);
     assert_eq!(fleet.count(lines).await, 4);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Who hangs up takes no write along, neither undone nor without its end in the audit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_ends_whoever_listens_still() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let (editor, reader) = (console.caller(&["fix"]).await, console.caller(&["read"]).await);
+    fleet
+        .execute(
+            "INSERT INTO fixes (image_id, attribute, value, fixed_by)
+             VALUES ('00000000-0000-0000-0000-000000000007', 'color', 'red', 'ann')",
+        )
+        .await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE fix_history IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    let undo = tokio::spawn(async move { editor.post("/v1/fixes/undo", json!({ "entries": [1] })).await });
+    let begun = "SELECT count(*) FROM audit WHERE kind = 'write' AND status IS NULL";
+    eventually("the write has begun", || async { (fleet.count(begun).await == 1).then_some(()) }).await;
+    undo.abort();
+    assert!(undo.await.unwrap_err().is_cancelled());
+    // The console has heard of it by the time that it has answered others.
+    for _ in 0..5 {
+        reader.get("/v1/scrapes").await;
+    }
+    lock.rollback().await.unwrap();
+    drop(client);
+
+    let ended = "SELECT count(*) FROM audit WHERE kind = 'write' AND status = 200";
+    eventually("the audit tells its end", || async { (fleet.count(ended).await == 1).then_some(()) }).await;
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes").await, 0, "it was undone");
     console.stop().await;
     fleet.end().await;
 }
