@@ -6,12 +6,15 @@ import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, refresh } from "./cards.js";
 import { isTyping } from "./keys.js";
 import { arrow, MOST, requests, Selection } from "./selection.js";
+import { Turns } from "./turns.js";
 
 const count = /** @type {HTMLElement} */ (document.getElementById("count"));
 const undo = /** @type {HTMLButtonElement | null} */ (document.getElementById("undo"));
 const selection = new Selection();
 /** @type {Set<number>} */
 let painted = new Set();
+/** Corrections go out one after the other, in the order in which they were given. */
+const turns = new Turns(complain);
 
 function paint() {
   for (const at of painted) if (!selection.chosen.has(at)) cards[at]?.setAttribute("aria-selected", "false");
@@ -91,9 +94,34 @@ document.getElementById("open")?.addEventListener("click", () => {
  * @param {number} at
  */
 function open(at) {
-  history.replaceState(null, "", `#${cards[at].id}`);
-  location.assign(`/images/${cards[at].dataset.image}`);
+  const { id, dataset } = cards[at];
+  turns.leave(() => {
+    history.replaceState(null, "", `#${id}`);
+    location.assign(`/images/${dataset.image}`);
+  });
 }
+
+// Whoever leaves throws away what waits for its turn, so a link waits its turn too, and what asks nobody first
+// (a page that is loaded anew or closed) has the browser ask.
+document.addEventListener(
+  "click",
+  (event) => {
+    const away = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("a[href]:not(#more), [data-send]"));
+    if (!away || !turns.waiting || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    turns.leave(() => away.click());
+  },
+  true,
+);
+document.querySelector("form.filter")?.addEventListener("submit", (event) => {
+  if (!turns.waiting) return;
+  event.preventDefault();
+  turns.leave(() => /** @type {HTMLFormElement} */ (event.target).submit());
+});
+addEventListener("beforeunload", (event) => {
+  if (turns.waiting) event.preventDefault();
+});
 
 // --- correcting
 
@@ -114,11 +142,6 @@ for (const button of document.querySelectorAll("[data-withdraw]")) {
   button.addEventListener("click", () => correct("withdraw"));
 }
 
-/** Corrections go out one after the other, in the order in which they were given. */
-let before = Promise.resolve();
-/** @param {() => Promise<void>} deed */
-const inTurn = (deed) => (before = before.then(deed).catch(complain));
-
 /** @param {{set: string | null} | "withdraw"} verdict */
 function correct(verdict) {
   const meant = selection.meant().map((at) => cards[at].id);
@@ -126,7 +149,7 @@ function correct(verdict) {
   const everyone = /** @type {HTMLSelectElement} */ (document.getElementById("scope")).value === "everyone";
   if (!meant.length) return say("Select a picture first.", "bad");
   if (meant.length > MOST) return say(`At most ${MOST} pictures are corrected at once.`, "bad");
-  inTurn(async () => {
+  turns.take(async () => {
     // As they are now: a correction before this one has given them other versions.
     const shown = meant.map((id) => /** @type {HTMLElement} */ (document.getElementById(id)).dataset);
     const seen = shown.map((data) => ({ image: data.image ?? "", version: data.version ?? "", advertiser: data.advertiser ?? "" }));
@@ -164,7 +187,7 @@ function keep(entries) {
 const remember = (entries) => keep([...corrected(), entries]);
 
 undo?.addEventListener("click", () =>
-  inTurn(async () => {
+  turns.take(async () => {
     const all = corrected();
     const entries = all.pop();
     if (!entries) return;

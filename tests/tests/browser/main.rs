@@ -10,6 +10,7 @@ mod everywhere;
 mod failures;
 mod filter;
 mod keys;
+mod leaving;
 mod letters;
 mod looks;
 mod many;

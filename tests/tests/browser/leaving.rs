@@ -1,0 +1,70 @@
+//! People leave the grid, and come back.
+
+use fantoccini::key::Key;
+use serde_json::json;
+use tagfleet_tests::{Browser, Fleet, key};
+
+use crate::inventory;
+
+const FIXES: &str = "SELECT count(*) FROM fixes";
+
+/// A correction takes a while from here on: each waits until the page is told to go on.
+async fn hold(browser: &Browser) {
+    let hold = "(window.held = new Promise((go) => { window.go = go; }), window.reached = window.fetch,
+        window.fetch = async (...asked) => { await held; return reached(...asked); }, true)";
+    browser.see(hold).await;
+}
+
+/// Also those that have not gone out yet; a link waits for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_are_written_before_the_page_is_left() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(3))).await;
+    browser.go("/images").await;
+    hold(&browser).await;
+
+    for card in 1..=3 {
+        browser.click("#clear").await;
+        browser.click(&format!(".card:nth-child({card})")).await;
+        browser.press("s").await;
+    }
+    browser.press("gs").await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+    assert_eq!(browser.see("location.pathname").await, json!("/images"));
+    let asks = "dispatchEvent(new Event('beforeunload', {cancelable: true})) === false";
+    assert_eq!(browser.see(asks).await, json!(true), "what leaves at once has the browser ask");
+    browser.see("(go(), true)").await;
+
+    browser.until("location.pathname === '/scrapes'").await;
+    assert_eq!(fleet.count(FIXES).await, 3);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// What is refused is read before the page is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_while_a_correction_fails_is_told_so_and_stays() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 1").await;
+    fleet.execute("UPDATE image_tags SET bytes_hash = gen_random_uuid()").await;
+    hold(&browser).await;
+
+    browser.click(".card").await;
+    browser.press("s").await;
+    browser.press(&key(Key::Enter)).await;
+    browser.see("(go(), true)").await;
+
+    browser.reads("Changed since you saw it").await;
+    assert_eq!(browser.see("location.pathname").await, json!("/images"));
+    // And then opens the picture, if they still want to.
+    browser.press(&key(Key::Enter)).await;
+    browser.reads("Where it is listed").await;
+    console.stop().await;
+    fleet.end().await;
+}
