@@ -2,7 +2,7 @@
 // The cards of the grid: drawn by the server, drawn anew after a correction, and more of them as the end comes near.
 
 import { ask, complain } from "./ask.js";
-import { MOST } from "./selection.js";
+import { addresses } from "./corrections.js";
 
 export const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
 /** The cards, in their order. They are only ever added to. */
@@ -15,8 +15,8 @@ export const cards = /** @type {HTMLCollectionOf<HTMLElement>} */ (grid?.childre
 export async function refresh(images) {
   const wanted = new Set(images);
   const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
-  for (let from = 0; from < places.length; from += MOST) {
-    const response = await ask("GET", `/images/cards?places=${places.slice(from, from + MOST).join(",")}`);
+  for (const address of addresses(places)) {
+    const response = await ask("GET", address);
     for (const card of drawn(await response.text()).querySelectorAll(".card")) {
       const old = document.getElementById(card.id);
       if (!old) continue;

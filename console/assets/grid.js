@@ -4,6 +4,7 @@
 
 import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, refresh } from "./cards.js";
+import { isAboutPictures, pictures, told, toldInPart } from "./corrections.js";
 import { isTyping } from "./keys.js";
 import { arrow, MOST, requests, Selection } from "./selection.js";
 import { Turns } from "./turns.js";
@@ -153,24 +154,46 @@ function correct(verdict) {
     // As they are now: a correction before this one has given them other versions.
     const shown = meant.map((id) => /** @type {HTMLElement} */ (document.getElementById(id)).dataset);
     const seen = shown.map((data) => ({ image: data.image ?? "", version: data.version ?? "", advertiser: data.advertiser ?? "" }));
+    const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
     /** @type {number[]} */
     const entries = [];
-    try {
-      for (const { scope, images } of requests(seen, everyone)) {
-        const response = await ask("POST", "/v1/fixes/bulk", { body: { images, attribute: about, verdict, scope } });
-        entries.push(...(await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id));
-      }
-    } finally {
-      if (entries.length) remember(entries);
-      await refresh(seen.map((picture) => picture.image));
+    /** @type {string[]} */
+    const left = [];
+    /** @type {Refused | null} */
+    let why = null;
+    for (const { scope, images } of requests(seen, everyone)) {
+      /** @type {number[] | Refused} */
+      const answer = why && !isAboutPictures(why.status) ? why : await written({ images, attribute: about, verdict, scope });
+      if (answer instanceof Refused) {
+        why = answer;
+        left.push(scope === "everyone" ? scope : scope.advertiser);
+      } else entries.push(...answer);
     }
-    const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
-    say(entries.length ? `${about}: ${value}, ${pictures(entries.length)}.` : `${about}: nothing to change.`);
+    if (entries.length) remember(entries);
+    // Also what was refused may be another by now.
+    const drawn = await refresh(seen.map((picture) => picture.image)).catch(refused);
+    why ??= drawn ?? null;
+    if (why) throw new Error(toldInPart(about, value, entries.length, left, why));
+    say(told(about, value, entries.length));
   });
 }
 
-/** @param {number} n */
-const pictures = (n) => (n === 1 ? "1 picture" : `${n} pictures`);
+/** @param {unknown} error */
+const refused = (error) => (error instanceof Refused ? error : new Refused(0, { detail: String(error) }));
+
+/**
+ * Writes one request of a correction: its entries in the history, or why there are none.
+ * @param {object} body
+ * @returns {Promise<number[] | Refused>}
+ */
+async function written(body) {
+  try {
+    const response = await ask("POST", "/v1/fixes/bulk", { body });
+    return (await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id);
+  } catch (error) {
+    return refused(error);
+  }
+}
 
 // --- undoing: what was corrected in this tab, also after the page was loaded anew
 

@@ -12,7 +12,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type and content: a new one is a line.
-const ASSETS: [(&str, &str, &str); 14] = [
+const ASSETS: [(&str, &str, &str); 15] = [
     ("console.css", CSS, include_str!("../../assets/console.css")),
     ("grid.css", CSS, include_str!("../../assets/grid.css")),
     ("icon.svg", SVG, include_str!("../../assets/icon.svg")),
@@ -20,6 +20,7 @@ const ASSETS: [(&str, &str, &str); 14] = [
     ("page.js", JS, include_str!("../../assets/page.js")),
     ("keys.js", JS, include_str!("../../assets/keys.js")),
     ("ask.js", JS, include_str!("../../assets/ask.js")),
+    ("corrections.js", JS, include_str!("../../assets/corrections.js")),
     ("cards.js", JS, include_str!("../../assets/cards.js")),
     ("grid.js", JS, include_str!("../../assets/grid.js")),
     ("selection.js", JS, include_str!("../../assets/selection.js")),
