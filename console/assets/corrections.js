@@ -55,3 +55,31 @@ export function addresses(places) {
   }
   return all;
 }
+
+/** What somebody has corrected in this tab, also after the page was loaded anew: theirs, and nobody else's. */
+export class Undoable {
+  #store;
+  #key;
+
+  /**
+   * @param {Pick<Storage, "getItem" | "setItem">} store
+   * @param {string} person who looks at the page: a tab outlives a log-out
+   */
+  constructor(store, person) {
+    this.#store = store;
+    this.#key = `corrected by ${person}`;
+  }
+
+  /**
+   * The entries of each correction, the last at the end.
+   * @returns {number[][]}
+   */
+  get all() {
+    return JSON.parse(this.#store.getItem(this.#key) ?? "[]");
+  }
+
+  /** @param {number[][]} all of which the last fifty are kept */
+  set all(all) {
+    this.#store.setItem(this.#key, JSON.stringify(all.slice(-50)));
+  }
+}

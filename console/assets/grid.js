@@ -4,7 +4,7 @@
 
 import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, refresh } from "./cards.js";
-import { isAboutPictures, pictures, told, toldInPart } from "./corrections.js";
+import { isAboutPictures, pictures, told, toldInPart, Undoable } from "./corrections.js";
 import { isTyping } from "./keys.js";
 import { arrow, MOST, requests, Selection } from "./selection.js";
 import { Turns } from "./turns.js";
@@ -169,7 +169,7 @@ function correct(verdict) {
         left.push(scope === "everyone" ? scope : scope.advertiser);
       } else entries.push(...answer);
     }
-    if (entries.length) remember(entries);
+    if (entries.length) keep([...undoable.all, entries]);
     // Also what was refused may be another by now.
     const drawn = await refresh(seen.map((picture) => picture.image)).catch(refused);
     why ??= drawn ?? null;
@@ -195,23 +195,20 @@ async function written(body) {
   }
 }
 
-// --- undoing: what was corrected in this tab, also after the page was loaded anew
+// --- undoing
 
-/** @returns {number[][]} */
-const corrected = () => JSON.parse(sessionStorage.getItem("corrected") ?? "[]");
+const person = document.querySelector('meta[name="person"]')?.getAttribute("content") ?? "";
+const undoable = new Undoable(sessionStorage, person);
 
-/** @param {number[][]} entries */
-function keep(entries) {
-  sessionStorage.setItem("corrected", JSON.stringify(entries.slice(-50)));
-  if (undo) undo.disabled = !entries.length;
+/** @param {number[][]} all */
+function keep(all) {
+  undoable.all = all;
+  if (undo) undo.disabled = !all.length;
 }
-
-/** @param {number[]} entries */
-const remember = (entries) => keep([...corrected(), entries]);
 
 undo?.addEventListener("click", () =>
   turns.take(async () => {
-    const all = corrected();
+    const { all } = undoable;
     const entries = all.pop();
     if (!entries) return;
     const response = await ask("POST", "/v1/fixes/undo", { body: { entries } }).catch((error) => {
@@ -225,7 +222,7 @@ undo?.addEventListener("click", () =>
     say(`Undone: ${pictures(undone.length)}.`);
   }),
 );
-keep(corrected());
+keep(undoable.all);
 
 // On a small screen the filter is in the way.
 const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addresses, isAboutPictures, told, toldInPart } from "../corrections.js";
+import { addresses, isAboutPictures, told, toldInPart, Undoable } from "../corrections.js";
 
 test("a correction says what was done", () => {
   assert.equal(told("color", "red", 2), "color: red, 2 pictures.");
@@ -37,4 +37,21 @@ test("no address is longer than proxies take", () => {
   const drawn = all.flatMap((address) => new URL(address, "http://x").searchParams.get("places").split(","));
   assert.deepEqual(drawn, places);
   assert.deepEqual(addresses([]), []);
+});
+
+test("nobody undoes what somebody else has corrected in this tab", () => {
+  const kept = new Map();
+  const store = { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) };
+  const ann = new Undoable(store, "ann@example.com");
+  ann.all = [...ann.all, [1, 2]];
+  assert.deepEqual(new Undoable(store, "bob@example.com").all, []);
+  assert.deepEqual(new Undoable(store, "ann@example.com").all, [[1, 2]], "also after the page was loaded anew");
+});
+
+test("the last fifty corrections can be undone", () => {
+  const kept = new Map();
+  const undoable = new Undoable({ getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) }, "ann");
+  for (let n = 1; n <= 60; n++) undoable.all = [...undoable.all, [n]];
+  assert.equal(undoable.all.length, 50);
+  assert.deepEqual(undoable.all.at(-1), [60]);
 });
