@@ -3,6 +3,7 @@
 
 import { ask, complain } from "./ask.js";
 import { addresses } from "./corrections.js";
+import { comesBefore } from "./selection.js";
 
 export const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
 /** The cards, in their order. They are only ever added to. */
@@ -67,6 +68,15 @@ async function load() {
   }
   watch();
   return true;
+}
+
+/**
+ * Loads until the card `id` is there, or all that come before it are.
+ * @param {string} id
+ */
+export async function loadUntil(id) {
+  const isThere = () => cards.length > 0 && !comesBefore(cards[cards.length - 1].id, id);
+  while (!isThere() && (await loadMore()));
 }
 
 const sight = new IntersectionObserver(

@@ -3,10 +3,10 @@
 // one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
 
 import { ask, complain, Refused, say } from "./ask.js";
-import { cards, grid, loadMore, refresh } from "./cards.js";
+import { cards, grid, loadMore, loadUntil, refresh } from "./cards.js";
 import { isAboutPictures, pictures, told, toldInPart, Undoable } from "./corrections.js";
 import { isTyping } from "./keys.js";
-import { arrow, MOST, requests, Selection } from "./selection.js";
+import { arrow, comesBefore, MOST, placeOf, requests, Selection } from "./selection.js";
 import { Turns } from "./turns.js";
 
 const count = /** @type {HTMLElement} */ (document.getElementById("count"));
@@ -96,8 +96,9 @@ document.getElementById("open")?.addEventListener("click", () => {
  */
 function open(at) {
   const { id, dataset } = cards[at];
+  const chosen = [...selection.chosen].map((at) => cards[at].id);
   turns.leave(() => {
-    history.replaceState(null, "", `#${id}`);
+    history.replaceState({ chosen }, "", `#${id}`);
     location.assign(`/images/${dataset.image}`);
   });
 }
@@ -227,9 +228,27 @@ keep(undoable.all);
 // On a small screen the filter is in the way.
 const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));
 if (filters && matchMedia("(max-width: 46rem)").matches) filters.open = false;
-const left = [...cards].findIndex((card) => card.id === location.hash.slice(1));
-if (left >= 0) {
-  selection.go(left, cards.length, false);
+
+/**
+ * Who comes back from a picture is where they were: at the card that the address names, with what was selected.
+ * @param {string} id
+ */
+async function comeBack(id) {
+  if (!placeOf(id)) return;
+  /** @type {string[]} */
+  const chosen = history.state?.chosen ?? [];
+  await loadUntil(chosen.reduce((last, other) => (comesBefore(last, other) ? other : last), id));
+  // Or somewhere else, by now.
+  if (selection.active >= 0 || selection.chosen.size) return;
+  const ids = [...cards].map((card) => card.id);
+  const at = ids.findIndex((other) => !comesBefore(other, id));
+  if (at < 0) return;
+  const again = new Set(chosen);
+  ids.forEach((other, at) => again.has(other) && selection.chosen.add(at));
+  selection.go(at, cards.length, false);
+  // What is selected now is told by the page, and no longer by where somebody came from.
+  history.replaceState(null, "");
   paint();
-  bring(left);
+  bring(at);
 }
+comeBack(location.hash.slice(1));

@@ -2,7 +2,7 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::{Browser, Fleet, key};
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
 use crate::inventory;
 
@@ -65,6 +65,48 @@ async fn who_leaves_while_a_correction_fails_is_told_so_and_stays() {
     // And then opens the picture, if they still want to.
     browser.press(&key(Key::Enter)).await;
     browser.reads("Where it is listed").await;
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// However far down, and with what they had selected.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opens_a_picture_and_goes_back_is_where_they_were() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
+    fleet
+        .execute(
+            "INSERT INTO scrape_images (day, scrape, seq, image_id, url, outcome, tags, model_set, recorded_at)
+             SELECT i.day, i.scrape, n, gen_random_uuid(), i.url || '?' || n, i.outcome, i.tags, i.model_set, now()
+               FROM scrape_images i, generate_series(1, 999) AS n",
+        )
+        .await;
+    browser.go("/images").await;
+    for loaded in [120, 520, 920, 1000] {
+        browser.until(&format!("document.querySelectorAll('.card').length >= {loaded}")).await;
+        browser.press(&key(Key::End)).await;
+    }
+    for _ in 0..20 {
+        browser.press(&key(Key::Up)).await;
+    }
+    let at = "document.querySelector('.card.active').id";
+    let before = browser.see(at).await;
+    browser.press(" ").await;
+    browser.press(&chord(Key::Shift, Key::Right)).await;
+    browser.reads("2 selected").await;
+    let opened = browser.see("document.querySelector('[aria-selected=true]').dataset.image").await;
+
+    browser.press(&key(Key::Enter)).await;
+    browser.reads("Where it is listed").await;
+    browser.until(&format!("location.pathname === '/images/' + {opened}")).await;
+    browser.client.back().await.unwrap();
+
+    browser.until(&format!("document.querySelector('.card.active')?.id === {before}")).await;
+    browser.reads("2 selected").await;
+    let in_sight = "(() => { const {top, bottom} = document.querySelector('.card.active').getBoundingClientRect(); return top >= 0 && bottom <= innerHeight })()";
+    browser.until(in_sight).await;
     console.stop().await;
     fleet.end().await;
 }
