@@ -29,6 +29,7 @@ pub fn routes(list: Routes) -> Routes {
     list.open_page(Method::GET, "/assets/{version}/{name}", get(assets::asset))
         .open_page(Method::GET, "/login", get(login::begin))
         .open_page(Method::GET, "/login/callback", get(login::end))
+        .open_page(Method::GET, "/left", get(login::left))
         .page(Right::Read, Method::POST, "/logout", post(login::leave))
         .page(Right::Read, Method::GET, "/", get(grid::home))
         .page(Right::Read, Method::GET, "/images", get(grid::grid))

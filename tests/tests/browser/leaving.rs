@@ -1,8 +1,11 @@
 //! People leave the grid, and come back.
 
+use fantoccini::cookies::Cookie;
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::{Browser, Fleet, chord, key};
+use tagfleet_console::auth::token;
+use tagfleet_console::store::sessions::{self, Session};
+use tagfleet_tests::{Browser, Fleet, Options, chord, key};
 
 use crate::inventory;
 
@@ -109,4 +112,42 @@ async fn who_opens_a_picture_and_goes_back_is_where_they_were() {
     browser.until(in_sight).await;
     console.stop().await;
     fleet.end().await;
+}
+
+/// Not back in the same page by the provider, who knows the browser still.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_out_is_out() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    for session in ["first", "second"] {
+        log_in(&fleet, &browser, session).await;
+        browser.go("/scrapes").await;
+        browser.reads("ann@example.com, viewer").await;
+        if session == "second" {
+            // It had ended by itself, which the page does not know.
+            fleet.execute("DELETE FROM sessions").await;
+        }
+        browser.press("gq").await;
+        browser.reads("This browser is logged out of the console.").await;
+        assert_eq!(browser.see("location.pathname").await, json!("/left"));
+        assert_eq!(fleet.count("SELECT count(*) FROM sessions").await, 0);
+    }
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Gives the browser the cookie of a session of ann.
+async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &'static str) {
+    let session = Session {
+        subject: "1".into(),
+        name: "ann@example.com".into(),
+        role: "viewer".into(),
+        csrf: "secret-of-ann".into(),
+    };
+    let hour = std::time::Duration::from_secs(3600);
+    sessions::begin(&fleet.database.pool, &token::hash(cookie), &session, hour, None).await.unwrap();
+    // A browser takes a cookie for the site that it looks at.
+    browser.go("/left").await;
+    browser.client.add_cookie(Cookie::new("tagfleet", cookie)).await.unwrap();
 }

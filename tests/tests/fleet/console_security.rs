@@ -100,7 +100,7 @@ async fn a_login_begins_for_a_page_and_for_nothing_on_it() {
 fn the_rights_of_routes_are_those_of_roles() {
     let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
     let open: Vec<_> = list.iter().filter(|route| route.right.is_none()).map(|route| &*route.path).collect();
-    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback"]);
+    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback", "/left"]);
     for route in list.iter().filter(|route| !route.method.is_safe() && route.path != "/logout") {
         let right = route.right.unwrap();
         assert!(!Role::Viewer.rights().has(right), "a viewer changes nothing: {route:?}");
@@ -131,6 +131,7 @@ async fn a_write_by_cookie_needs_the_secret_of_our_pages() {
     with_secret.post("/v1/dead-letters/drop", json!({ "ids": [] })).await.expect(403);
     let left = with_secret.post("/logout", Value::Null).await;
     assert!(left.header("set-cookie").starts_with("tagfleet=; HttpOnly; SameSite=Lax;"), "{left:?}");
+    assert_eq!(left.status, 204, "and is not sent where the next login begins");
     ann.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
     console.stop().await;
     fleet.end().await;
