@@ -49,6 +49,7 @@ async fn a_person_corrects_one_picture_and_its_page_tells_so() {
 
     // Back to what held after the first entry of the history.
     browser.press(&chord(Key::Control, 'z')).await;
+    browser.client.accept_alert().await.unwrap();
     browser.until("document.querySelectorAll('.timeline li').length === 3").await;
     assert_eq!(fleet.count(FIXES).await, 1);
 
