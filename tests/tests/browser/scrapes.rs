@@ -52,7 +52,9 @@ async fn a_part_that_follows_is_drawn_anew_only_where_it_changed() {
     browser.until("document.querySelector('tbody td:nth-child(3)').innerText === 'tagging'").await;
 
     // Longer than a stream lasts: the next one begins with the same.
-    browser.see("(window.row = document.querySelector('tbody tr'), window.since = performance.now(), true)").await;
+    browser
+        .see("(window.row = document.querySelector('tbody tr'), window.since = performance.now(), true)")
+        .await;
     browser.see("(getSelection().selectAllChildren(row.cells[0]), true)").await;
     browser.until("performance.now() - since > 12_000").await;
     browser.until("row.isConnected && getSelection().toString().startsWith('scrape-')").await;
@@ -60,7 +62,9 @@ async fn a_part_that_follows_is_drawn_anew_only_where_it_changed() {
     browser.see("(document.getElementById('rows').focus(), document.getElementById('rows').scrollLeft = 70, true)").await;
     fleet.publish(&inventory("south", &fleet.pictures(2))).await;
     browser.until("document.querySelectorAll('tbody tr').length === 2").await;
-    browser.until("document.activeElement.id === 'rows' && document.getElementById('rows').scrollLeft === 70").await;
+    browser
+        .until("document.activeElement.id === 'rows' && document.getElementById('rows').scrollLeft === 70")
+        .await;
     console.stop().await;
     fleet.abandon().await;
 }

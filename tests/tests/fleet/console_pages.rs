@@ -61,3 +61,26 @@ async fn a_problem_is_a_page_for_people() {
     console.stop().await;
     fleet.abandon().await;
 }
+
+/// Whatever a pipeline calls it; but for `.` and `..`, which no browser asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scrape_has_its_page() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    for (n, name) in ["live", "a/b", "x y?", "100%", "retag"].into_iter().enumerate() {
+        let mut event = scrape("north", vec![listed(fleet.picture(&format!("/{n}.jpg")))]);
+        event.scrape_id.0 = name.into();
+        fleet.publish(&event).await;
+        let path: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let path = format!("/scrapes/{}", path.replace('+', "%20"));
+        let page = tagfleet_tests::eventually(name, || async {
+            let page = reader.ask("GET", &path, &Value::Null).await;
+            (page.status == 200).then_some(page)
+        })
+        .await;
+        assert!(page.text.contains("<h1>Scrape "), "{name}: {page:?}");
+    }
+    console.stop().await;
+    fleet.abandon().await;
+}
