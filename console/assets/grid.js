@@ -6,6 +6,7 @@ import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, loadUntil, refresh } from "./cards.js";
 import { isAboutPictures, pictures, told, toldInPart, Undoable } from "./corrections.js";
 import { isTyping } from "./keys.js";
+import { waitBeforeLeaving } from "./leaving.js";
 import { arrow, comesBefore, MOST, placeOf, requests, Selection } from "./selection.js";
 import { Turns } from "./turns.js";
 
@@ -103,27 +104,7 @@ function open(at) {
   });
 }
 
-// Whoever leaves throws away what waits for its turn, so a link waits its turn too, and what asks nobody first
-// (a page that is loaded anew or closed) has the browser ask.
-document.addEventListener(
-  "click",
-  (event) => {
-    const away = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("a[href]:not(#more), [data-send]"));
-    if (!away || !turns.waiting || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    turns.leave(() => away.click());
-  },
-  true,
-);
-document.querySelector("form.filter")?.addEventListener("submit", (event) => {
-  if (!turns.waiting) return;
-  event.preventDefault();
-  turns.leave(() => /** @type {HTMLFormElement} */ (event.target).submit());
-});
-addEventListener("beforeunload", (event) => {
-  if (turns.waiting) event.preventDefault();
-});
+waitBeforeLeaving(turns);
 
 // --- correcting
 
@@ -214,7 +195,7 @@ undo?.addEventListener("click", () =>
     if (!entries) return;
     const response = await ask("POST", "/v1/fixes/undo", { body: { entries } }).catch((error) => {
       // What somebody has corrected since cannot be undone later either; all else may go well the next time.
-      if (error instanceof Refused && [404, 409].includes(error.status)) keep(all);
+      if (error instanceof Refused && isAboutPictures(error.status)) keep(all);
       throw error;
     });
     keep(all);

@@ -12,7 +12,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type and content: a new one is a line.
-const ASSETS: [(&str, &str, &str); 15] = [
+const ASSETS: [(&str, &str, &str); 16] = [
     ("console.css", CSS, include_str!("../../assets/console.css")),
     ("grid.css", CSS, include_str!("../../assets/grid.css")),
     ("icon.svg", SVG, include_str!("../../assets/icon.svg")),
@@ -24,6 +24,7 @@ const ASSETS: [(&str, &str, &str); 15] = [
     ("cards.js", JS, include_str!("../../assets/cards.js")),
     ("grid.js", JS, include_str!("../../assets/grid.js")),
     ("selection.js", JS, include_str!("../../assets/selection.js")),
+    ("leaving.js", JS, include_str!("../../assets/leaving.js")),
     ("turns.js", JS, include_str!("../../assets/turns.js")),
     ("picture.js", JS, include_str!("../../assets/picture.js")),
     ("again.js", JS, include_str!("../../assets/again.js")),
