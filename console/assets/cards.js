@@ -1,7 +1,8 @@
 // @ts-check
 // The cards of the grid: drawn by the server, drawn anew after a correction, and more of them as the end comes near.
 
-import { ask, complain } from "./ask.js";
+import { isFinal, pause } from "./again.js";
+import { ask, complain, Refused, say } from "./ask.js";
 import { addresses } from "./corrections.js";
 import { comesBefore } from "./selection.js";
 
@@ -40,6 +41,8 @@ function drawn(html) {
 
 /** @type {Promise<boolean> | null} */
 let loading = null;
+/** Pieces in a row that could not be had. */
+let failures = 0;
 
 /**
  * Loads the next piece; whoever asks meanwhile waits for the same one.
@@ -61,11 +64,13 @@ async function load() {
     if (next) more.replaceWith(next);
     else more.remove();
   } catch (error) {
-    // Not watched anew: its end, still in sight, would ask as fast as it is refused. A key, a click, or who
-    // scrolls away and back asks again.
     complain(error);
+    // Not at once: its end, still in sight, would ask as fast as it is refused. A key or a click does not wait.
+    if (!(error instanceof Refused && isFinal(error.status))) setTimeout(watch, pause(++failures));
     return false;
   }
+  if (failures) say("The console answers again.");
+  failures = 0;
   watch();
   return true;
 }

@@ -149,5 +149,7 @@ async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &'static str) {
     sessions::begin(&fleet.database.pool, &token::hash(cookie), &session, hour, None).await.unwrap();
     // A browser takes a cookie for the site that it looks at.
     browser.go("/left").await;
-    browser.client.add_cookie(Cookie::new("tagfleet", cookie)).await.unwrap();
+    let mut cookie = Cookie::new("tagfleet", cookie);
+    cookie.set_domain("127.0.0.1");
+    browser.client.add_cookie(cookie).await.unwrap();
 }

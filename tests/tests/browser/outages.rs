@@ -79,7 +79,7 @@ async fn an_undo_of_what_somebody_has_corrected_since_is_not_tried_again() {
     fleet.end().await;
 }
 
-/// The end of the grid, in sight, asks once; a key asks again.
+/// The end of the grid, in sight, asks again after a pause, and a key at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grid_does_not_ask_a_console_that_fails_again_and_again() {
     let fleet = Fleet::start().await;
@@ -106,9 +106,11 @@ async fn a_grid_does_not_ask_a_console_that_fails_again_and_again() {
     assert!((1..=2).contains(&asked), "asked {asked} times in a second");
     assert_eq!(browser.see("document.querySelectorAll('.card').length").await, 120);
 
-    comes_back(&browser).await;
     browser.press("n").await;
+    browser.until(&format!("asked > {asked}")).await;
+    comes_back(&browser).await;
     browser.until("document.querySelectorAll('.card').length === 150").await;
+    browser.reads("The console answers again.").await;
     console.stop().await;
     fleet.end().await;
 }
