@@ -28,7 +28,8 @@ export function sentence(status, problem) {
  * Asks, with the secret of our pages.
  * @param {string} method
  * @param {string} path
- * @param {{body?: unknown, seen?: string}} [more] what is sent, and the version that was seen
+ * @param {{body?: unknown, seen?: string, ended?: string}} [more] what is sent, the version that was seen, and where
+ *   to go if the login has ended: if nothing is said, to the next one, and back
  * @returns {Promise<Response>}
  */
 export async function ask(method, path, more = {}) {
@@ -41,7 +42,7 @@ export async function ask(method, path, more = {}) {
   const response = await fetch(path, { method, headers, body, redirect: "manual" }).catch(() => null);
   if (!response) throw new Refused(0, { detail: "the console does not answer", what_to_do: "Try again in a moment." });
   if (response.type === "opaqueredirect" || response.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    location.assign(more.ended ?? `/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Refused(401, { detail: "your login has ended" });
   }
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));

@@ -1,19 +1,22 @@
 // @ts-check
-// The grid: selecting, correcting at once, undoing, and loading more. What is a picture's is drawn by the
-// server; one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
+// The grid: selecting, correcting at once, and undoing. What is a picture's is drawn by the server (`cards.js`);
+// one listener serves all pictures, and those out of sight cost nothing (`content-visibility`).
 
-import { ask, complain, say } from "./ask.js";
+import { ask, complain, Refused, say } from "./ask.js";
+import { cards, grid, loadMore, loadUntil, refresh } from "./cards.js";
+import { isAboutPictures, pictures, told, toldInPart, Undoable } from "./corrections.js";
 import { isTyping } from "./keys.js";
-import { arrow, MOST, requests, Selection } from "./selection.js";
+import { waitBeforeLeaving } from "./leaving.js";
+import { arrow, comesBefore, MOST, placeOf, requests, Selection } from "./selection.js";
+import { Turns } from "./turns.js";
 
-const grid = /** @type {HTMLElement | null} */ (document.getElementById("grid"));
 const count = /** @type {HTMLElement} */ (document.getElementById("count"));
 const undo = /** @type {HTMLButtonElement | null} */ (document.getElementById("undo"));
 const selection = new Selection();
-/** The cards, in their order. They are only ever added to. */
-const cards = /** @type {HTMLCollectionOf<HTMLElement>} */ (grid?.children ?? document.createElement("ul").children);
 /** @type {Set<number>} */
 let painted = new Set();
+/** Corrections go out one after the other, in the order in which they were given. */
+const turns = new Turns(complain);
 
 function paint() {
   for (const at of painted) if (!selection.chosen.has(at)) cards[at]?.setAttribute("aria-selected", "false");
@@ -51,7 +54,7 @@ grid?.addEventListener("dblclick", (event) => {
 // Shift-click would mark text as well.
 grid?.addEventListener("mousedown", (event) => {
   if (event.shiftKey) event.preventDefault();
-  grid.focus({ preventScroll: true });
+  grid?.focus({ preventScroll: true });
 });
 
 document.addEventListener("keydown", (event) => {
@@ -93,9 +96,15 @@ document.getElementById("open")?.addEventListener("click", () => {
  * @param {number} at
  */
 function open(at) {
-  history.replaceState(null, "", `#${cards[at].id}`);
-  location.assign(`/images/${cards[at].dataset.image}`);
+  const { id, dataset } = cards[at];
+  const chosen = [...selection.chosen].map((at) => cards[at].id);
+  turns.leave(() => {
+    history.replaceState({ chosen }, "", `#${id}`);
+    location.assign(`/images/${dataset.image}`);
+  });
 }
+
+waitBeforeLeaving(turns);
 
 // --- correcting
 
@@ -116,11 +125,6 @@ for (const button of document.querySelectorAll("[data-withdraw]")) {
   button.addEventListener("click", () => correct("withdraw"));
 }
 
-/** Corrections go out one after the other, in the order in which they were given. */
-let before = Promise.resolve();
-/** @param {() => Promise<void>} deed */
-const inTurn = (deed) => (before = before.then(deed).catch(complain));
-
 /** @param {{set: string | null} | "withdraw"} verdict */
 function correct(verdict) {
   const meant = selection.meant().map((at) => cards[at].id);
@@ -128,136 +132,104 @@ function correct(verdict) {
   const everyone = /** @type {HTMLSelectElement} */ (document.getElementById("scope")).value === "everyone";
   if (!meant.length) return say("Select a picture first.", "bad");
   if (meant.length > MOST) return say(`At most ${MOST} pictures are corrected at once.`, "bad");
-  inTurn(async () => {
+  turns.take(async () => {
     // As they are now: a correction before this one has given them other versions.
     const shown = meant.map((id) => /** @type {HTMLElement} */ (document.getElementById(id)).dataset);
     const seen = shown.map((data) => ({ image: data.image ?? "", version: data.version ?? "", advertiser: data.advertiser ?? "" }));
+    const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
     /** @type {number[]} */
     const entries = [];
-    try {
-      for (const { scope, images } of requests(seen, everyone)) {
-        const response = await ask("POST", "/v1/fixes/bulk", { body: { images, attribute: about, verdict, scope } });
-        entries.push(...(await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id));
-      }
-    } finally {
-      if (entries.length) remember(entries);
-      await refresh(seen.map((picture) => picture.image));
+    /** @type {string[]} */
+    const left = [];
+    /** @type {Refused | null} */
+    let why = null;
+    for (const { scope, images } of requests(seen, everyone)) {
+      /** @type {number[] | Refused} */
+      const answer = why && !isAboutPictures(why.status) ? why : await written({ images, attribute: about, verdict, scope });
+      if (answer instanceof Refused) {
+        why = answer;
+        left.push(scope === "everyone" ? scope : scope.advertiser);
+      } else entries.push(...answer);
     }
-    const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
-    say(entries.length ? `${about}: ${value}, ${pictures(entries.length)}.` : `${about}: nothing to change.`);
+    if (entries.length) keep([...undoable.all, entries]);
+    // Also what was refused may be another by now.
+    const drawn = await refresh(seen.map((picture) => picture.image)).catch(refused);
+    why ??= drawn ?? null;
+    if (why) throw new Error(toldInPart(about, value, entries.length, left, why));
+    say(told(about, value, entries.length));
   });
 }
 
-/** @param {number} n */
-const pictures = (n) => (n === 1 ? "1 picture" : `${n} pictures`);
+/** @param {unknown} error */
+const refused = (error) => (error instanceof Refused ? error : new Refused(0, { detail: String(error) }));
 
-// --- undoing: what was corrected in this tab, also after the page was loaded anew
-
-/** @returns {number[][]} */
-const corrected = () => JSON.parse(sessionStorage.getItem("corrected") ?? "[]");
-
-/** @param {number[][]} entries */
-function keep(entries) {
-  sessionStorage.setItem("corrected", JSON.stringify(entries.slice(-50)));
-  if (undo) undo.disabled = !entries.length;
+/**
+ * Writes one request of a correction: its entries in the history, or why there are none.
+ * @param {object} body
+ * @returns {Promise<number[] | Refused>}
+ */
+async function written(body) {
+  try {
+    const response = await ask("POST", "/v1/fixes/bulk", { body });
+    return (await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id);
+  } catch (error) {
+    return refused(error);
+  }
 }
 
-/** @param {number[]} entries */
-const remember = (entries) => keep([...corrected(), entries]);
+// --- undoing
+
+const person = document.querySelector('meta[name="person"]')?.getAttribute("content") ?? "";
+const undoable = new Undoable(sessionStorage, person);
+
+/** @param {number[][]} all */
+function keep(all) {
+  undoable.all = all;
+  if (undo) undo.disabled = !all.length;
+}
 
 undo?.addEventListener("click", () =>
-  inTurn(async () => {
-    const all = corrected();
+  turns.take(async () => {
+    const { all } = undoable;
     const entries = all.pop();
     if (!entries) return;
-    // Also if it fails: what somebody has corrected since cannot be undone later either.
+    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } }).catch((error) => {
+      // What somebody has corrected since cannot be undone later either; all else may go well the next time.
+      if (error instanceof Refused && isAboutPictures(error.status)) keep(all);
+      throw error;
+    });
     keep(all);
-    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } });
     const undone = (await response.json()).entries;
     await refresh(undone.map((/** @type {{image_id: string}} */ entry) => entry.image_id));
     say(`Undone: ${pictures(undone.length)}.`);
   }),
 );
-keep(corrected());
-
-// --- drawing anew, and more
-
-/**
- * Draws all cards of these images anew.
- * @param {string[]} images
- */
-async function refresh(images) {
-  const wanted = new Set(images);
-  const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
-  for (let from = 0; from < places.length; from += MOST) {
-    const response = await ask("GET", `/images/cards?places=${places.slice(from, from + MOST).join(",")}`);
-    for (const card of drawn(await response.text()).querySelectorAll(".card")) {
-      const old = document.getElementById(card.id);
-      if (!old) continue;
-      card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
-      card.classList.toggle("active", old.classList.contains("active"));
-      // The picture is the same: it is not loaded again.
-      card.querySelector("img")?.replaceWith(/** @type {Node} */ (old.querySelector("img")));
-      old.replaceWith(card);
-    }
-  }
-}
-
-/** @param {string} html as our own templates drew it */
-function drawn(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content;
-}
-
-let loading = false;
-
-async function loadMore() {
-  const more = document.getElementById("more");
-  if (!more || loading) return;
-  loading = true;
-  try {
-    const response = await ask("GET", more.dataset.more ?? "");
-    const piece = drawn(await response.text());
-    grid?.append(...piece.querySelectorAll(".card"));
-    const next = piece.getElementById("more");
-    if (next) more.replaceWith(next);
-    else more.remove();
-  } catch (error) {
-    complain(error);
-  } finally {
-    loading = false;
-  }
-  watch();
-}
-
-const sight = new IntersectionObserver(
-  (entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) loadMore();
-  },
-  { rootMargin: "1500px" },
-);
-
-/** Loads more when the end comes near. */
-function watch() {
-  sight.disconnect();
-  const more = document.getElementById("more");
-  if (more) sight.observe(more);
-}
-
-document.addEventListener("click", (event) => {
-  if (!(/** @type {Element} */ (event.target).closest("#more"))) return;
-  event.preventDefault();
-  loadMore();
-});
+keep(undoable.all);
 
 // On a small screen the filter is in the way.
 const filters = /** @type {HTMLDetailsElement | null} */ (document.querySelector("details.filters"));
 if (filters && matchMedia("(max-width: 46rem)").matches) filters.open = false;
-watch();
-const left = [...cards].findIndex((card) => card.id === location.hash.slice(1));
-if (left >= 0) {
-  selection.go(left, cards.length, false);
+
+/**
+ * Who comes back from a picture is where they were: at the card that the address names, with what was selected.
+ * @param {string} id
+ */
+async function comeBack(id) {
+  if (!placeOf(id)) return;
+  /** @type {string[]} */
+  const chosen = history.state?.chosen ?? [];
+  await loadUntil(chosen.reduce((last, other) => (comesBefore(last, other) ? other : last), id));
+  // Or somewhere else, by now.
+  if (selection.active >= 0 || selection.chosen.size) return;
+  const ids = [...cards].map((card) => card.id);
+  const at = ids.findIndex((other) => !comesBefore(other, id));
+  if (at < 0) return;
+  const again = new Set(chosen);
+  ids.forEach((other, at) => again.has(other) && selection.chosen.add(at));
+  selection.go(at, cards.length, false);
+  // What is selected now is told by the page, and no longer by where somebody came from.
+  history.replaceState(null, "");
   paint();
-  bring(left);
+  bring(at);
 }
+comeBack(location.hash.slice(1));

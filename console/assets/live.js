@@ -1,23 +1,90 @@
 // @ts-check
 // Parts of a page that change by themselves: `data-live` says where the server sends them.
 
-for (const part of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-live]"))) {
-  const source = new EventSource(part.dataset.live ?? "");
-  source.addEventListener("part", (event) => show(part, event.data));
-  source.addEventListener("end", (event) => {
-    source.close();
-    show(part, event.data);
-    part.dataset.ended = "";
-  });
+import { isFinal, notLive, pause } from "./again.js";
+
+/** A stream ends every ten seconds and is soon there again: only what lasts longer than this, in ms, is told. */
+const SOON = 3000;
+
+/** One part, for as long as something of it is to come. */
+class Live {
+  #failures = 0;
+  /** @type {Date | null} since when nothing comes */
+  #since = null;
+  #said = document.createElement("p");
+
+  /** @param {HTMLElement} part */
+  constructor(part) {
+    this.part = part;
+    this.address = part.dataset.live ?? "";
+    this.#said.className = "stale";
+    this.#said.setAttribute("role", "status");
+    part.before(this.#said);
+    this.#follow();
+  }
+
+  #follow() {
+    const source = new EventSource(this.address);
+    source.addEventListener("open", () => {
+      this.#failures = 0;
+      this.#since = null;
+      this.#said.textContent = "";
+    });
+    source.addEventListener("part", (event) => show(this.part, event.data));
+    source.addEventListener("end", (event) => {
+      source.close();
+      show(this.part, event.data);
+      this.part.dataset.ended = "";
+    });
+    source.addEventListener("error", () => {
+      this.#since ??= new Date();
+      // The browser comes again by itself, but not after an answer that is no stream.
+      if (source.readyState === EventSource.CLOSED) this.#again();
+      else setTimeout(() => this.#tell(false), SOON);
+    });
+  }
+
+  async #again() {
+    const final = isFinal(await statusOf(this.address));
+    this.#tell(final);
+    if (!final) setTimeout(() => this.#follow(), pause(++this.#failures));
+  }
+
+  /** @param {boolean} final */
+  #tell(final) {
+    if (this.#since) this.#said.textContent = notLive(this.#since, final);
+  }
 }
 
 /**
- * Draws a part anew; what had the focus has it still.
+ * What is answered there, which an `EventSource` does not tell.
+ * @param {string} address
+ */
+async function statusOf(address) {
+  const enough = new AbortController();
+  const response = await fetch(address, { redirect: "manual", signal: enough.signal }).catch(() => null);
+  enough.abort();
+  // A proxy shows to its own login.
+  return response?.type === "opaqueredirect" ? 401 : (response?.status ?? 0);
+}
+
+/**
+ * Draws a part anew, if it is another: what had the focus has it still, and what was scrolled stays so.
  * @param {HTMLElement} part
  * @param {string} html as our own templates drew it
  */
 function show(part, html) {
+  const drawn = document.createElement("template");
+  drawn.innerHTML = html;
+  if (drawn.innerHTML.trim() === part.innerHTML.trim()) return;
   const focused = part.contains(document.activeElement) ? document.activeElement?.id : "";
-  part.innerHTML = html;
-  if (focused) document.getElementById(focused)?.focus();
+  // Read now: what is not in the page any more is not scrolled.
+  const scrolled = [...part.querySelectorAll("[id]")].map(({ id, scrollLeft, scrollTop }) => ({ id, scrollLeft, scrollTop }));
+  part.replaceChildren(drawn.content);
+  for (const { id, scrollLeft, scrollTop } of scrolled) {
+    if (scrollLeft || scrollTop) document.getElementById(id)?.scrollTo(scrollLeft, scrollTop);
+  }
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
+
+for (const part of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-live]"))) new Live(part);

@@ -87,16 +87,17 @@ document.getElementById("theme")?.addEventListener("click", () => {
 });
 
 // `data-send="POST /v1/…"` sends `data-body`, having asked `data-confirm`; then the page is loaded anew, or
-// another (`data-then`), which says `data-said`, with what was answered in place of `{name}`.
+// another (`data-then`), which says `data-said`, with what was answered in place of `{name}`. Whose login has ended
+// is shown to the next one, or to `data-ended`.
 document.addEventListener("click", async (event) => {
   const button = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-send]"));
   if (!button) return;
-  const { send = "", body, seen, confirm: question, then, said } = button.dataset;
+  const { send = "", body, seen, confirm: question, then, said, ended } = button.dataset;
   if (question && !confirm(question)) return;
   const [method, path] = send.split(" ");
   button.setAttribute("disabled", "");
   try {
-    const response = await ask(method, path, { body: body ? JSON.parse(body) : undefined, seen });
+    const response = await ask(method, path, { body: body ? JSON.parse(body) : undefined, seen, ended });
     if (said) {
       const answer = await response.json();
       sessionStorage.setItem("said", said.replace(/\{(\w+)\}/g, (_, name) => String(answer[name])));

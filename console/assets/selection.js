@@ -114,3 +114,23 @@ export function requests(pictures, everyone) {
     images: [...images].map(([image_id, version]) => ({ image_id, version })),
   }));
 }
+
+/**
+ * The place in the grid of the card with this id: its scrape, and where it is in the inventory.
+ * @param {string} id
+ * @returns {[number, number] | null} null: no card's
+ */
+export function placeOf(id) {
+  const [, scrape, seq] = /^at-(\d+)-(\d+)$/.exec(id) ?? [];
+  return seq === undefined ? null : [Number(scrape), Number(seq)];
+}
+
+/**
+ * Whether a card comes before another: the newest scrape is first, each in the order of its inventory.
+ * @param {string} id
+ * @param {string} other
+ */
+export function comesBefore(id, other) {
+  const [a, b] = [placeOf(id), placeOf(other)];
+  return !!a && !!b && (a[0] > b[0] || (a[0] === b[0] && a[1] < b[1]));
+}

@@ -15,6 +15,7 @@ use tagfleet_shared::{db, failpoint, tls};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::announce::Announcer;
@@ -60,6 +61,7 @@ impl App {
             broker,
             dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
             auth,
@@ -130,7 +132,13 @@ impl Open {
         let serving = tokio::spawn(serving.into_future());
         let abandon = serving.abort_handle();
         stop.cancelled().await;
-        if tokio::time::timeout(console.config.shutdown.grace, serving).await.is_err() {
+        let ended = async {
+            let _ = serving.await;
+            // Those whose callers have hung up.
+            console.writes.close();
+            console.writes.wait().await;
+        };
+        if tokio::time::timeout(console.config.shutdown.grace, ended).await.is_err() {
             warn!("grace period over, abandoning requests in flight");
             abandon.abort();
         }

@@ -8,6 +8,7 @@ use tagfleet_shared::broker::{Broker, Publisher};
 use tagfleet_shared::config::{self, ENV_PREFIX};
 use tagfleet_shared::db;
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::config::{ConsoleConfig, DEFAULTS};
@@ -27,6 +28,8 @@ pub struct Console {
     pub dead: Arc<Mutex<()>>,
     /// A place for each picture that workers are asked about.
     pub classifying: Arc<Semaphore>,
+    /// Writes that go on. They end whoever listens still, and a console that stops waits for them.
+    pub writes: TaskTracker,
     /// The settings.
     pub config: Arc<ConsoleConfig>,
     /// Who somebody is.
@@ -56,6 +59,7 @@ impl Console {
             broker,
             dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
             metrics: Metrics::register(&prometheus::Registry::new())?,

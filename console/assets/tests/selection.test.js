@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { arrow, requests, Selection } from "../selection.js";
+import { arrow, comesBefore, placeOf, requests, Selection } from "../selection.js";
 
 test("a click selects, and another one does not any more", () => {
   const selection = new Selection();
@@ -66,4 +66,14 @@ test("each advertiser's pictures are one request, and everyone's are one", () =>
 
 test("a picture that is listed twice is corrected once", () => {
   assert.equal(requests([picture("1", "north"), picture("1", "north")], false)[0].images.length, 1);
+});
+
+test("the cards of the newest scrape come first, each in the order of its inventory", () => {
+  assert.deepEqual(placeOf("at-12-5"), [12, 5]);
+  assert.equal(placeOf("main"), null);
+  assert.equal(comesBefore("at-12-5", "at-12-6"), true);
+  assert.equal(comesBefore("at-12-6", "at-12-5"), false);
+  assert.equal(comesBefore("at-12-6", "at-11-5"), true);
+  assert.equal(comesBefore("at-9-0", "at-11-5"), false);
+  assert.equal(comesBefore("at-12-5", "at-12-5"), false);
 });

@@ -301,6 +301,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
         return Ok(None);
     }
     let wrong = |()| Problem::new(Kind::BadRequest, "If-Match is neither * nor the ETag of an image");
+    // A proxy that compresses an answer weakens its ETag; a version tells of the image, not of the bytes of an answer.
+    let text = text.strip_prefix("W/").unwrap_or(text);
     text.trim_matches('"').parse().map(Some).map_err(wrong)
 }
 
@@ -377,5 +379,26 @@ fn written(corrected: Corrected) -> Result<Written, Problem> {
             Kind::NotFound,
             format!("the history has no entry {ids:?}; nothing was written"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_that_a_proxy_has_weakened_is_the_version_that_was_seen() {
+        let seen = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, header::HeaderValue::from_static(text));
+            if_match(&headers).map(|version| version.map(|version| version.to_string()))
+        };
+        for text in [r#""17.4a47f34f""#, r#"W/"17.4a47f34f""#] {
+            assert_eq!(seen(text).unwrap().as_deref(), Some("17.4a47f34f"), "{text}");
+        }
+        assert_eq!(seen("*").unwrap(), None);
+        for text in ["W/*", "W/", "none"] {
+            assert_eq!(seen(text).unwrap_err().kind(), Kind::BadRequest, "{text}");
+        }
     }
 }

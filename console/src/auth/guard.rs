@@ -13,7 +13,7 @@ use super::person::Person;
 use super::right::Right;
 use crate::state::Console;
 use crate::store::audit;
-use crate::web::{Kind, Problem};
+use crate::web::{Kind, Problem, wants_page};
 
 /// The header that our own pages send with every write.
 pub const CSRF: &str = "x-csrf-token";
@@ -34,25 +34,43 @@ pub struct Door {
 pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let pool = door.console.pool.clone();
     let mut noted = noted(&door.console, &request);
-    let write = is_write(request.method());
+    let is_write = is_write(request.method());
     let admitted = admit(&door, request.method(), request.headers(), &mut noted).await;
     let person = match admitted {
         Ok(person) => person,
-        Err(problem) if door.page && !write && problem.kind() == Kind::Unauthorized => {
+        // Once for a page, and not for each of its pictures and streams: each login that begins is counted, and
+        // takes the place of the one before it in this browser.
+        Err(problem)
+            if door.page
+                && !is_write
+                && problem.kind() == Kind::Unauthorized
+                && wants_page(request.headers()) =>
+        {
             return login(&request);
         }
         Err(problem) => return refuse(&pool, &noted, problem).await,
     };
     request.extensions_mut().insert(person);
-    if !write {
+    if !is_write {
         return next.run(request).await;
     }
+    // On its own: who hangs up would take it along, half done, and the audit would never tell how it ended.
+    let done = door.console.writes.spawn(write(pool, noted, next.run(request))).await;
+    done.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => {
+            Problem::new(Kind::Unavailable, "the console stops; the write may have been done").into_response()
+        }
+    })
+}
+
+async fn write(pool: Pool, noted: audit::Request, handler: impl Future<Output = Response>) -> Response {
     // Before: a write that nobody would hear of is not done.
     let line = match audit::begin(&pool, &noted).await {
         Ok(line) => line,
         Err(error) => return Problem::from(error).into_response(),
     };
-    let response = next.run(request).await;
+    let response = handler.await;
     let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
     if let Err(error) = audit::end(&pool, line, response.status().as_u16(), detail.as_deref()).await {
         warn!(%error, audit.line = line, "the end of a write could not be noted");

@@ -6,10 +6,11 @@ use std::str::FromStr;
 use axum::http::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreProviderMetadata};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken};
 use openidconnect::{
     AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+    IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadataWithLogout,
+    RedirectUrl, Scope, TokenResponse,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub struct Provider {
     redirect: Url,
     http: Http,
     /// What it says of itself, once it was asked.
-    metadata: Mutex<Option<CoreProviderMetadata>>,
+    metadata: Mutex<Option<ProviderMetadataWithLogout>>,
 }
 
 /// A login that begins.
@@ -110,7 +111,16 @@ impl Provider {
         Ok(proved(&claims, &self.config))
     }
 
-    async fn metadata(&self) -> Result<CoreProviderMetadata, Problem> {
+    /// Where the provider ends its own login (RP-initiated logout), if it says so and is there. Nothing is said of who
+    /// leaves, nor where they go from there: that takes what we do not keep, and what must be known to the provider.
+    pub async fn leave(&self) -> Option<Url> {
+        let endpoint = self.metadata().await.ok()?.additional_metadata().end_session_endpoint.clone()?;
+        let request =
+            LogoutRequest::from(endpoint).set_client_id(ClientId::new(self.config.client_id.clone()));
+        Some(request.http_get_url()).filter(|url| matches!(url.scheme(), "http" | "https"))
+    }
+
+    async fn metadata(&self) -> Result<ProviderMetadataWithLogout, Problem> {
         let mut metadata = self.metadata.lock().await;
         if let Some(known) = &*metadata {
             return Ok(known.clone());
@@ -120,8 +130,9 @@ impl Provider {
             Problem::new(Kind::Unavailable, "the login provider does not answer").after(10)
         };
         let issuer = IssuerUrl::new(self.config.issuer.clone()).map_err(|error| away(&error))?;
-        let found =
-            CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|error| away(&error))?;
+        let found = ProviderMetadataWithLogout::discover_async(issuer, &self.http)
+            .await
+            .map_err(|error| away(&error))?;
         Ok(metadata.insert(found).clone())
     }
 }
@@ -135,7 +146,11 @@ type Client = CoreClient<
     openidconnect::EndpointMaybeSet,
 >;
 
-fn client(config: &LoginConfig, redirect: &Url, metadata: CoreProviderMetadata) -> Result<Client, Problem> {
+fn client(
+    config: &LoginConfig,
+    redirect: &Url,
+    metadata: ProviderMetadataWithLogout,
+) -> Result<Client, Problem> {
     let secret = config.client_secret.expose_secret();
     let secret = (!secret.is_empty()).then(|| ClientSecret::new(secret.to_owned()));
     let client =

@@ -12,7 +12,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Name, type and content: a new one is a line.
-const ASSETS: [(&str, &str, &str); 11] = [
+const ASSETS: [(&str, &str, &str); 16] = [
     ("console.css", CSS, include_str!("../../assets/console.css")),
     ("grid.css", CSS, include_str!("../../assets/grid.css")),
     ("icon.svg", SVG, include_str!("../../assets/icon.svg")),
@@ -20,9 +20,14 @@ const ASSETS: [(&str, &str, &str); 11] = [
     ("page.js", JS, include_str!("../../assets/page.js")),
     ("keys.js", JS, include_str!("../../assets/keys.js")),
     ("ask.js", JS, include_str!("../../assets/ask.js")),
+    ("corrections.js", JS, include_str!("../../assets/corrections.js")),
+    ("cards.js", JS, include_str!("../../assets/cards.js")),
     ("grid.js", JS, include_str!("../../assets/grid.js")),
     ("selection.js", JS, include_str!("../../assets/selection.js")),
+    ("leaving.js", JS, include_str!("../../assets/leaving.js")),
+    ("turns.js", JS, include_str!("../../assets/turns.js")),
     ("picture.js", JS, include_str!("../../assets/picture.js")),
+    ("again.js", JS, include_str!("../../assets/again.js")),
     ("live.js", JS, include_str!("../../assets/live.js")),
 ];
 

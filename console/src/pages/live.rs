@@ -20,30 +20,40 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Sends what `look` draws, once now and then whenever it is another; until it says that nothing more is to
 /// come, which the event `end` tells.
-pub fn stream<T, L, F>(look: L) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
+///
+/// # Errors
+///
+/// If the first look fails: a page that follows then says so, and comes again.
+pub async fn stream<T, L, F>(look: L) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem>
 where
-    T: Template + Send,
+    T: Template + Send + 'static,
     L: Fn() -> F + Send + 'static,
     F: Future<Output = Result<(T, bool), Problem>> + Send,
 {
-    struct State<L> {
+    struct State<L, T> {
         look: L,
+        first: Option<(T, bool)>,
         shown: String,
         looks: u32,
         ended: bool,
     }
-    let state = State { look, shown: String::new(), looks: 0, ended: false };
-    Sse::new(stream::unfold(state, |mut state| async move {
+    let first = Some(look().await?);
+    let state = State { look, first, shown: String::new(), looks: 0, ended: false };
+    Ok(Sse::new(stream::unfold(state, |mut state| async move {
         if state.ended {
             return None;
         }
         while state.looks < LOOKS {
-            if state.looks > 0 {
-                tokio::time::sleep(EVERY).await;
-            }
             state.looks += 1;
-            // A database that is away comes back; until then the page shows what it has.
-            let Ok((part, ended)) = (state.look)().await else { continue };
+            let seen = if let Some(first) = state.first.take() {
+                first
+            } else {
+                tokio::time::sleep(EVERY).await;
+                // A database that is away comes back; the next stream begins with an answer that says so, or not.
+                let Ok(seen) = (state.look)().await else { continue };
+                seen
+            };
+            let (part, ended) = seen;
             let Ok(html) = part.render() else { continue };
             state.ended = ended;
             if ended || html != state.shown {
@@ -53,5 +63,5 @@ where
             }
         }
         None
-    }))
+    })))
 }

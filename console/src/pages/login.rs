@@ -1,10 +1,13 @@
-//! `/login`, `/login/callback` and `/logout`.
+//! `/login`, `/login/callback`, `/logout` and `/left`.
 
+use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use url::Url;
 
+use super::{Html, assets};
 use crate::auth::login::{Provider, local};
 use crate::auth::{guard, secret, session, token};
 use crate::state::Console;
@@ -115,14 +118,37 @@ async fn take_in(
     Ok((set, Redirect::to(&login.next)).into_response())
 }
 
-/// Ends a login.
+/// Ends a login. Where to go from here the page says: to `/left`, for `/` would begin the next login at once.
 pub async fn leave(State(console): State<Console>, headers: HeaderMap) -> Result<Response, Problem> {
     let cookies = &console.auth.cookies;
     if let Some(cookie) = session::read(&headers, cookies.session()) {
         sessions::end(&console.pool, &token::hash(&cookie)).await?;
     }
     let cleared = [(header::SET_COOKIE, cookies.clear(cookies.session()))];
-    Ok((cleared, Redirect::to("/")).into_response())
+    Ok((cleared, StatusCode::NO_CONTENT).into_response())
+}
+
+/// Where somebody is who has logged out.
+#[derive(Template)]
+#[template(path = "left.html")]
+struct LeftPage {
+    /// Where the provider ends its own login, where it does and says so.
+    provider: Option<Url>,
+}
+
+impl LeftPage {
+    fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+}
+
+/// Says that somebody has logged out, and of what they have not.
+pub async fn left(State(console): State<Console>) -> impl IntoResponse {
+    let provider = match &console.auth.provider {
+        Some(provider) => provider.leave().await,
+        None => None,
+    };
+    Html(LeftPage { provider })
 }
 
 fn provider(console: &Console) -> Result<&Provider, Problem> {

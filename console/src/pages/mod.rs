@@ -24,11 +24,13 @@ use crate::routes::Routes;
 
 pub use layout::{Html, Layout};
 
-/// Adds the pages to the list: a new one is a file here, a template, and a line.
+/// Adds the pages to the list: a new one is a file here, a template, and a line. Where a path names what a pipeline
+/// has named, no other path stands beside it: a scrape may be called `live`.
 pub fn routes(list: Routes) -> Routes {
     list.open_page(Method::GET, "/assets/{version}/{name}", get(assets::asset))
         .open_page(Method::GET, "/login", get(login::begin))
         .open_page(Method::GET, "/login/callback", get(login::end))
+        .open_page(Method::GET, "/left", get(login::left))
         .page(Right::Read, Method::POST, "/logout", post(login::leave))
         .page(Right::Read, Method::GET, "/", get(grid::home))
         .page(Right::Read, Method::GET, "/images", get(grid::grid))
@@ -40,8 +42,8 @@ pub fn routes(list: Routes) -> Routes {
         .page(Right::Read, Method::GET, "/dead-letters/{id}", get(dead::letter))
         .page(Right::Read, Method::GET, "/model-sets", get(model_sets::model_sets))
         .page(Right::Read, Method::GET, "/scrapes", get(scrapes::list))
-        .page(Right::Read, Method::GET, "/scrapes/live", get(scrapes::follow))
         .page(Right::Read, Method::GET, "/scrapes/{scrape_id}", get(scrape::scrape))
-        .page(Right::Read, Method::GET, "/scrapes/{scrape_id}/live", get(scrape::follow))
+        .page(Right::Read, Method::GET, "/live/scrapes", get(scrapes::follow))
+        .page(Right::Read, Method::GET, "/live/scrapes/{scrape_id}", get(scrape::follow))
         .page(Right::Read, Method::GET, "/thumbnails/{image_id}", get(thumbnails::thumbnail))
 }

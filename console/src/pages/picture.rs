@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Html, Layout};
 use crate::auth::Person;
 use crate::state::Console;
+use crate::store::history::Correction;
 use crate::store::story::{self, Source, Story, TagValue};
 use crate::web::{Path, Problem};
 
@@ -60,6 +61,19 @@ pub(super) fn score(scores: &BTreeMap<String, f32>, attribute: &str) -> Option<f
 /// A value as JSON, which tells null from text.
 fn json(value: &Option<String>) -> String {
     serde_json::json!(value).to_string()
+}
+
+/// Asked before the last entry of the history is undone: it may be anybody's, of any age, or itself an undoing.
+fn undoing(last: &Correction) -> String {
+    let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".into());
+    let what = match &*last.action {
+        "withdrawn" => format!("{} withdrawn", said(&last.from)),
+        _ => said(&last.to),
+    };
+    let whom = last.advertiser_id.as_deref().unwrap_or("everyone");
+    let note = last.note.as_ref().map(|note| format!(", “{note}”")).unwrap_or_default();
+    let at = last.at.strftime("%Y-%m-%d %H:%M");
+    format!("Undo {}: {what} for {whom}, by {}, {at} UTC{note}?", last.attribute, last.by)
 }
 
 /// The last part of a URL, which people know a picture by.

@@ -2,12 +2,12 @@
 
 use askama::Template;
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Html, assets};
-use crate::web::Problem;
+use crate::web::{Problem, wants_page};
 
 /// The page.
 #[derive(Template)]
@@ -22,7 +22,7 @@ impl ProblemPage {
     }
 }
 
-/// Draws a problem for whoever came with a browser's address bar: our own scripts ask for anything but HTML.
+/// Draws a problem for whoever wants a page.
 pub async fn draw(request: Request, next: Next) -> Response {
     let wants_page = wants_page(request.headers());
     let response = next.run(request).await;
@@ -38,9 +38,4 @@ pub async fn draw(request: Request, next: Next) -> Response {
     // Who counts and audits problems finds it still.
     *page.extensions_mut() = response.extensions().clone();
     page
-}
-
-fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
 }

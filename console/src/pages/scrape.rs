@@ -72,13 +72,13 @@ pub async fn follow(
     State(console): State<Console>,
     Path(scrape_id): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
-    Now::of(&console, &scrape_id).await?;
-    Ok(live::stream(move || {
+    live::stream(move || {
         let (console, scrape_id) = (console.clone(), scrape_id.clone());
         async move {
             let now = Now::of(&console, &scrape_id).await?;
             let ended = !now.is_unfinished();
             Ok((now, ended))
         }
-    }))
+    })
+    .await
 }

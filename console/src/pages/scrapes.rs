@@ -70,9 +70,13 @@ pub async fn list(
 }
 
 /// Sends its rows whenever they change.
-pub async fn follow(State(console): State<Console>, Params(wanted): Params<Wanted>) -> impl IntoResponse {
+pub async fn follow(
+    State(console): State<Console>,
+    Params(wanted): Params<Wanted>,
+) -> Result<impl IntoResponse, Problem> {
     live::stream(move || {
         let (console, wanted) = (console.clone(), wanted.clone());
         async move { Ok((wanted.rows(&console).await?, false)) }
     })
+    .await
 }

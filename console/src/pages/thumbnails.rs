@@ -9,16 +9,33 @@ use uuid::Uuid;
 
 use crate::state::Console;
 use crate::store::pictures;
-use crate::thumbnails::Size;
+use crate::thumbnails::{self, Size};
 use crate::web::{Kind, Params, Path, Problem};
 
 /// Why there is a drawing instead of a picture.
 const MISSING: HeaderName = HeaderName::from_static("x-tagfleet-missing");
 
-/// How large.
+/// How large, and of which bytes.
 #[derive(Debug, Deserialize)]
 pub struct Wanted {
     size: u32,
+    of: Option<String>,
+}
+
+/// Where a page finds the picture of `image` for a grid, as it is at this `version`.
+pub(super) fn small(image: &Uuid, version: &str) -> String {
+    address(image, version, Size::Small)
+}
+
+/// The same for a page of its own.
+pub(super) fn large(image: &Uuid, version: &str) -> String {
+    address(image, version, Size::Large)
+}
+
+/// With the bytes of the version: what is seen is what a correction says that it saw, and not what some cache had.
+fn address(image: &Uuid, version: &str, size: Size) -> String {
+    let bytes = version.split_once('.').map_or("0", |(_, bytes)| bytes);
+    format!("/thumbnails/{image}?size={}&of={bytes}", size.pixels())
 }
 
 /// Sends a small picture, or a drawing that says why there is none. The latter with status 200 as well:
@@ -31,7 +48,13 @@ pub async fn thumbnail(
 ) -> Result<Response, Problem> {
     let size = Size::named(wanted.size);
     let size = size.ok_or_else(|| Problem::new(Kind::BadRequest, "size must be 320 or 1280"))?;
-    let made = console.thumbnails.of(image, size, pictures::url_of(&console.pool, image)).await;
+    let bytes = match wanted.of.as_deref() {
+        None => 0,
+        Some(text) => u32::from_str_radix(text, 16)
+            .map_err(|_| Problem::new(Kind::BadRequest, "of must be the part of a version after its dot"))?,
+    };
+    let wanted = thumbnails::Wanted { image, bytes, size };
+    let made = console.thumbnails.of(wanted, pictures::url_of(&console.pool, image)).await;
     let made = made.map_err(|error: std::sync::Arc<DbError>| {
         tracing::warn!(%error, "the database did not answer");
         Problem::new(Kind::Unavailable, "the database does not answer").after(5)
@@ -50,4 +73,17 @@ pub async fn thumbnail(
         response.headers_mut().insert(name, axum::http::HeaderValue::from_static(reason));
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_bytes_are_at_another_address() {
+        let at = |version: &str| small(&Uuid::nil(), version);
+        assert_eq!(at("17.4a47f34f"), format!("/thumbnails/{}?size=320&of=4a47f34f", Uuid::nil()));
+        assert_eq!(at("17.4a47f34f"), at("18.4a47f34f"), "a fix changes no picture");
+        assert_ne!(at("17.4a47f34f"), at("17.0"));
+    }
 }

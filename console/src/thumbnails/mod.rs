@@ -87,6 +87,18 @@ impl Size {
     }
 }
 
+/// Which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Of this image,
+    pub image: Uuid,
+    /// as it was when its bytes had a hash that begins so; 0 where nobody has seen them. Other bytes are another
+    /// picture: what is kept of the one before does not stand for it.
+    pub bytes: u32,
+    /// How large.
+    pub size: Size,
+}
+
 /// A small picture, or what stands in its place.
 #[derive(Clone, Debug)]
 pub struct Thumbnail {
@@ -106,7 +118,7 @@ pub struct Thumbnail {
 #[derive(Clone)]
 pub struct Thumbnails {
     downloader: Downloader,
-    kept: Cache<(Uuid, Size), Thumbnail>,
+    kept: Cache<Wanted, Thumbnail>,
     decoders: Arc<Semaphore>,
     limits: Limits,
     config: ThumbnailsConfig,
@@ -115,8 +127,8 @@ pub struct Thumbnails {
 /// Each for as long as it says.
 struct AsLongAsItSays;
 
-impl Expiry<(Uuid, Size), Thumbnail> for AsLongAsItSays {
-    fn expire_after_create(&self, _: &(Uuid, Size), made: &Thumbnail, _: Instant) -> Option<Duration> {
+impl Expiry<Wanted, Thumbnail> for AsLongAsItSays {
+    fn expire_after_create(&self, _: &Wanted, made: &Thumbnail, _: Instant) -> Option<Duration> {
         Some(made.keep)
     }
 }
@@ -144,24 +156,23 @@ impl Thumbnails {
         })
     }
 
-    /// That of `image` at the URL that `find` gives. Those who want the same at the same time wait for one.
+    /// The one that is `wanted`, from the URL that `find` gives. Those who want the same at the same time wait for one.
     ///
     /// # Errors
     ///
     /// Whatever kept `find` from its answer; a picture that cannot be had is none.
     pub async fn of<E: Send + Sync + 'static>(
         &self,
-        image: Uuid,
-        size: Size,
+        wanted: Wanted,
         find: impl Future<Output = Result<Option<String>, E>>,
     ) -> Result<Thumbnail, Arc<E>> {
         let make = async {
             Ok(match find.await? {
-                Some(url) => self.make(&url, size).await,
+                Some(url) => self.make(&url, wanted.size).await,
                 None => self.blank("not_listed"),
             })
         };
-        self.kept.try_get_with((image, size), make).await
+        self.kept.try_get_with(wanted, make).await
     }
 
     async fn make(&self, url: &str, size: Size) -> Thumbnail {

@@ -2,8 +2,8 @@
 
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -82,6 +82,13 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::new(Kind::BadRequest, format!("{}: {}", error.path(), error.inner())))?;
     json.end().map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
     Ok(value)
+}
+
+/// Whether whoever sends these headers came with a browser's address bar, a link or a form: pictures, streams and
+/// our own scripts ask for anything but HTML.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn is_json(request: &Request) -> bool {

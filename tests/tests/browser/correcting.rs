@@ -49,6 +49,7 @@ async fn a_person_corrects_one_picture_and_its_page_tells_so() {
 
     // Back to what held after the first entry of the history.
     browser.press(&chord(Key::Control, 'z')).await;
+    browser.client.accept_alert().await.unwrap();
     browser.until("document.querySelectorAll('.timeline li').length === 3").await;
     assert_eq!(fleet.count(FIXES).await, 1);
 
@@ -141,6 +142,71 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
         .until("document.querySelector('.card .tag.fixed')?.innerText.includes('Placeholder') === true")
         .await;
     assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE value = 'Stock'").await, 0);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// One advertiser's pictures are corrected, another's have changed: what was done is not called nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_that_was_done_in_part_says_what_was_and_for_whom_it_was_not() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    for advertiser in ["north", "south"] {
+        fleet.tag(&inventory(advertiser, &fleet.pictures(2))).await;
+    }
+    browser.go("/images").await;
+    browser.until("document.querySelectorAll('.card').length === 4").await;
+    // Of the newest, who come first.
+    fleet
+        .execute(
+            "UPDATE image_tags SET bytes_hash = gen_random_uuid() WHERE image_id IN (
+                SELECT image_id FROM scrape_images JOIN scrapes s ON s.key = scrape WHERE advertiser_id = 'south')",
+        )
+        .await;
+
+    browser.press(&chord(Key::Control, 'a')).await;
+    browser.reads("4 selected").await;
+    browser.press("s").await;
+
+    browser
+        .reads("image_type: Stock, 2 pictures; but not those of south. They have changed since you saw them")
+        .await;
+    browser.until(&format!("{FIXED} === 2")).await;
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.reads("Undone: 2 pictures.").await;
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// A picture that changed is not corrected by the look of the old one: the card that is drawn anew, after the
+/// refusal, shows the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_changed_is_seen_before_it_is_corrected() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let url = fleet.picture("/one.jpg");
+    fleet.tag(&inventory("north", &[url])).await;
+    let shown = "document.querySelector('.card img').src";
+    browser.go("/images").await;
+    browser.until("document.querySelector('.card img')?.naturalWidth > 0").await;
+    let before = browser.see(shown).await;
+
+    // Another picture is behind its URL, and a worker has seen it.
+    fleet.picture("/one.jpg");
+    fleet.execute("UPDATE image_tags SET bytes_hash = gen_random_uuid()").await;
+    browser.click(".card").await;
+    browser.press("s").await;
+
+    browser.reads("Changed since you saw it").await;
+    browser.until(&format!("{shown} !== {before}")).await;
+    browser.until("document.querySelector('.card img').naturalWidth > 0").await;
+    // By the worker, for the first card, and for the second.
+    fleet.requested("/one.jpg", 3).await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+    browser.press("s").await;
+    browser.until(&format!("{FIXED} === 1")).await;
     console.stop().await;
     fleet.end().await;
 }

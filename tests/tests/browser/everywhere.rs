@@ -43,5 +43,6 @@ pub async fn something_everywhere(fleet: &Fleet) -> Vec<(&'static str, String)> 
         ("letter", format!("/dead-letters/{}", letter.id)),
         ("model-sets", "/model-sets".into()),
         ("problem", "/scrapes/none".into()),
+        ("left", "/left".into()),
     ]
 }

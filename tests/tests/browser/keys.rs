@@ -77,7 +77,7 @@ async fn every_control_of_every_page_has_its_key() {
     }
     // The values of the other attribute, and with something to undo.
     browser.go("/images").await;
-    browser.see("sessionStorage.setItem('corrected', '[[1]]')").await;
+    browser.see("sessionStorage.setItem('corrected by anybody', '[[1]]')").await;
     browser.go("/images").await;
     browser.press("2").await;
     browser.until("document.querySelector('[data-of=color]').hidden === false").await;

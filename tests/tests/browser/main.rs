@@ -10,9 +10,11 @@ mod everywhere;
 mod failures;
 mod filter;
 mod keys;
+mod leaving;
 mod letters;
 mod looks;
 mod many;
+mod outages;
 mod scrapes;
 mod story;
 

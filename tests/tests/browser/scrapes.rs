@@ -1,8 +1,8 @@
-//! Operators run again what has ended.
+//! Engineers look at scrapes, and operators run again what has ended.
 
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::ids::ScrapeId;
-use tagfleet_tests::{Browser, Fleet, jpeg};
+use tagfleet_tests::{Browser, Fleet, Options, jpeg};
 
 use crate::inventory;
 
@@ -37,4 +37,34 @@ async fn skipped_images_are_run_again_and_an_advertiser_is_tagged_again() {
     assert_eq!((announced.images, announced.outcomes["cached"]), (4, 4));
     console.stop().await;
     fleet.end().await;
+}
+
+/// What a person has selected, scrolled or focused stays so, though the page follows what goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_follows_is_drawn_anew_only_where_it_changed() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    browser.size(500, 900).await;
+    fleet.publish(&inventory("north", &fleet.pictures(2))).await;
+    browser.go("/scrapes").await;
+    browser.until("document.querySelectorAll('tbody tr').length === 1").await;
+    browser.until("document.querySelector('tbody td:nth-child(3)').innerText === 'tagging'").await;
+
+    // Longer than a stream lasts: the next one begins with the same.
+    browser
+        .see("(window.row = document.querySelector('tbody tr'), window.since = performance.now(), true)")
+        .await;
+    browser.see("(getSelection().selectAllChildren(row.cells[0]), true)").await;
+    browser.until("performance.now() - since > 12_000").await;
+    browser.until("row.isConnected && getSelection().toString().startsWith('scrape-')").await;
+
+    browser.see("(document.getElementById('rows').focus(), document.getElementById('rows').scrollLeft = 70, true)").await;
+    fleet.publish(&inventory("south", &fleet.pictures(2))).await;
+    browser.until("document.querySelectorAll('tbody tr').length === 2").await;
+    browser
+        .until("document.activeElement.id === 'rows' && document.getElementById('rows').scrollLeft === 70")
+        .await;
+    console.stop().await;
+    fleet.abandon().await;
 }

@@ -1,7 +1,7 @@
 //! A picture's page: its fixes and its history.
 
 use fantoccini::key::Key;
-use tagfleet_tests::{Browser, Fleet, key};
+use tagfleet_tests::{Browser, Fleet, chord, key};
 
 use crate::inventory;
 
@@ -33,6 +33,46 @@ async fn a_fix_is_withdrawn_and_an_entry_of_the_history_holds_again() {
     becomes(&fleet, &browser, 4, "Stock").await;
     browser.keep("history").await;
     assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE value = 'Stock'").await, 1);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// The last entry may be anybody's, of any age, or itself an undoing: it is told before it is undone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_entry_of_a_picture_is_undone_after_a_question_that_tells_it() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let event = inventory("north", &fleet.pictures(1));
+    fleet.tag(&event).await;
+    let machine = fleet.rows(&event.scrape_id).await[0].tag("image_type").to_owned();
+    fleet
+        .execute(
+            "INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by, note)
+             SELECT image_id, 'north', 'image_type', 'Stock', 'bob', 'as the dealer says' FROM scrape_images;
+             SELECT apply_fixes(image_id) FROM scrape_images",
+        )
+        .await;
+    browser.go("/images").await;
+    browser.press(&key(Key::Home)).await;
+    browser.press(&key(Key::Enter)).await;
+    browser.until("document.getElementById('fix') !== null").await;
+
+    browser.press(&chord(Key::Control, 'z')).await;
+    let question = browser.client.get_alert_text().await.unwrap();
+    assert!(question.starts_with("Undo image_type: Stock for north, by bob, 2"), "{question}");
+    assert!(question.ends_with(" UTC, “as the dealer says”?"), "{question}");
+    browser.client.dismiss_alert().await.unwrap();
+    becomes(&fleet, &browser, 1, "Stock").await;
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.client.accept_alert().await.unwrap();
+    becomes(&fleet, &browser, 2, &machine).await;
+
+    browser.press(&chord(Key::Control, 'z')).await;
+    let question = browser.client.get_alert_text().await.unwrap();
+    assert!(question.starts_with("Undo image_type: Stock withdrawn for north, by anybody"), "{question}");
+    assert!(question.ends_with("“undone”?"), "{question}");
+    browser.client.dismiss_alert().await.unwrap();
     console.stop().await;
     fleet.end().await;
 }

@@ -100,6 +100,14 @@ async fn people_log_in_at_the_provider_and_have_the_role_that_it_says() {
     writer.post("/v1/dead-letters/drop", json!({ "ids": [] })).await.expect(403);
     ann.post("/v1/fixes/undo", json!({ "entries": [1] })).await.expect(403);
 
+    // Who leaves is told of the provider's own login, and where it ends.
+    let left = writer.post("/logout", Value::Null).await;
+    assert_eq!((left.status, left.text.as_str()), (204, ""));
+    ann.ask("GET", "/scrapes", &Value::Null).await.expect(401);
+    let page = ann.ask("GET", "/left", &Value::Null).await;
+    let there = format!("href=\"{}/oauth2/end_session?client_id=console\"", provider.issuer);
+    assert!(page.status == 200 && page.text.contains(&there), "{page:?}");
+
     // What came back once comes back to nobody else.
     let again = console.stranger().with("cookie", &login).ask("GET", &back, &Value::Null).await;
     again.expect(401);

@@ -41,7 +41,7 @@ async fn pictures_come_through_the_console_once_and_from_public_addresses_only()
         assert_eq!((blank.status, blank.header("content-type")), (200, "image/svg+xml"));
         assert_eq!(blank.header("x-tagfleet-missing"), reason);
     }
-    assert_eq!(thumbnail(&console.stranger(), &first).await.status, 303, "strangers see no pictures");
+    assert_eq!(thumbnail(&console.stranger(), &first).await.status, 401, "strangers see no pictures");
     console.stop().await;
     fleet.abandon().await;
 }
@@ -58,6 +58,29 @@ async fn a_problem_is_a_page_for_people() {
     let person = reader.with("accept", "text/html").ask("GET", "/scrapes/none", &Value::Null).await;
     assert_eq!((person.status, person.header("content-type")), (404, "text/html; charset=utf-8"));
     assert!(person.text.contains("there is no scrape none"), "{person:?}");
+    console.stop().await;
+    fleet.abandon().await;
+}
+
+/// Whatever a pipeline calls it; but for `.` and `..`, which no browser asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scrape_has_its_page() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    for (n, name) in ["live", "a/b", "x y?", "100%", "retag"].into_iter().enumerate() {
+        let mut event = scrape("north", vec![listed(fleet.picture(&format!("/{n}.jpg")))]);
+        event.scrape_id.0 = name.into();
+        fleet.publish(&event).await;
+        let path: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let path = format!("/scrapes/{}", path.replace('+', "%20"));
+        let page = tagfleet_tests::eventually(name, || async {
+            let page = reader.ask("GET", &path, &Value::Null).await;
+            (page.status == 200).then_some(page)
+        })
+        .await;
+        assert!(page.text.contains("<h1>Scrape "), "{name}: {page:?}");
+    }
     console.stop().await;
     fleet.abandon().await;
 }

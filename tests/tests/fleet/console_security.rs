@@ -5,7 +5,7 @@ use tagfleet_console::auth::{Right, Role, token};
 use tagfleet_console::routes::{self, Route};
 use tagfleet_console::state::Console as State;
 use tagfleet_console::store::sessions::{self, Session};
-use tagfleet_tests::{Caller, Fleet, Options, Process};
+use tagfleet_tests::{Caller, Fleet, Options, Process, eventually};
 
 /// A fleet of a console alone.
 async fn fleet(settings: &[(&'static str, &str)]) -> Fleet {
@@ -36,11 +36,6 @@ async fn ask(caller: &Caller, route: &Route) -> (u16, String) {
     (answer.status, place.unwrap_or_default())
 }
 
-/// Refused, or shown to the login.
-fn is_shut(route: &Route, (status, place): &(u16, String)) -> bool {
-    if route.page && route.method.is_safe() { place.starts_with("/login?next=") } else { *status == 401 }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
     let fleet = fleet(&[]).await;
@@ -57,9 +52,8 @@ async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
             continue;
         };
         for nobody in [&stranger, &impostor] {
-            let answer = ask(nobody, route).await;
-            assert!(is_shut(route, &answer), "{route:?}: {answer:?}");
-            refusals += i64::from(answer.0 == 401);
+            assert_eq!(ask(nobody, route).await.0, 401, "{route:?}");
+            refusals += 1;
         }
         let others: Vec<_> =
             Right::ALL.into_iter().filter(|other| *other != right).map(Right::as_str).collect();
@@ -78,12 +72,35 @@ async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
     fleet.end().await;
 }
 
+/// Whoever wants a page without a login is shown to it; its pictures, pieces and streams are refused, or each
+/// would begin a login of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_begins_for_a_page_and_for_nothing_on_it() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
+    let pages: Vec<_> = list.iter().filter(|route| route.page && route.right.is_some()).collect();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
+
+    for route in pages.into_iter().filter(|route| route.method.is_safe()) {
+        let (status, place) = ask(&console.stranger().with("accept", browser), route).await;
+        assert!(status == 303 && place.starts_with("/login?next="), "{route:?}: {status} {place}");
+        for other in ["image/avif,image/webp,image/*,*/*;q=0.8", "text/event-stream", "*/*"] {
+            let refused = ask(&console.stranger().with("accept", other), route).await;
+            assert_eq!(refused.0, 401, "{route:?} as {other}");
+        }
+    }
+    assert_eq!(fleet.count("SELECT count(*) FROM logins").await, 0, "only /login begins one");
+    console.stop().await;
+    fleet.end().await;
+}
+
 /// No role has fewer rights than a route says, and no route has none that should.
 #[test]
 fn the_rights_of_routes_are_those_of_roles() {
     let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
     let open: Vec<_> = list.iter().filter(|route| route.right.is_none()).map(|route| &*route.path).collect();
-    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback"]);
+    assert_eq!(open, ["/openapi.json", "/assets/{version}/{name}", "/login", "/login/callback", "/left"]);
     for route in list.iter().filter(|route| !route.method.is_safe() && route.path != "/logout") {
         let right = route.right.unwrap();
         assert!(!Role::Viewer.rights().has(right), "a viewer changes nothing: {route:?}");
@@ -114,6 +131,7 @@ async fn a_write_by_cookie_needs_the_secret_of_our_pages() {
     with_secret.post("/v1/dead-letters/drop", json!({ "ids": [] })).await.expect(403);
     let left = with_secret.post("/logout", Value::Null).await;
     assert!(left.header("set-cookie").starts_with("tagfleet=; HttpOnly; SameSite=Lax;"), "{left:?}");
+    assert_eq!(left.status, 204, "and is not sent where the next login begins");
     ann.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
     console.stop().await;
     fleet.end().await;
@@ -210,6 +228,41 @@ async fn the_audit_is_append_only() {
     client.batch_execute("UPDATE audit SET status = 200 WHERE status IS NULL").await.unwrap();
     drop(client);
     assert_eq!(fleet.count(lines).await, 4);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Who hangs up takes no write along, neither undone nor without its end in the audit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_ends_whoever_listens_still() {
+    let fleet = fleet(&[]).await;
+    let console = fleet.start_console().await;
+    let (editor, reader) = (console.caller(&["fix"]).await, console.caller(&["read"]).await);
+    fleet
+        .execute(
+            "INSERT INTO fixes (image_id, attribute, value, fixed_by)
+             VALUES ('00000000-0000-0000-0000-000000000007', 'color', 'red', 'ann')",
+        )
+        .await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE fix_history IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    let undo = tokio::spawn(async move { editor.post("/v1/fixes/undo", json!({ "entries": [1] })).await });
+    let begun = "SELECT count(*) FROM audit WHERE kind = 'write' AND status IS NULL";
+    eventually("the write has begun", || async { (fleet.count(begun).await == 1).then_some(()) }).await;
+    undo.abort();
+    assert!(undo.await.unwrap_err().is_cancelled());
+    // The console has heard of it by the time that it has answered others.
+    for _ in 0..5 {
+        reader.get("/v1/scrapes").await;
+    }
+    lock.rollback().await.unwrap();
+    drop(client);
+
+    let ended = "SELECT count(*) FROM audit WHERE kind = 'write' AND status = 200";
+    eventually("the audit tells its end", || async { (fleet.count(ended).await == 1).then_some(()) }).await;
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes").await, 0, "it was undone");
     console.stop().await;
     fleet.end().await;
 }
