@@ -53,8 +53,9 @@ pub async fn feed(
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format =
         wanted.format.unwrap_or(if accepts.contains("text/csv") { Format::Csv } else { Format::Ndjson });
-    let (after, horizon) =
-        (history::before(&console.pool, since).await?, history::horizon(&console.pool).await?);
+    // In this order: behind the horizon all entries up to it can be seen, so none of them is taken for one of before.
+    let horizon = history::horizon(&console.pool).await?;
+    let after = history::before(&console.pool, since).await?;
     let (kind, head) = match format {
         Format::Ndjson => ("application/x-ndjson", Bytes::new()),
         Format::Csv => ("text/csv; charset=utf-8", csv(&[], true)),
