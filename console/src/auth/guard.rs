@@ -1,12 +1,15 @@
 //! Stands before every handler that takes a right.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, OriginalUri, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use deadpool_postgres::Pool;
+use tagfleet_shared::db::DbError;
 use tracing::warn;
 
 use super::person::Person;
@@ -27,6 +30,8 @@ pub struct Door {
     pub right: Right,
     /// Whether people come here, and are shown to the login instead of being refused.
     pub page: bool,
+    /// Whether a write behind it begins its line of the audit itself, in its own transaction.
+    pub notes_itself: bool,
 }
 
 /// Lets a request in, if whoever sends it may do what is behind this door; writes and refusals go
@@ -48,16 +53,35 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
         return next.run(request).await;
     }
     // Before: a write that nobody would hear of is not done.
-    let line = match audit::begin(&pool, &noted).await {
-        Ok(line) => line,
-        Err(error) => return Problem::from(error).into_response(),
-    };
+    let line = Arc::new(audit::Write::new(noted));
+    if door.notes_itself {
+        request.extensions_mut().insert(Noted(line.clone()));
+    } else if let Err(error) = begin(&pool, &line).await {
+        return Problem::from(error).into_response();
+    }
     let response = next.run(request).await;
     let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
-    if let Err(error) = audit::end(&pool, line, response.status().as_u16(), detail.as_deref()).await {
-        warn!(%error, audit.line = line, "the end of a write could not be noted");
+    if let Err(error) = line.end(&pool, response.status().as_u16(), detail.as_deref()).await {
+        warn!(%error, "the end of a write could not be noted");
     }
     response
+}
+
+async fn begin(pool: &Pool, line: &audit::Write) -> Result<(), DbError> {
+    line.begin(&pool.get().await?).await
+}
+
+/// The line of the audit that a handler begins in the transaction that does the write.
+#[derive(Clone, Debug)]
+pub struct Noted(pub Arc<audit::Write>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Noted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let noted = parts.extensions.get::<Self>().cloned();
+        noted.ok_or_else(|| Problem::new(Kind::Unauthorized, "nobody has said who asks"))
+    }
 }
 
 async fn refuse(pool: &Pool, noted: &audit::Request, problem: Problem) -> Response {
