@@ -109,7 +109,7 @@ fn ndjson(entries: &[Correction]) -> Bytes {
     text.into()
 }
 
-/// Null is an empty cell, as `action` tells it from a value.
+/// Null is an empty cell, as `action` tells it from a value; of `machine` only NDJSON tells null from nothing.
 fn csv(entries: &[Correction], head: bool) -> Bytes {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     if head {
@@ -126,6 +126,7 @@ fn csv(entries: &[Correction], head: bool) -> Bytes {
             "at",
             "url",
             "image_key",
+            "machine",
         ];
         writer.write_record(names).expect("memory takes it");
     }
@@ -144,6 +145,7 @@ fn csv(entries: &[Correction], head: bool) -> Bytes {
             entry.at.to_string(),
             text(&entry.url),
             text(&entry.image_key),
+            text(&entry.machine.clone().flatten()),
         ];
         writer.write_record(record).expect("memory takes it");
     }
