@@ -23,6 +23,7 @@ use crate::config::ConsoleConfig;
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::state::Console;
+use crate::store::turns::Turns;
 use crate::thumbnails::Thumbnails;
 
 /// How often what can only be sampled is sampled for `/metrics`.
@@ -55,10 +56,10 @@ impl App {
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-console")).await?;
         let auth = Arc::new(Auth::new(&config, pool.clone(), dev_insecure)?);
         let console = Console {
+            dead: Arc::new(Turns::new(pool.clone())),
             pool,
             publisher: Arc::new(broker.publisher()),
             broker,
-            dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),

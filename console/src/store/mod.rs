@@ -16,6 +16,7 @@ pub mod sessions;
 pub mod source;
 pub mod story;
 pub mod tokens;
+pub mod turns;
 pub mod version;
 
 /// For statements of a transaction that find rows by their keys and do nothing else: each is planned once for a
