@@ -111,7 +111,7 @@ async fn admit(
     }
     if is_write(method) {
         check_origin(&person, headers)?;
-        auth.limits.write(&person.name)?;
+        auth.limits.write(&person.counted_as)?;
     }
     Ok(person)
 }
