@@ -46,7 +46,7 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
         Err(problem) if door.page && !write && problem.kind() == Kind::Unauthorized => {
             return login(&request);
         }
-        Err(problem) => return refuse(&pool, &noted, problem).await,
+        Err(problem) => return refuse(&door.console, &noted, problem).await,
     };
     request.extensions_mut().insert(person);
     if !write {
@@ -84,7 +84,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Noted {
     }
 }
 
-async fn refuse(pool: &Pool, noted: &audit::Request, problem: Problem) -> Response {
+async fn refuse(console: &Console, noted: &audit::Request, problem: Problem) -> Response {
+    // Whoever can reach the port could fill the audit.
+    if problem.kind() == Kind::Unauthorized
+        && let Err(too_many) = console.auth.limits.refusal(noted.address.as_deref().unwrap_or_default())
+    {
+        return too_many.into_response();
+    }
+    let pool = &console.pool;
     let status = problem.kind().status().as_u16();
     // A server of ours that is away refuses nobody.
     if problem.kind() != Kind::Unavailable
