@@ -62,7 +62,8 @@ start_console() {
   # Both are read below before a process that was just begun may have opened them.
   : >"$log" && : >"$state/console-worker.log"
   # It asks faster than any person.
-  TAGFLEET__HTTP__LISTEN=127.0.0.1:0 TAGFLEET__LIMITS__WRITES_PER_MINUTE=1000000 "$(binary console)" run 2>"$log" &
+  TAGFLEET__HTTP__LISTEN=127.0.0.1:0 TAGFLEET__LIMITS__WRITES_PER_MINUTE=1000000 TAGFLEET__LIMITS__REFUSALS_PER_MINUTE=1000000 \
+    "$(binary console)" run 2>"$log" &
   console=$!
   # For what is to be classified.
   TAGFLEET__RUNTIME__LIBRARY=$ORT_DYLIB_PATH TAGFLEET__MODELS__SESSIONS=1 "$(binary worker)" run 2>"$state/console-worker.log" &

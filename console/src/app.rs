@@ -24,10 +24,15 @@ use crate::config::ConsoleConfig;
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::state::Console;
+use crate::store::audit;
+use crate::store::turns::Turns;
 use crate::thumbnails::Thumbnails;
 
 /// How often what can only be sampled is sampled for `/metrics`.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often refusals that have no line of their own are noted.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// A console that is ready to run.
 pub struct App {
@@ -56,10 +61,10 @@ impl App {
         let broker = patiently("the broker", || Broker::connect(&config.broker, "tagfleet-console")).await?;
         let auth = Arc::new(Auth::new(&config, pool.clone(), dev_insecure)?);
         let console = Console {
+            dead: Arc::new(Turns::new(pool.clone())),
             pool,
             publisher: Arc::new(broker.publisher()),
             broker,
-            dead: Arc::default(),
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
             writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
@@ -101,6 +106,20 @@ impl App {
     }
 }
 
+/// Has refusals that were too many for lines of their own in one line each minute.
+async fn note_refusals(console: Console) {
+    let mut every = tokio::time::interval(NOTE_EVERY);
+    loop {
+        every.tick().await;
+        let refusals = console.auth.limits.unnoted();
+        if refusals > 0
+            && let Err(error) = audit::refused_more(&console.pool, refusals).await
+        {
+            warn!(%error, refusals, "refusals could not be noted");
+        }
+    }
+}
+
 /// A console that answers.
 pub struct Open {
     console: Console,
@@ -125,6 +144,7 @@ impl Open {
                 sampled.auth.limits.forget();
             }
         });
+        let noting = tokio::spawn(note_refusals(console.clone()));
         let announcer = tokio::spawn(Announcer::of(&console).run(stop.clone()));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let asked = stop.clone();
@@ -143,6 +163,7 @@ impl Open {
             abandon.abort();
         }
         sampler.abort();
+        noting.abort();
         // A step of it is a transaction: one that is cut off is done again.
         let _ = tokio::time::timeout(console.config.shutdown.grace, announcer).await;
         info!("stopped");

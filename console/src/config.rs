@@ -166,6 +166,8 @@ pub struct LimitsConfig {
     pub logins_per_minute: NonZeroU32,
     /// Writes of one person or token.
     pub writes_per_minute: NonZeroU32,
+    /// Refusals of strangers from one address that stand in the audit one by one.
+    pub refusals_per_minute: NonZeroU32,
 }
 
 /// Pictures that somebody wants looked at at once.

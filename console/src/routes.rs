@@ -51,7 +51,17 @@ pub fn all(console: &Console) -> Routes {
 impl Routes {
     /// Answers programs who have `right`: what `utoipa_axum::routes!` makes of a handler.
     #[must_use]
-    pub fn api(mut self, right: Right, routes: UtoipaMethodRouter<Console>) -> Self {
+    pub fn api(self, right: Right, routes: UtoipaMethodRouter<Console>) -> Self {
+        self.behind(right, false, routes)
+    }
+
+    /// The same, and the handler begins its line of the audit itself: it takes a [`guard::Noted`].
+    #[must_use]
+    pub fn api_that_notes(self, right: Right, routes: UtoipaMethodRouter<Console>) -> Self {
+        self.behind(right, true, routes)
+    }
+
+    fn behind(mut self, right: Right, notes_itself: bool, routes: UtoipaMethodRouter<Console>) -> Self {
         let (schemas, mut paths, router) = routes;
         for (path, item) in &mut paths.paths {
             for (method, operation) in api::document::operations(item) {
@@ -59,7 +69,7 @@ impl Routes {
                 self.list.push(Route { method, path: path.clone(), right: Some(right), page: false });
             }
         }
-        let router = self.guarded(right, false, router);
+        let router = self.guarded(right, false, notes_itself, router);
         Self { router: self.router.routes((schemas, paths, router)), ..self }
     }
 
@@ -80,7 +90,7 @@ impl Routes {
     #[must_use]
     pub fn page(mut self, right: Right, method: Method, path: &str, router: MethodRouter<Console>) -> Self {
         self.list.push(Route { method, path: path.into(), right: Some(right), page: true });
-        let router = self.guarded(right, true, router);
+        let router = self.guarded(right, true, false, router);
         Self { router: self.router.route(path, router), ..self }
     }
 
@@ -91,8 +101,14 @@ impl Routes {
         Self { router: self.router.route(path, router), ..self }
     }
 
-    fn guarded(&self, right: Right, page: bool, router: MethodRouter<Console>) -> MethodRouter<Console> {
-        let door = Door { console: self.console.clone(), right, page };
+    fn guarded(
+        &self,
+        right: Right,
+        page: bool,
+        notes_itself: bool,
+        router: MethodRouter<Console>,
+    ) -> MethodRouter<Console> {
+        let door = Door { console: self.console.clone(), right, page, notes_itself };
         let router = router.route_layer(middleware::from_fn_with_state(door, guard::stand));
         if page { router.route_layer(middleware::from_fn(pages::problem::draw)) } else { router }
     }

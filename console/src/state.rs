@@ -7,13 +7,15 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::broker::{Broker, Publisher};
 use tagfleet_shared::config::{self, ENV_PREFIX};
 use tagfleet_shared::db;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
 use crate::config::{ConsoleConfig, DEFAULTS};
 use crate::metrics::Metrics;
+use crate::store::turns::{Turn, Turns};
 use crate::thumbnails::Thumbnails;
+use crate::web::{Kind, Problem};
 
 /// The parts that answers are made of. Cheap to clone.
 #[derive(Clone)]
@@ -24,8 +26,8 @@ pub struct Console {
     pub broker: Broker,
     /// Publishes with confirms.
     pub publisher: Arc<Publisher>,
-    /// Held by whoever looks at the dead letters: a second look would find the queue empty.
-    pub dead: Arc<Mutex<()>>,
+    /// Who looks at the dead letters.
+    pub dead: Arc<Turns>,
     /// A place for each picture that workers are asked about.
     pub classifying: Arc<Semaphore>,
     /// Writes that go on. They end whoever listens still, and a console that stops waits for them.
@@ -53,17 +55,32 @@ impl Console {
         let config: ConsoleConfig = config::load(DEFAULTS, None, variables)?.config;
         let (pool, broker) = (db::pool(&config.database)?, Broker::lazy(&config.broker, "nobody"));
         Ok(Self {
-            auth: Arc::new(Auth::new(&config, pool.clone(), false)?),
-            pool,
             publisher: Arc::new(broker.publisher()),
             broker,
-            dead: Arc::default(),
+            dead: Arc::new(Turns::new(pool.clone())),
+            auth: Arc::new(Auth::new(&config, pool.clone(), false)?),
+            pool,
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
             writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
             metrics: Metrics::register(&prometheus::Registry::new())?,
         })
+    }
+}
+
+impl Console {
+    /// Waits for a turn at the dead letters.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away, or somebody else takes too long.
+    pub async fn turn(&self) -> Result<Turn<'_>, Problem> {
+        let others = || {
+            let problem = Problem::new(Kind::Unavailable, "somebody else looks at the dead letters just now");
+            problem.advise("Try again when they are done: nothing was changed.").after(5)
+        };
+        self.dead.take().await?.ok_or_else(others)
     }
 }
 

@@ -81,6 +81,12 @@ impl DbError {
         error.code().is_some_and(|code| matches!(&code.code()[..2], "22" | "23" | "54"))
     }
 
+    /// Whether the statement was ended because it took longer than it may.
+    pub fn is_too_long(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        error.code() == Some(&SqlState::QUERY_CANCELED)
+    }
+
     /// Whether another transaction got in the way, so that trying again at
     /// once is right.
     pub fn is_conflict(&self) -> bool {

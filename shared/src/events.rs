@@ -134,6 +134,23 @@ pub struct TagFixed {
     pub note: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// What the models had said of it then: null is an answer too; absent: nothing, or it was not noted yet.
+    #[serde(default, with = "said", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub machine: Option<Option<String>>,
+}
+
+/// A value that may be null, or absent.
+mod said {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Option<String>>, to: S) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+        Option::deserialize(from).map(Some)
+    }
 }
 
 /// What can be done to a fix.

@@ -25,10 +25,11 @@ impl AttributeValues {
         }
     }
 
-    /// The values to choose from, the likeliest to be wanted first: what the machine said, else the
-    /// default, else the first class; then the others in the order of the manifest, and null where
-    /// it is allowed.
+    /// The values to choose from, the likeliest to be wanted first: what the machine said, if a person
+    /// may say it too, else the default, else the first class; then the others in the order of the
+    /// manifest, and null where it is allowed.
     pub fn menu(&self, machine: Option<&str>) -> Vec<Option<String>> {
+        let machine = machine.filter(|value| self.allows(Some(value)));
         let first = machine.or(self.default.as_deref()).or(self.classes.first().map(String::as_str));
         let others = self.classes.iter().map(String::as_str).filter(|class| Some(*class) != first);
         let values = first.into_iter().chain(others).map(|value| Some(value.to_owned()));
@@ -61,6 +62,13 @@ mod tests {
         let kind = attribute("image_type", &["Dealer", "Stock", "Placeholder"], Some("Placeholder"));
         assert_eq!(menu(&kind, None), ["Placeholder", "Dealer", "Stock"]);
         assert_eq!(menu(&kind, Some("Stock")), ["Stock", "Dealer", "Placeholder"]);
+    }
+
+    /// A value that only an older set could say cannot be chosen.
+    #[test]
+    fn a_menu_has_nothing_that_a_person_may_not_say() {
+        let kind = attribute("image_type", &["Dealer", "Stock"], Some("Stock"));
+        assert_eq!(menu(&kind, Some("Sketch")), ["Stock", "Dealer"]);
     }
 
     #[test]

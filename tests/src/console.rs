@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use deadpool_postgres::Pool;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tagfleet_console::app::App;
 use tagfleet_console::auth::token;
 use tagfleet_console::config::{self, ConsoleConfig};
 use tagfleet_console::store::tokens;
+use tagfleet_shared::ids::ImageId;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -136,5 +137,11 @@ impl Caller {
     /// POSTs JSON.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.ask("POST", path, &body).await
+    }
+
+    /// Corrects the colour of an image for one advertiser, whatever was seen.
+    pub async fn fix(&self, image: ImageId, advertiser: &str, color: Option<&str>) -> Answer {
+        let body = json!({ "attribute": "color", "value": color, "scope": { "advertiser": advertiser } });
+        self.clone().with("if-match", "*").post(&format!("/v1/images/{image}/fixes"), body).await
     }
 }

@@ -106,7 +106,9 @@ impl Table {
     ///
     /// A fix may commit while this runs. `e.fix` is what this statement's
     /// snapshot knew; `s.fix` is read from the row as it is when it is locked,
-    /// and wins. See `apply_fixes` in the migrations for the other half.
+    /// and wins. See `apply_fixes` in the migrations for the other half. The row
+    /// keeps the fix that was merged, so that whoever reads it knows a person's
+    /// value from a machine's.
     ///
     /// Where pictures were looked at again, or will be, that is noted in the same
     /// transaction; and there is forgotten what is not true any more.
@@ -158,7 +160,8 @@ impl Table {
                        model_set = CASE WHEN e.outcome = 'skipped' THEN NULL ELSE e.model_set END,
                        tags = e.tags || coalesce(s.configured, '{}') || coalesce(s.fix, e.fix, '{}'),
                        base = CASE WHEN coalesce(s.fix, e.fix, '{}') <> '{}'
-                                   THEN e.tags || coalesce(s.configured, '{}') END
+                                   THEN e.tags || coalesce(s.configured, '{}') END,
+                       fix = coalesce(s.fix, e.fix)
                   FROM ended e
                  WHERE s.day = e.day AND s.scrape = e.scrape AND s.seq = e.seq AND s.outcome IS NULL
              RETURNING s.scrape, s.outcome

@@ -49,7 +49,7 @@ pub struct Group {
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
     responses((status = 200, description = "the groups", body = Groups)))]
 pub async fn groups(State(console): State<Console>) -> Result<Json<Groups>, Problem> {
-    let _turn = console.dead.lock().await;
+    let _turn = console.turn().await?;
     let groups = dead::groups(&console.broker).await?;
     let items = groups.into_iter().map(|((reason, kind), group)| Group {
         reason,
@@ -127,7 +127,7 @@ pub async fn list(
     let (after, limit) = (cursor.place::<Position>()?, cursor.limit()?);
     let one_more = Some(u64::from(limit) + 1);
     let filter = Filter { reasons: reason.into_iter().collect(), ids: Vec::new(), limit: one_more };
-    let _turn = console.dead.lock().await;
+    let _turn = console.turn().await?;
     let piece = dead::piece(&console.broker, filter, after).await?;
     let gone =
         || Problem::new(Kind::Conflict, "the letter after which this goes on was sent back or dropped");
@@ -153,7 +153,7 @@ pub async fn show(
     Path(Named { id }): Path<Named>,
 ) -> Result<Json<Letter>, Problem> {
     let filter = Filter { reasons: Vec::new(), ids: vec![id.clone()], limit: Some(1) };
-    let _turn = console.dead.lock().await;
+    let _turn = console.turn().await?;
     let letter = dead::look(&console.broker, filter).await?.pop().filter(|letter| letter.id == id);
     letter
         .map(|letter| Json(letter.into()))
@@ -218,12 +218,17 @@ pub async fn redrive(
     Body(chosen): Body<Chosen>,
 ) -> Result<Json<Redriven>, Problem> {
     let filter = chosen.filter()?;
-    let _turn = console.dead.lock().await;
-    let redriven =
-        dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| match error {
+    let _turn = console.turn().await?;
+    let redriven = dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| {
+        let problem = match error {
             DeadError::Broker(error) => Problem::from(error),
             DeadError::Database(error) => Problem::from(error),
-        })?;
+        };
+        problem.advise(
+            "Some may be back already, and of some there may be two, which is harmless: look again, and send back \
+             what is left.",
+        )
+    })?;
     let dead::Redriven { messages, reopened, foreign } = redriven;
     Ok(Json(Redriven { messages, reopened, foreign }))
 }
@@ -243,6 +248,9 @@ pub async fn discard(
     Body(chosen): Body<Chosen>,
 ) -> Result<Json<Dropped>, Problem> {
     let filter = chosen.filter()?;
-    let _turn = console.dead.lock().await;
-    Ok(Json(Dropped { messages: dead::discard(&console.broker, filter).await? }))
+    let _turn = console.turn().await?;
+    let messages = dead::discard(&console.broker, filter).await.map_err(|error| {
+        Problem::from(error).advise("Some may be gone already: look again, and drop what is left.")
+    })?;
+    Ok(Json(Dropped { messages }))
 }

@@ -53,8 +53,9 @@ pub async fn feed(
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format =
         wanted.format.unwrap_or(if accepts.contains("text/csv") { Format::Csv } else { Format::Ndjson });
-    let (after, horizon) =
-        (history::before(&console.pool, since).await?, history::horizon(&console.pool).await?);
+    // In this order: behind the horizon all entries up to it can be seen, so none of them is taken for one of before.
+    let horizon = history::horizon(&console.pool).await?;
+    let after = history::before(&console.pool, since).await?;
     let (kind, head) = match format {
         Format::Ndjson => ("application/x-ndjson", Bytes::new()),
         Format::Csv => ("text/csv; charset=utf-8", csv(&[], true)),
@@ -108,7 +109,7 @@ fn ndjson(entries: &[Correction]) -> Bytes {
     text.into()
 }
 
-/// Null is an empty cell, as `action` tells it from a value.
+/// Null is an empty cell, as `action` tells it from a value; of `machine` only NDJSON tells null from nothing.
 fn csv(entries: &[Correction], head: bool) -> Bytes {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     if head {
@@ -125,6 +126,7 @@ fn csv(entries: &[Correction], head: bool) -> Bytes {
             "at",
             "url",
             "image_key",
+            "machine",
         ];
         writer.write_record(names).expect("memory takes it");
     }
@@ -143,6 +145,7 @@ fn csv(entries: &[Correction], head: bool) -> Bytes {
             entry.at.to_string(),
             text(&entry.url),
             text(&entry.image_key),
+            text(&entry.machine.clone().flatten()),
         ];
         writer.write_record(record).expect("memory takes it");
     }

@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
-use tagfleet_shared::fixes::{Correction, EVERYONE, Place, Verdict};
+use tagfleet_shared::fixes::{Correction, EVERYONE, Entry, Place, Verdict};
 use tagfleet_shared::ids::{ImageId, MAX_ID_BYTES};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::images::Named;
 use crate::auth::Person;
+use crate::auth::guard::Noted;
 use crate::state::Console;
 use crate::store::fixes::{self, Corrected};
 use crate::store::model_sets;
@@ -81,6 +82,13 @@ pub struct Written {
     entries: Vec<WrittenEntry>,
 }
 
+impl Written {
+    fn of(entries: &[Entry]) -> Self {
+        let entry = |entry: &Entry| WrittenEntry { image_id: entry.image.0, id: entry.id };
+        Self { entries: entries.iter().map(entry).collect() }
+    }
+}
+
 /// An entry of the history.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WrittenEntry {
@@ -95,6 +103,7 @@ pub struct WrittenEntry {
     params(Named, ("If-Match" = Option<String>, Header, description = "the version that was seen, or *")),
     request_body = NewFix,
     responses((status = 201, description = "no reader sees the old value any more", body = Written),
+              (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "nobody has ever listed it", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "it has changed since it was seen", body = ProblemBody, content_type = "application/problem+json"),
               (status = 422, description = "the live model set knows no such value", body = ProblemBody, content_type = "application/problem+json"),
@@ -104,6 +113,7 @@ pub async fn create(
     Path(Named { image_id }): Path<Named>,
     headers: HeaderMap,
     person: Person,
+    Noted(line): Noted,
     Body(fix): Body<NewFix>,
 ) -> Result<impl IntoResponse, Problem> {
     let image = ImageId(image_id);
@@ -117,8 +127,8 @@ pub async fn create(
         by: &person.name,
         note,
     };
-    let written = written(fixes::correct(&console.pool, &correction, &seen).await?)?;
-    Ok((StatusCode::CREATED, Json(written)))
+    let corrected = fixes::correct(&console.pool, &correction, &seen, &line).await?;
+    answer(StatusCode::CREATED, corrected)
 }
 
 /// Which fix is withdrawn.
@@ -137,6 +147,7 @@ pub struct Withdrawn {
 #[utoipa::path(delete, path = "/v1/images/{image_id}/fixes", tag = "fixes",
     params(Named, Withdrawn, ("If-Match" = Option<String>, Header, description = "the version that was seen, or *")),
     responses((status = 200, description = "no reader sees the fix any more", body = Written),
+              (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "there is no such fix", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "it has changed since it was seen", body = ProblemBody, content_type = "application/problem+json"),
               (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
@@ -146,7 +157,8 @@ pub async fn withdraw(
     Params(fix): Params<Withdrawn>,
     headers: HeaderMap,
     person: Person,
-) -> Result<Json<Written>, Problem> {
+    Noted(line): Noted,
+) -> Result<impl IntoResponse, Problem> {
     let image = ImageId(image_id);
     let seen = if_match(&headers)?.map(|version| (image, version)).into_iter().collect();
     let advertiser = fix.advertiser.as_deref().unwrap_or(EVERYONE);
@@ -160,11 +172,13 @@ pub async fn withdraw(
         by: &person.name,
         note: note(fix.note.as_deref())?,
     };
-    let written = written(fixes::correct(&console.pool, &correction, &seen).await?)?;
-    if written.entries.is_empty() {
+    let corrected = fixes::correct(&console.pool, &correction, &seen, &line).await?;
+    if let Corrected::Done(entries) = &corrected
+        && entries.is_empty()
+    {
         return Err(Problem::not_found("such fix").advise("See `fixes` of the image for those that hold."));
     }
-    Ok(Json(written))
+    answer(StatusCode::OK, corrected)
 }
 
 /// One correction of many images.
@@ -210,14 +224,16 @@ pub enum NewVerdict {
 /// Corrects up to 1,000 images: all of them, or none
 #[utoipa::path(post, path = "/v1/fixes/bulk", tag = "fixes", request_body = Bulk,
     responses((status = 200, description = "no reader sees an old value any more", body = Written),
+              (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "nobody has ever listed some of them", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "some have changed since they were seen", body = ProblemBody, content_type = "application/problem+json"),
               (status = 422, description = "the live model set knows no such value", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn bulk(
     State(console): State<Console>,
     person: Person,
+    Noted(line): Noted,
     Body(bulk): Body<Bulk>,
-) -> Result<Json<Written>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     count("images", bulk.images.len())?;
     let mut seen = HashMap::new();
     for (i, image) in bulk.images.iter().enumerate() {
@@ -242,7 +258,7 @@ pub async fn bulk(
         by: &person.name,
         note: note(bulk.note.as_deref())?,
     };
-    written(fixes::correct(&console.pool, &correction, &seen).await?).map(Json)
+    answer(StatusCode::OK, fixes::correct(&console.pool, &correction, &seen, &line).await?)
 }
 
 /// Which entry of the history is meant.
@@ -257,6 +273,7 @@ pub struct NamedEntry {
 #[utoipa::path(post, path = "/v1/fixes/{entry}/revert", tag = "fixes",
     params(NamedEntry, ("If-Match" = Option<String>, Header, description = "the version of the image that was seen, or *")),
     responses((status = 200, description = "no reader sees the later value any more", body = Written),
+              (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "there is no such entry", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "it has changed since it was seen", body = ProblemBody, content_type = "application/problem+json"),
               (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
@@ -265,9 +282,11 @@ pub async fn revert(
     Path(NamedEntry { entry }): Path<NamedEntry>,
     headers: HeaderMap,
     person: Person,
-) -> Result<Json<Written>, Problem> {
+    Noted(line): Noted,
+) -> Result<impl IntoResponse, Problem> {
     let seen = if_match(&headers)?;
-    written(fixes::revert(&console.pool, entry, seen.as_ref(), &person.name).await?).map(Json)
+    let corrected = fixes::revert(&console.pool, entry, seen.as_ref(), &person.name, &line).await?;
+    answer(StatusCode::OK, corrected)
 }
 
 /// Entries to undo.
@@ -282,15 +301,17 @@ pub struct Undone {
 /// Brings back what held before these entries of the history: for all of them, or for none
 #[utoipa::path(post, path = "/v1/fixes/undo", tag = "fixes", request_body = Undone,
     responses((status = 200, description = "no reader sees the undone values any more", body = Written),
+              (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "there are no such entries", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "somebody has corrected some of them since", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn undo(
     State(console): State<Console>,
     person: Person,
+    Noted(line): Noted,
     Body(undone): Body<Undone>,
-) -> Result<Json<Written>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     count("entries", undone.entries.len())?;
-    written(fixes::undo(&console.pool, &undone.entries, &person.name).await?).map(Json)
+    answer(StatusCode::OK, fixes::undo(&console.pool, &undone.entries, &person.name, &line).await?)
 }
 
 /// The version that was seen; none if it does not matter.
@@ -349,7 +370,8 @@ fn count(field: &str, count: usize) -> Result<(), Problem> {
     ))
 }
 
-fn written(corrected: Corrected) -> Result<Written, Problem> {
+/// `done`, or 202 where the rows are still to follow.
+fn answer(done: StatusCode, corrected: Corrected) -> Result<(StatusCode, Json<Written>), Problem> {
     // Enough to go on with; a body of a thousand is no message.
     let some = |images: &[ImageId]| {
         let names: Vec<_> = images.iter().take(10).map(ToString::to_string).collect();
@@ -357,13 +379,8 @@ fn written(corrected: Corrected) -> Result<Written, Problem> {
         format!("{}{more}", names.join(", "))
     };
     match corrected {
-        Corrected::Done(entries) => {
-            let entry = |entry: &tagfleet_shared::fixes::Entry| WrittenEntry {
-                image_id: entry.image.0,
-                id: entry.id,
-            };
-            Ok(Written { entries: entries.iter().map(entry).collect() })
-        }
+        Corrected::Done(entries) => Ok((done, Json(Written::of(&entries)))),
+        Corrected::Due(entries) => Ok((StatusCode::ACCEPTED, Json(Written::of(&entries)))),
         Corrected::Changed(images) => {
             let detail = format!("changed since you saw it: {}; nothing was written", some(&images));
             Err(Problem::new(Kind::Conflict, detail))

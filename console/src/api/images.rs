@@ -10,7 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::state::Console;
-use crate::store::images::{self, Filter, Found, Image};
+use crate::store::images::{self, Filter, Image};
+use crate::store::lookup::{self as look, Found};
 use crate::store::story::{self, Story};
 use crate::web::problem::ProblemBody;
 use crate::web::{Cursor, Kind, Listing, Params, Path, Problem};
@@ -19,13 +20,13 @@ use crate::web::{Cursor, Kind, Listing, Params, Path, Problem};
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Wanted {
-    /// Of this scrape; without one, of the newest scrape of each advertiser.
+    /// Of this scrape; without one, of the newest complete inventory of each advertiser.
     pub scrape: Option<String>,
     /// Of this advertiser.
     pub advertiser: Option<String>,
     /// About this attribute are `value` and `score_below`.
     pub attribute: Option<String>,
-    /// With this value; `null` for null.
+    /// With this value, or one that lies within (`a` finds `a/b`); `null` for null.
     pub value: Option<String>,
     /// Of whose value the models were less sure than this.
     #[param(minimum = 0, maximum = 1)]
@@ -34,7 +35,7 @@ pub struct Wanted {
     pub outcome: Option<String>,
     /// Whether a person corrected something of it.
     pub fixed: Option<bool>,
-    /// With this text in URL or key.
+    /// With this text in URL or key; what is the whole URL or key of a picture means just that picture.
     pub text: Option<String>,
     /// What an earlier piece gave as `next`.
     pub cursor: Option<String>,
@@ -76,13 +77,35 @@ impl Wanted {
 
 /// Pictures with their tags: of the newest scrapes first, in the order of their inventories
 #[utoipa::path(get, path = "/v1/images", params(Wanted), tag = "images",
-    responses((status = 200, description = "a piece of the list", body = Listing<Image>)))]
+    responses((status = 200, description = "a piece of the list", body = Listing<Image>),
+              (status = 422, description = "too few are meant to find them in time", body = ProblemBody,
+               content_type = "application/problem+json")))]
 pub async fn list(
     State(console): State<Console>,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Listing<Image>>, Problem> {
     let (filter, cursor) = wanted.read()?;
-    Ok(Json(images::list(&console.pool, &filter, cursor.place()?, cursor.limit()?).await?))
+    Ok(Json(piece(&console, &filter, &cursor).await?))
+}
+
+/// A piece of the pictures that `filter` means.
+///
+/// # Errors
+///
+/// If the database is away, or finds too few within its time limit.
+pub async fn piece(console: &Console, filter: &Filter, cursor: &Cursor) -> Result<Listing<Image>, Problem> {
+    let found = images::list(&console.pool, filter, cursor.place()?, cursor.limit()?).await;
+    found.map_err(|error| if error.is_too_long() { too_few(filter) } else { error.into() })
+}
+
+fn too_few(filter: &Filter) -> Problem {
+    let what_to_do = match (&filter.scrape_id, &filter.advertiser) {
+        (None, None) => "name an advertiser or a scrape, or the whole URL or key of a picture",
+        _ => "name a scrape, or the whole URL or key of a picture, or leave a part of the filter out",
+    };
+    let detail =
+        format!("too few pictures are meant to find them in the time that a list may take: {what_to_do}");
+    Problem::new(Kind::Unprocessable, detail).advise(what_to_do)
 }
 
 /// Which image is meant.
@@ -138,5 +161,5 @@ pub async fn lookup(
     if candidates.is_empty() {
         return Err(Problem::new(Kind::BadRequest, "give image_key or url"));
     }
-    Ok(Json(Finds { items: images::find(&console.pool, &candidates, url.as_deref()).await? }))
+    Ok(Json(Finds { items: look::find(&console.pool, &candidates, url.as_deref()).await? }))
 }

@@ -158,7 +158,12 @@ pub async fn rerun(
             let body = serde_json::to_vec(&Job::TagImageV1(job.clone())).expect("a job is text and numbers");
             Outgoing::job(topology, lane, body)
         };
-        console.publisher.publish(&page.iter().map(job).collect::<Vec<_>>()).await?;
+        console.publisher.publish(&page.iter().map(job).collect::<Vec<_>>()).await.map_err(|error| {
+            let problem = Problem::from(error);
+            problem.advise(
+                "The images are open again, and the scheduler's sweep publishes the jobs that are missing.",
+            )
+        })?;
     }
     Ok((StatusCode::ACCEPTED, Json(Again { images: jobs.len() })))
 }

@@ -1,12 +1,15 @@
 //! Stands before every handler that takes a right.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, OriginalUri, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use deadpool_postgres::Pool;
+use tagfleet_shared::db::DbError;
 use tracing::warn;
 
 use super::person::Person;
@@ -27,6 +30,8 @@ pub struct Door {
     pub right: Right,
     /// Whether people come here, and are shown to the login instead of being refused.
     pub page: bool,
+    /// Whether a write behind it begins its line of the audit itself, in its own transaction.
+    pub notes_itself: bool,
 }
 
 /// Lets a request in, if whoever sends it may do what is behind this door; writes and refusals go
@@ -48,14 +53,28 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
         {
             return login(&request);
         }
-        Err(problem) => return refuse(&pool, &noted, problem).await,
+        Err(problem) => return refuse(&door.console, &noted, problem).await,
     };
     request.extensions_mut().insert(person);
     if !is_write {
         return next.run(request).await;
     }
+    let line = Arc::new(audit::Write::new(noted));
+    if door.notes_itself {
+        request.extensions_mut().insert(Noted(line.clone()));
+    }
+    let handler = next.run(request);
+    let write = async move {
+        // Before: a write that nobody would hear of is not done.
+        if !door.notes_itself
+            && let Err(error) = begin(&pool, &line).await
+        {
+            return Problem::from(error).into_response();
+        }
+        end(&pool, &line, handler.await).await
+    };
     // On its own: who hangs up would take it along, half done, and the audit would never tell how it ended.
-    let done = door.console.writes.spawn(write(pool, noted, next.run(request))).await;
+    let done = door.console.writes.spawn(write).await;
     done.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => {
@@ -64,21 +83,39 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
     })
 }
 
-async fn write(pool: Pool, noted: audit::Request, handler: impl Future<Output = Response>) -> Response {
-    // Before: a write that nobody would hear of is not done.
-    let line = match audit::begin(&pool, &noted).await {
-        Ok(line) => line,
-        Err(error) => return Problem::from(error).into_response(),
-    };
-    let response = handler.await;
+async fn end(pool: &Pool, line: &audit::Write, response: Response) -> Response {
     let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
-    if let Err(error) = audit::end(&pool, line, response.status().as_u16(), detail.as_deref()).await {
-        warn!(%error, audit.line = line, "the end of a write could not be noted");
+    if let Err(error) = line.end(pool, response.status().as_u16(), detail.as_deref()).await {
+        warn!(%error, "the end of a write could not be noted");
     }
     response
 }
 
-async fn refuse(pool: &Pool, noted: &audit::Request, problem: Problem) -> Response {
+async fn begin(pool: &Pool, line: &audit::Write) -> Result<(), DbError> {
+    line.begin(&pool.get().await?).await
+}
+
+/// The line of the audit that a handler begins in the transaction that does the write.
+#[derive(Clone, Debug)]
+pub struct Noted(pub Arc<audit::Write>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Noted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let noted = parts.extensions.get::<Self>().cloned();
+        noted.ok_or_else(|| Problem::new(Kind::Unauthorized, "nobody has said who asks"))
+    }
+}
+
+async fn refuse(console: &Console, noted: &audit::Request, problem: Problem) -> Response {
+    // Whoever can reach the port could fill the audit.
+    if problem.kind() == Kind::Unauthorized
+        && let Err(too_many) = console.auth.limits.refusal(noted.address.as_deref().unwrap_or_default())
+    {
+        return too_many.into_response();
+    }
+    let pool = &console.pool;
     let status = problem.kind().status().as_u16();
     // A server of ours that is away refuses nobody.
     if problem.kind() != Kind::Unavailable
@@ -105,7 +142,7 @@ async fn admit(
     }
     if is_write(method) {
         check_origin(&person, headers)?;
-        auth.limits.write(&person.name)?;
+        auth.limits.write(&person.counted_as)?;
     }
     Ok(person)
 }

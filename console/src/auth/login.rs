@@ -50,7 +50,7 @@ pub struct Begun {
 pub struct Proved {
     /// What the provider calls them.
     pub subject: String,
-    /// What they are called.
+    /// What they are called: nobody else, whatever they call themselves.
     pub name: String,
     /// What they are to the fleet; none if the claim says nothing of it.
     pub role: Option<Role>,
@@ -175,7 +175,13 @@ fn claims(token: &CoreIdToken) -> Option<Value> {
 fn proved(claims: &Value, config: &LoginConfig) -> Proved {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let subject = text("sub").unwrap_or_default();
-    let name = ["email", "preferred_username", "name"].into_iter().find_map(text);
+    let is_verified = claims.get("email_verified") == Some(&Value::Bool(true));
+    let name = match ["email", "preferred_username", "name"].into_iter().find_map(text) {
+        Some(email) if is_verified && text("email").is_some() => email,
+        // What people may call themselves says not who they are.
+        Some(name) if name != subject => format!("{name} ({subject})"),
+        _ => subject.clone(),
+    };
     let words = config.role_claim.split('.').try_fold(claims, |value, part| value.get(part));
     let words: Vec<&str> = match words {
         Some(Value::String(word)) => vec![word],
@@ -184,7 +190,7 @@ fn proved(claims: &Value, config: &LoginConfig) -> Proved {
     };
     let has = |role: &Role| config.words(*role).iter().any(|word| words.contains(&&**word));
     let role = Role::ALL.into_iter().rev().find(has);
-    Proved { name: name.unwrap_or_else(|| subject.clone()), subject, role }
+    Proved { name, subject, role }
 }
 
 /// Where somebody who has logged in may be sent: a place of ours, whatever the link said.
@@ -273,6 +279,18 @@ mod tests {
         );
         assert_eq!(role("role", json!({"role": "operator"})), None, "only the configured words count");
         assert_eq!(role("role", json!({})), None);
+    }
+
+    #[test]
+    fn nobody_is_called_like_somebody_else() {
+        let name = |claims: Value| proved(&claims, &config("role")).name;
+        let ann = json!({"sub": "1", "email": "ann@example.com", "email_verified": true});
+        assert_eq!(name(ann), "ann@example.com");
+        let bob = json!({"sub": "2", "email": "ann@example.com"});
+        assert_eq!(name(bob), "ann@example.com (2)");
+        let eve = json!({"sub": "3", "preferred_username": "token robot", "email_verified": true});
+        assert_eq!(name(eve), "token robot (3)");
+        assert_eq!(name(json!({"sub": "4"})), "4");
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Auth {
             && let Some(session) = sessions::find(&self.pool, &token::hash(&cookie)).await?
             && let Ok(role) = session.role.parse()
         {
-            return Ok(Some(Person::session(session.name, role, session.csrf)));
+            return Ok(Some(Person::session(session, role)));
         }
         match &self.insecure {
             // A stranger's page may have a name that leads to this machine: its requests

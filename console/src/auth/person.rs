@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::right::{Right, Rights, Role};
+use crate::store::sessions::Session;
 use crate::web::{Kind, Problem};
 
 /// Somebody who may do something: a person or a program. Every handler behind a right can
@@ -12,6 +13,8 @@ use crate::web::{Kind, Problem};
 pub struct Person {
     /// What stands in history and audit.
     pub name: String,
+    /// Whose writes are counted together: what the login provider calls them, never another person's.
+    pub counted_as: String,
     /// What they are, for people: the role, or "token".
     pub title: String,
     /// What they may do.
@@ -43,6 +46,7 @@ impl Person {
     pub(super) fn anybody(csrf: &str) -> Self {
         Self {
             name: "anybody".into(),
+            counted_as: "anybody".into(),
             title: Role::Operator.to_string(),
             rights: Role::Operator.rights(),
             via: Via::Insecure { csrf: csrf.into() },
@@ -51,12 +55,15 @@ impl Person {
 
     /// Whoever has the API token `name`.
     pub(super) fn token(name: &str, rights: Rights) -> Self {
-        Self { name: format!("token {name}"), title: "token".into(), rights, via: Via::Token }
+        let name = format!("token {name}");
+        Self { counted_as: name.clone(), name, title: "token".into(), rights, via: Via::Token }
     }
 
     /// Somebody who is logged in.
-    pub(super) fn session(name: String, role: Role, csrf: String) -> Self {
-        Self { name, title: role.to_string(), rights: role.rights(), via: Via::Session { csrf } }
+    pub(super) fn session(session: Session, role: Role) -> Self {
+        let Session { subject, name, csrf, .. } = session;
+        let counted_as = format!("subject {subject}");
+        Self { name, counted_as, title: role.to_string(), rights: role.rights(), via: Via::Session { csrf } }
     }
 
     /// How they came in, in a word.

@@ -93,7 +93,7 @@ async fn look(
     console: &Console,
     reason: &str,
 ) -> Result<(Vec<(String, Kind, Group)>, Vec<DeadLetter>), Problem> {
-    let _turn = console.dead.lock().await;
+    let _turn = console.turn().await?;
     let mut queue = console.broker.dead_letters().await?;
     let mut groups: BTreeMap<_, Group> = BTreeMap::new();
     let mut letters = Vec::new();
@@ -118,7 +118,7 @@ pub async fn letter(
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
     let filter = Filter { reasons: Vec::new(), ids: vec![id.clone()], limit: Some(1) };
-    let _turn = console.dead.lock().await;
+    let _turn = console.turn().await?;
     let letter = dead::look(&console.broker, filter).await?.pop().filter(|letter| letter.id == id);
     let letter = letter.ok_or_else(|| Problem::not_found(format_args!("dead letter {id}")))?;
     let layout = Layout::new(format!("Dead letter {}", letter.id), person);

@@ -9,6 +9,7 @@ use tagfleet_shared::model_sets::AttributeValues;
 
 use super::filter::Wanted;
 use super::{Html, Layout, keys};
+use crate::api;
 use crate::auth::Person;
 use crate::state::Console;
 use crate::store::images::{self, Image};
@@ -109,7 +110,7 @@ pub async fn grid(
     wanted.complete(&attributes);
     let (status, piece, problem) = match piece(&console, &wanted).await {
         Ok(piece) => (StatusCode::OK, piece, None),
-        Err(problem) if problem.kind() == Kind::BadRequest => {
+        Err(problem) if matches!(problem.kind(), Kind::BadRequest | Kind::Unprocessable) => {
             (problem.kind().status(), Piece::default(), Some(problem))
         }
         Err(problem) => return Err(problem),
@@ -129,7 +130,7 @@ pub async fn more(
 
 async fn piece(console: &Console, wanted: &Wanted) -> Result<Piece, Problem> {
     let (filter, cursor) = wanted.clone().read()?;
-    let images = images::list(&console.pool, &filter, cursor.place()?, cursor.limit()?).await?;
+    let images = api::images::piece(console, &filter, &cursor).await?;
     Ok(Piece::new(images, wanted))
 }
 

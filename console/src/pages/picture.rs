@@ -26,7 +26,7 @@ struct PicturePage {
 impl PicturePage {
     /// Where it was listed last.
     fn url(&self) -> &str {
-        self.story.listed.first().map_or("", |listed| &listed.url)
+        self.story.listed_last().map_or("", |listed| &listed.url)
     }
 
     /// The advertisers who list it.
@@ -91,7 +91,7 @@ pub async fn picture(
     let story = story::story(&console.pool, ImageId(image)).await?;
     let story = story.ok_or_else(|| Problem::not_found(format_args!("image {image}")))?;
     let key = story.listed.iter().find_map(|listed| listed.image_key.as_deref());
-    let url = story.listed.first().map_or("", |listed| &listed.url);
+    let url = story.listed_last().map_or("", |listed| &listed.url);
     let title = format!("Picture {}", key.unwrap_or_else(|| file(url)));
     Ok(Html(PicturePage { layout: Layout::new(title, person), story }))
 }

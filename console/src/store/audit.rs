@@ -1,6 +1,8 @@
 //! Who did what, and who was refused?
 
-use deadpool_postgres::Pool;
+use std::sync::{Mutex, PoisonError};
+
+use deadpool_postgres::{GenericClient, Pool};
 use jiff::Timestamp;
 use serde::Serialize;
 use tagfleet_shared::db::DbError;
@@ -52,36 +54,62 @@ pub struct Line {
     pub detail: Option<String>,
 }
 
-/// Notes a write before it is done. Returns the id of the line.
-///
-/// # Errors
-///
-/// If the database is away: then the write must not be done.
-pub async fn begin(pool: &Pool, request: &Request) -> Result<i64, DbError> {
-    const SQL: &str = "
-        INSERT INTO audit (kind, who, via, address, method, path) VALUES ('write', $1, $2, $3, $4, $5) RETURNING id";
-    let Request { who, via, address, method, path } = request;
-    let path = cut(path);
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(SQL).await?;
-    let row = client.query_one(&statement, &[who, via, address, method, &path]).await?;
-    Ok(row.get(0))
+/// A write, and its line once that is begun.
+#[derive(Debug)]
+pub struct Write {
+    request: Request,
+    line: Mutex<Option<i64>>,
 }
 
-/// Notes how the write `id` ended.
-///
-/// # Errors
-///
-/// If the database is away.
-pub async fn end(pool: &Pool, id: i64, status: u16, detail: Option<&str>) -> Result<(), DbError> {
-    // Nobody waits for the disk: a database that dies in this moment leaves a line without its end, as a console does.
-    const SQL: &str = "
-        UPDATE audit SET status = $2, detail = $3, ended_at = now()
-         WHERE id = $1 AND status IS NULL AND set_config('synchronous_commit', 'off', true) = 'off'";
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(SQL).await?;
-    client.execute(&statement, &[&id, &i32::from(status), &detail]).await?;
-    Ok(())
+impl Write {
+    /// Of this request. Nothing is noted yet.
+    pub fn new(request: Request) -> Self {
+        Self { request, line: Mutex::default() }
+    }
+
+    /// Notes the write before it is done: by itself, or in the transaction that does it, which costs one
+    /// wait for the disk less. Either way nothing is written without its line.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away: then the write must not be done.
+    pub async fn begin(&self, client: &impl GenericClient) -> Result<(), DbError> {
+        const SQL: &str = "
+            INSERT INTO audit (kind, who, via, address, method, path) VALUES ('write', $1, $2, $3, $4, $5)
+         RETURNING id";
+        let Request { who, via, address, method, path } = &self.request;
+        let path = cut(path);
+        let statement = client.prepare_cached(SQL).await?;
+        let row = client.query_one(&statement, &[who, via, address, method, &path]).await?;
+        *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.get(0));
+        Ok(())
+    }
+
+    /// Notes how the write ended. One whose line went with its transaction, or was never begun, gets a whole one:
+    /// whoever was refused in the middle stands there as well.
+    ///
+    /// # Errors
+    ///
+    /// If the database is away.
+    pub async fn end(&self, pool: &Pool, status: u16, detail: Option<&str>) -> Result<(), DbError> {
+        // Nobody waits for the disk: a database that dies in this moment leaves a line without its end, as a console
+        // does, or none of a write that was not done.
+        const SQL: &str = "
+            WITH ended AS (
+                UPDATE audit SET status = $2, detail = $3, ended_at = now()
+                 WHERE id = $1 AND status IS NULL AND set_config('synchronous_commit', 'off', true) = 'off'
+             RETURNING id)
+            INSERT INTO audit (kind, who, via, address, method, path, status, detail, ended_at)
+            SELECT 'write', $4, $5, $6, $7, $8, $2, $3, now()
+             WHERE set_config('synchronous_commit', 'off', true) = 'off' AND NOT EXISTS (SELECT FROM ended)";
+        let line = *self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let Request { who, via, address, method, path } = &self.request;
+        let (path, status) = (cut(path), i32::from(status));
+        let client = pool.get().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        client.execute(&statement, &[&line, &status, &detail, who, via, address, method, &path]).await?;
+        Ok(())
+    }
 }
 
 /// Notes a refusal.
@@ -97,6 +125,17 @@ pub async fn refuse(pool: &Pool, request: &Request, status: u16, detail: &str) -
     let (path, status) = (cut(path), i32::from(status));
     pool.get().await?.execute(SQL, &[who, via, address, method, &path, &status, &detail]).await?;
     Ok(())
+}
+
+/// Notes so many refusals of strangers, of whom there were too many for a line each.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn refused_more(pool: &Pool, refusals: u64) -> Result<(), DbError> {
+    let request = Request { via: "nobody".into(), ..Request::default() };
+    let detail = format!("{refusals} more requests without a login, in lines of their own no more");
+    refuse(pool, &request, 429, &detail).await
 }
 
 fn cut(path: &str) -> String {

@@ -4,7 +4,6 @@ use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
 
 use super::images::{self, Image, Place};
-use super::version;
 
 /// The pictures at `places`, in any order; those of scrapes that are not kept any more are left out.
 ///
@@ -14,15 +13,14 @@ use super::version;
 pub async fn at(pool: &Pool, places: &[Place]) -> Result<Vec<Image>, DbError> {
     // The columns of `images::list`. Each place by its partition and primary key.
     let sql = format!(
-        "SELECT i.image_id, {}, s.scrape_id, s.advertiser_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome,
-                i.reason, i.tags, ARRAY(SELECT jsonb_object_keys(coalesce(i.fix, '{{}}'))), i.scores, s.key
+        "SELECT {}
            FROM unnest($1::int8[], $2::int4[]) AS p (key, seq)
            JOIN scrapes s ON s.key = p.key
           CROSS JOIN LATERAL (
                 SELECT i.*, t.scores, i.image_id AS image FROM scrape_images i
                   LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set
                  WHERE i.day = s.day AND i.scrape = s.key AND i.seq = p.seq) i",
-        version::OF_IMAGE
+        images::columns()
     );
     let (keys, seqs): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.0, place.1)).unzip();
     let rows = pool.get().await?.query(&sql, &[&keys, &seqs]).await?;

@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use deadpool_postgres::{Pool, Transaction};
+use deadpool_postgres::{ClientWrapper, Pool, Transaction};
+use futures::try_join;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::fixes::{self, Correction, Entry, Place, Verdict};
 use tagfleet_shared::ids::ImageId;
 use tokio_postgres::Row;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::BY_KEYS;
+use super::audit;
 use super::version::{self, Version};
 
 /// How a correction went.
@@ -17,6 +20,9 @@ use super::version::{self, Version};
 pub enum Corrected {
     /// It holds, everywhere: these are its entries in the history.
     Done(Vec<Entry>),
+    /// It is written, and holds for all that is tagged from now on; the rows that are there follow, by the
+    /// scheduler's sweep.
+    Due(Vec<Entry>),
     /// Nothing was written: these images have changed since they were seen.
     Changed(Vec<ImageId>),
     /// Nothing was written: nobody has ever listed these images.
@@ -35,6 +41,14 @@ struct Deed {
     value: Option<Option<String>>,
 }
 
+/// A wish about these images, and who has it and why.
+struct Wanted<'a> {
+    images: &'a [ImageId],
+    by: &'a str,
+    note: Option<&'a str>,
+    wish: Wish<'a>,
+}
+
 /// What somebody wants.
 enum Wish<'a> {
     /// This, unless one of the images has changed since it was seen.
@@ -43,16 +57,18 @@ enum Wish<'a> {
     Undo(&'a [i64]),
 }
 
-/// Writes `correction` in one transaction, all of it or nothing, unless one of its images has changed since
-/// `seen`; then merges it into every row. When this returns, no reader sees the old value.
+/// Writes `correction` and the beginning of its `line` in one transaction, all of it or nothing, unless one of
+/// its images has changed since `seen`; then merges it into every row. When it is done, no reader sees the old
+/// value.
 ///
 /// # Errors
 ///
-/// If the database is away. After the commit the scheduler's sweep merges what is not merged yet.
+/// If the database is away: nothing was written.
 pub async fn correct(
     pool: &Pool,
     correction: &Correction<'_>,
     seen: &HashMap<ImageId, Version>,
+    line: &audit::Write,
 ) -> Result<Corrected, DbError> {
     let deed = Deed {
         images: correction.images.to_vec(),
@@ -63,8 +79,9 @@ pub async fn correct(
             Verdict::Withdraw => None,
         },
     };
-    let wish = Wish::Deed(deed, seen);
-    carry_out(pool, correction.images, correction.by, correction.note, &wish).await
+    let Correction { images, by, note, .. } = *correction;
+    let wanted = Wanted { images, by, note, wish: Wish::Deed(deed, seen) };
+    carry_out(&mut *pool.get().await?, &wanted, line).await
 }
 
 /// Brings the place that the entry `id` is about back to what held after it, unless the image has changed
@@ -73,16 +90,25 @@ pub async fn correct(
 /// # Errors
 ///
 /// As [`correct`].
-pub async fn revert(pool: &Pool, id: i64, seen: Option<&Version>, by: &str) -> Result<Corrected, DbError> {
+pub async fn revert(
+    pool: &Pool,
+    id: i64,
+    seen: Option<&Version>,
+    by: &str,
+    line: &audit::Write,
+) -> Result<Corrected, DbError> {
     const SQL: &str = "
         SELECT image_id, advertiser_id, attribute, action = 'set', to_value FROM fix_history WHERE id = $1";
-    let Some(row) = pool.get().await?.query_opt(SQL, &[&id]).await? else {
+    let mut client = pool.get().await?;
+    let Some(row) = client.query_opt(SQL, &[&id]).await? else {
         return Ok(Corrected::NoEntry(vec![id]));
     };
     let deed = read_deed(&row);
     let images = deed.images.clone();
     let seen = seen.map(|version| (images[0], version.clone())).into_iter().collect();
-    carry_out(pool, &images, by, Some(&format!("back to entry {id}")), &Wish::Deed(deed, &seen)).await
+    let note = format!("back to entry {id}");
+    let wanted = Wanted { images: &images, by, note: Some(&note), wish: Wish::Deed(deed, &seen) };
+    carry_out(&mut client, &wanted, line).await
 }
 
 /// Brings the places that these entries are about back to what held before them; nothing, if somebody has
@@ -91,49 +117,55 @@ pub async fn revert(pool: &Pool, id: i64, seen: Option<&Version>, by: &str) -> R
 /// # Errors
 ///
 /// As [`correct`].
-pub async fn undo(pool: &Pool, ids: &[i64], by: &str) -> Result<Corrected, DbError> {
+pub async fn undo(pool: &Pool, ids: &[i64], by: &str, line: &audit::Write) -> Result<Corrected, DbError> {
     const IMAGES: &str = "SELECT id, image_id FROM fix_history WHERE id = ANY($1)";
-    let rows = pool.get().await?.query(IMAGES, &[&ids]).await?;
+    let mut client = pool.get().await?;
+    let rows = client.query(IMAGES, &[&ids]).await?;
     let found: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
     let missing: Vec<_> = ids.iter().copied().filter(|id| !found.contains(id)).collect();
     if !missing.is_empty() {
         return Ok(Corrected::NoEntry(missing));
     }
     let images: Vec<_> = rows.iter().map(|row| ImageId(row.get(1))).collect();
-    carry_out(pool, &images, by, Some("undone"), &Wish::Undo(ids)).await
+    let wanted = Wanted { images: &images, by, note: Some("undone"), wish: Wish::Undo(ids) };
+    carry_out(&mut client, &wanted, line).await
 }
 
-/// Plans and writes while the fixes of `images` wait, commits, and merges.
+/// Plans and writes while the fixes of `images` wait, commits, and merges, all by one connection: a pool that others
+/// have emptied meanwhile keeps nobody from the merge.
 async fn carry_out(
-    pool: &Pool,
-    images: &[ImageId],
-    by: &str,
-    note: Option<&str>,
-    wish: &Wish<'_>,
+    client: &mut ClientWrapper,
+    wanted: &Wanted<'_>,
+    line: &audit::Write,
 ) -> Result<Corrected, DbError> {
     let entries = loop {
-        match write(pool, images, by, note, wish).await {
+        match write(client, wanted, line).await {
             Ok(Ok(entries)) => break entries,
             Ok(Err(refused)) => return Ok(refused),
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error),
         }
     };
-    fixes::apply_all(pool, images).await?;
-    Ok(Corrected::Done(entries))
+    Ok(match fixes::apply_all(client, wanted.images).await {
+        Ok(_) => Corrected::Done(entries),
+        Err(error) => {
+            warn!(%error, "a correction is written, and its rows wait for the sweep");
+            Corrected::Due(entries)
+        }
+    })
 }
 
+/// What does not wait for each other is sent together: each answer that is waited for is time in which the images are
+/// locked.
 async fn write(
-    pool: &Pool,
-    images: &[ImageId],
-    by: &str,
-    note: Option<&str>,
-    wish: &Wish<'_>,
+    client: &mut ClientWrapper,
+    wanted: &Wanted<'_>,
+    line: &audit::Write,
 ) -> Result<Result<Vec<Entry>, Corrected>, DbError> {
-    let mut client = pool.get().await?;
+    let Wanted { images, by, note, wish } = wanted;
     let transaction = client.transaction().await?;
-    transaction.batch_execute(BY_KEYS).await?;
-    fixes::lock(&transaction, images).await?;
+    let by_keys = async { Ok(transaction.batch_execute(BY_KEYS).await?) };
+    try_join!(by_keys, fixes::lock(&transaction, images))?;
     let deeds = match wish {
         Wish::Deed(deed, seen) => allowed(&transaction, deed, seen).await?,
         Wish::Undo(ids) => before(&transaction, ids).await?,
@@ -142,12 +174,17 @@ async fn write(
         Ok(deeds) => deeds,
         Err(refused) => return Ok(Err(refused)),
     };
-    let mut entries = Vec::new();
-    for Deed { images, advertiser, attribute, value } in &deeds {
-        let verdict = value.as_ref().map_or(Verdict::Withdraw, |value| Verdict::Set(value.as_deref()));
-        let correction = Correction { images, place: Place { advertiser, attribute }, verdict, by, note };
-        entries.extend(fixes::correct(&transaction, &correction).await?);
-    }
+    let all = async {
+        let mut entries = Vec::new();
+        for Deed { images, advertiser, attribute, value } in &deeds {
+            let verdict = value.as_ref().map_or(Verdict::Withdraw, |value| Verdict::Set(value.as_deref()));
+            let place = Place { advertiser, attribute };
+            let correction = Correction { images, place, verdict, by, note: *note };
+            entries.extend(fixes::correct(&transaction, &correction).await?);
+        }
+        Ok(entries)
+    };
+    let ((), entries) = try_join!(line.begin(&transaction), all)?;
     transaction.commit().await?;
     Ok(Ok(entries))
 }
@@ -158,12 +195,12 @@ async fn allowed(
     deed: &Deed,
     seen: &HashMap<ImageId, Version>,
 ) -> Result<Result<Vec<Deed>, Corrected>, DbError> {
-    let unknown = unknown(transaction, &deed.images).await?;
+    let place = Place { advertiser: &deed.advertiser, attribute: &deed.attribute };
+    let (unknown, changed) =
+        try_join!(unknown(transaction, &deed.images), version::changed(transaction, seen, place))?;
     if !unknown.is_empty() {
         return Ok(Err(Corrected::Unknown(unknown)));
     }
-    let place = Place { advertiser: &deed.advertiser, attribute: &deed.attribute };
-    let changed = version::changed(transaction, seen, place).await?;
     Ok(if changed.is_empty() { Ok(vec![deed.clone()]) } else { Err(Corrected::Changed(changed)) })
 }
 

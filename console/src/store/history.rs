@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tagfleet_shared::db::DbError;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -33,6 +34,10 @@ pub struct Correction {
     pub note: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// What the models had said of it then: null is an answer too; absent: nothing, or it was not noted yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    pub machine: Option<Option<String>>,
     /// Where the picture is, as it was listed last; absent if it is not listed any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -45,7 +50,7 @@ pub struct Correction {
 
 /// Columns of an entry `h`, and where its picture is.
 pub const COLUMNS: &str = "h.id, h.image_id, nullif(h.advertiser_id, ''), h.attribute, h.action,
-    h.from_value, h.to_value, h.fixed_by, h.note, h.at";
+    h.from_value, h.to_value, h.fixed_by, h.note, h.at, h.machine";
 
 /// An entry from its [`COLUMNS`].
 pub fn read(row: &Row) -> Correction {
@@ -60,6 +65,7 @@ pub fn read(row: &Row) -> Correction {
         by: row.get(7),
         note: row.get(8),
         at: row.get(9),
+        machine: row.get::<_, Option<Json<_>>>(10).map(|Json(machine)| machine),
         url: None,
         image_key: None,
     }
@@ -124,6 +130,6 @@ pub async fn piece(pool: &Pool, after: i64, horizon: i64, limit: i64) -> Result<
           ORDER BY h.id"
     );
     let rows = pool.get().await?.query(&sql, &[&after, &horizon, &limit]).await?;
-    let entry = |row: &Row| Correction { url: row.get(10), image_key: row.get(11), ..read(row) };
+    let entry = |row: &Row| Correction { url: row.get(11), image_key: row.get(12), ..read(row) };
     Ok(rows.iter().map(entry).collect())
 }

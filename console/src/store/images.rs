@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::Pool;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::tags::{Scores, Tags};
@@ -11,25 +12,42 @@ use tokio_postgres::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::version;
+use super::{FIX_OF_ROW, IS_FIXED, lookup, version};
 use crate::web::Listing;
 
 /// Row by row in the order of the primary key, until there are enough. Several processes would bring rows out of
 /// order; a planner that thinks a filter is rare would rather read and sort a whole scrape for one page, and
-/// compile what runs for a millisecond.
+/// compile what runs for a millisecond. And not for long: what matches hardly any of millions is not looked for while
+/// everybody else waits.
 const ORDERLY: &str = "
-    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
+    SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off;
+    SET LOCAL statement_timeout = '3s'";
+
+/// SQL for whether `s` is the inventory of its advertiser, as of `$12`: the newest that was complete then, also while the
+/// next is at work; where none was, the newest of which something is there. What a newer one has overtaken was never
+/// complete.
+const CURRENT: &str = "
+    state IN ('fanning_out', 'tagging', 'tagged') AND received_at <= coalesce($12, now()) AND
+    CASE WHEN superseded_by IS NULL AND coalesce(complete_since, tagged_at) <= coalesce($12, now()) THEN NOT EXISTS (
+              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id AND n.superseded_by IS NULL
+                 AND (n.finished_at, n.key) > (s.finished_at, s.key) AND n.state IN ('tagging', 'tagged')
+                 AND coalesce(n.complete_since, n.tagged_at) <= coalesce($12, now()))
+         ELSE listed > 0 AND NOT EXISTS (
+              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id
+                 AND n.state IN ('fanning_out', 'tagging', 'tagged') AND n.received_at <= coalesce($12, now())
+                 AND (n.superseded_by IS NULL AND coalesce(n.complete_since, n.tagged_at) <= coalesce($12, now())
+                      OR n.listed > 0 AND (n.finished_at, n.key) > (s.finished_at, s.key))) END";
 
 /// Which pictures are meant; what is absent does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this scrape. Without one: of the newest scrape of each advertiser.
+    /// Of this scrape. Without one: of the newest complete inventory of each advertiser.
     pub scrape_id: Option<String>,
     /// Of this advertiser.
     pub advertiser: Option<String>,
     /// About this attribute is what follows.
     pub attribute: Option<String>,
-    /// With this value of it; `null` is the text of null.
+    /// With this value of it, or one that lies within; `null` is the text of null.
     pub value: Option<String>,
     /// Of whose value the models were less sure than this.
     pub score_below: Option<f64>,
@@ -37,13 +55,36 @@ pub struct Filter {
     pub outcome: Option<String>,
     /// Whether a person corrected something of it.
     pub fixed: Option<bool>,
-    /// With this text in URL or key.
+    /// With this text in URL or key; what is the whole of one means just that picture.
     pub text: Option<String>,
 }
 
 /// The place of a picture in the grid: scrape and place in its inventory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(pub i64, pub i32);
+
+/// Where a piece of the grid ended, and as of when the inventories are those that the first piece found: one that is
+/// complete since then is for the next look from the start, or the one before it would be told by no piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct After(i64, i32, Option<Timestamp>);
+
+/// A cursor as consoles have written it; those of before said no time.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    AsOf(i64, i32, Option<Timestamp>),
+    Before(i64, i32),
+}
+
+impl From<Written> for After {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::AsOf(key, seq, as_of) => Self(key, seq, as_of),
+            Written::Before(key, seq) => Self(key, seq, None),
+        }
+    }
+}
 
 /// One picture, as one scrape lists it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -79,6 +120,15 @@ pub struct Image {
     pub scores: BTreeMap<String, f32>,
 }
 
+/// The columns of an [`Image`], of a row `i` with the scores of its models, in a scrape `s`.
+pub(super) fn columns() -> String {
+    format!(
+        "i.image_id, {}, s.scrape_id, s.advertiser_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome,
+         i.reason, i.tags, ARRAY(SELECT jsonb_object_keys({FIX_OF_ROW})), i.scores, s.key",
+        version::OF_IMAGE
+    )
+}
+
 /// A piece of the pictures that `filter` means, after `after`: those of the newest scrape first, in the order
 /// of its inventory.
 ///
@@ -88,42 +138,50 @@ pub struct Image {
 pub async fn list(
     pool: &Pool,
     filter: &Filter,
-    after: Option<Place>,
+    after: Option<After>,
     limit: u32,
 ) -> Result<Listing<Image>, DbError> {
     // One scrape after the other, each by its own partition and primary key, until there are enough: no plan
-    // reads more. The order is that of the nested loop, which no plan can do without: the limit is within.
+    // reads more. The order is that of the nested loop, which no plan can do without: the limit is within. Reasons
+    // and fixes are written as the partial indexes have them, so that what hardly any row has is found by them.
     let sql = format!(
-        "SELECT i.image_id, {}, s.scrape_id, s.advertiser_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome,
-                i.reason, i.tags, ARRAY(SELECT jsonb_object_keys(coalesce(i.fix, '{{}}'))), i.scores, s.key
+        "SELECT {}, coalesce($12::timestamptz, now())
            FROM (SELECT key, day, scrape_id, advertiser_id FROM scrapes s
                   WHERE ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
                     AND ($10::int8 IS NULL OR key <= $10)
+                    AND ($13::uuid[] IS NULL
+                         OR key = ANY(ARRAY(SELECT scrape FROM scrape_images WHERE image_id = ANY($13))))
                     AND state <> 'refused'
-                    AND ($1 IS NOT NULL OR state NOT IN ('changing', 'changed') AND NOT EXISTS (
-                            SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id
-                               AND (n.finished_at, n.key) > (s.finished_at, s.key)
-                               AND n.state NOT IN ('refused', 'changing', 'changed')))
+                    AND ($1 IS NOT NULL OR {CURRENT})
                   ORDER BY key DESC) s
           CROSS JOIN LATERAL (
                 SELECT i.*, t.scores, i.image_id AS image FROM scrape_images i
                   LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set
                  WHERE i.day = s.day AND i.scrape = s.key AND ($10 IS NULL OR s.key < $10 OR i.seq > $11)
+                   AND ($1 IS NOT NULL OR i.removed_at IS NULL)
                    AND ($3::text IS NULL OR $4::text IS NULL
-                        OR i.tags ? $3 AND i.tags ->> $3 IS NOT DISTINCT FROM nullif($4, 'null'))
+                        OR i.tags ? $3 AND CASE WHEN $4 = 'null' THEN i.tags ->> $3 IS NULL
+                                                ELSE starts_with((i.tags ->> $3) || '/', $4 || '/') END)
                    AND ($5::float8 IS NULL OR (t.scores ->> $3)::float8 < $5)
                    AND ($6::text IS NULL OR coalesce(i.outcome, 'none') = $6)
-                   AND ($7::bool IS NULL OR (coalesce(i.fix, '{{}}') <> '{{}}') = $7)
+                   AND ($6 IS NULL OR $6 NOT IN ('skipped', 'defaulted') OR i.reason IS NOT NULL)
+                   AND ($7::bool IS NULL OR ({IS_FIXED}) = $7)
                    AND ($8::text IS NULL OR i.url ILIKE $8 OR i.image_key ILIKE $8)
+                   AND ($13 IS NULL OR i.image_id = ANY($13))
                  ORDER BY i.seq LIMIT $9) i
           LIMIT $9",
-        version::OF_IMAGE
+        columns()
     );
     let Filter { scrape_id, advertiser, attribute, value, score_below, outcome, fixed, text } = filter;
-    let pattern = text.as_deref().map(containing);
-    let one_more = i64::from(limit) + 1;
-    let (key, seq) = (after.map(|place| place.0), after.map(|place| place.1));
     let mut client = pool.get().await?;
+    let named = match text {
+        Some(text) => lookup::named(&client, text).await?,
+        None => None,
+    };
+    let pattern = text.as_deref().filter(|_| named.is_none()).map(containing);
+    let one_more = i64::from(limit) + 1;
+    let (key, seq) = after.map(|After(key, seq, _)| (key, seq)).unzip();
+    let as_of = after.and_then(|After(_, _, as_of)| as_of);
     let transaction = client.transaction().await?;
     transaction.batch_execute(ORDERLY).await?;
     let statement = transaction.prepare_cached(&sql).await?;
@@ -142,11 +200,15 @@ pub async fn list(
                 &one_more,
                 &key,
                 &seq,
+                &as_of,
+                &named,
             ],
         )
         .await?;
     transaction.commit().await?;
-    Ok(Listing::cut(rows.iter().map(read).collect(), limit, |image: &Image| image.place))
+    let as_of: Option<Timestamp> = rows.first().map(|row| row.get(14));
+    let cursor = |image: &Image| After(image.place.0, image.place.1, as_of);
+    Ok(Listing::cut(rows.iter().map(read).collect(), limit, cursor))
 }
 
 pub(super) fn read(row: &Row) -> Image {
@@ -176,42 +238,6 @@ fn containing(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// An image that somebody looked for.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Found {
-    /// The image.
-    pub image_id: Uuid,
-    /// What a fix has to say that it saw (`If-Match`).
-    pub version: String,
-    /// Whether any scrape that is still kept lists it.
-    pub listed: bool,
-}
-
-/// Of the ids in `candidates`, and of the images with a key that are listed with exactly this `url`, those
-/// that the fleet knows.
-///
-/// # Errors
-///
-/// If the database is away.
-pub async fn find(pool: &Pool, candidates: &[Uuid], url: Option<&str>) -> Result<Vec<Found>, DbError> {
-    let sql = format!(
-        "SELECT image, {}, listed
-           FROM (SELECT image, EXISTS (SELECT FROM scrape_images WHERE image_id = image) AS listed
-                   FROM (SELECT unnest($1::uuid[]) AS image
-                          UNION
-                         SELECT image_id FROM scrape_images
-                          WHERE hashtextextended(url, 0) = hashtextextended($2::text, 0) AND url = $2
-                            AND image_key IS NOT NULL) AS candidate) AS known
-          WHERE listed OR EXISTS (SELECT FROM image_tags WHERE image_id = image)
-                OR EXISTS (SELECT FROM fix_history WHERE image_id = image)
-          ORDER BY image LIMIT 100",
-        version::OF_IMAGE
-    );
-    let rows = pool.get().await?.query(&sql, &[&candidates, &url]).await?;
-    let found = |row: &Row| Found { image_id: row.get(0), version: row.get(1), listed: row.get(2) };
-    Ok(rows.iter().map(found).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,5 +245,13 @@ mod tests {
     #[test]
     fn nothing_in_a_text_is_special() {
         assert_eq!(containing(r"50%_a\b"), r"%50\%\_a\\b%");
+    }
+
+    #[test]
+    fn a_cursor_of_before_goes_on_too() {
+        let read = |text: &str| serde_json::from_str::<After>(text).unwrap();
+        assert_eq!(read("[7,3]"), After(7, 3, None));
+        let after = After(7, 3, Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(read(&serde_json::to_string(&after).unwrap()), after);
     }
 }

@@ -7,6 +7,7 @@ pub mod fixes;
 pub mod history;
 pub mod images;
 pub mod inventory;
+pub mod lookup;
 pub mod model_sets;
 pub mod outbox;
 pub mod pictures;
@@ -15,6 +16,7 @@ pub mod sessions;
 pub mod source;
 pub mod story;
 pub mod tokens;
+pub mod turns;
 pub mod version;
 
 /// For statements of a transaction that find rows by their keys and do nothing else: each is planned once for a
@@ -23,3 +25,11 @@ pub mod version;
 const BY_KEYS: &str = "
     SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
+/// SQL for the fixes that the tags of a row `i` of a scrape `s` have. A worker of before merged them without noting them;
+/// `base` says of which rows.
+const FIX_OF_ROW: &str =
+    "coalesce(i.fix, CASE WHEN i.base IS NOT NULL THEN fixes_for(i.image_id, s.advertiser_id) END, '{}')";
+
+/// SQL for whether there are any: the rows of the index `scrape_images_fixed`.
+const IS_FIXED: &str = "coalesce(i.fix <> '{}', i.base IS NOT NULL)";

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::events::{FixAction, TagFixed};
 use tagfleet_shared::ids::AdvertiserId;
+use tokio_postgres::types::Json;
 use tokio_postgres::{Row, Transaction};
 
 /// Takes up to `limit` fixes out of the outbox, the oldest first: they are out when `transaction`
@@ -19,7 +20,7 @@ pub async fn take(transaction: &Transaction<'_>, limit: i64) -> Result<Vec<TagFi
                 (SELECT history FROM fix_outbox ORDER BY history LIMIT $1 FOR UPDATE SKIP LOCKED)
          RETURNING history)
         SELECT h.id, h.image_id, i.image_key, i.url, nullif(h.advertiser_id, ''), h.attribute, h.action = 'set',
-               h.from_value, h.to_value, h.fixed_by, h.note, h.at
+               h.from_value, h.to_value, h.fixed_by, h.note, h.at, h.machine
           FROM taken JOIN fix_history h ON h.id = taken.history
           LEFT JOIN LATERAL (SELECT image_key, url FROM scrape_images
                               WHERE image_id = h.image_id ORDER BY day DESC LIMIT 1) i ON true
@@ -42,5 +43,6 @@ fn read(row: &Row) -> TagFixed {
         by: row.get(9),
         note: row.get(10),
         at: row.get::<_, Timestamp>(11),
+        machine: row.get::<_, Option<Json<_>>>(12).map(|Json(machine)| machine),
     }
 }

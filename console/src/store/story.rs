@@ -16,10 +16,12 @@ use uuid::Uuid;
 
 use super::history::{self, Correction};
 pub use super::source::{Source, TagValue};
-use super::{BY_KEYS, model_sets, source, version};
+use super::{BY_KEYS, FIX_OF_ROW, model_sets, source, version};
 
 /// Rows of an image that are looked at: a picture that stands for thousands of others is listed everywhere.
-const MOST_ROWS: i64 = 200;
+const MOST_ROWS: i64 = 20_000;
+/// Advertisers of whom it is told that they list it.
+const MOST_ADVERTISERS: i64 = 1000;
 /// Entries of its history that are told; the feed of all fixes has the others.
 const MOST_ENTRIES: i64 = 500;
 
@@ -76,6 +78,15 @@ pub struct Listed {
     pub(super) configured: Tags,
     #[serde(skip)]
     pub(super) fix: Tags,
+    #[serde(skip)]
+    scrape: i64,
+}
+
+impl Story {
+    /// Where it was listed last: the picture that is shown is that of this URL.
+    pub fn listed_last(&self) -> Option<&Listed> {
+        self.listed.iter().max_by_key(|listed| listed.scrape)
+    }
 }
 
 /// What one model set said.
@@ -179,14 +190,26 @@ pub async fn story(pool: &Pool, image: ImageId) -> Result<Option<Story>, DbError
 }
 
 async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Listed>, DbError> {
-    const SQL: &str = "
-        SELECT DISTINCT ON (s.advertiser_id) s.advertiser_id, s.scrape_id, i.seq, i.url, i.image_key, i.listing_id,
-               i.outcome, i.reason, m.digest, i.recorded_at, i.tags, i.configured, i.fix
-          FROM (SELECT * FROM scrape_images WHERE image_id = $1 ORDER BY day DESC LIMIT $2) i
-          JOIN scrapes s ON s.key = i.scrape LEFT JOIN model_sets m ON m.id = i.model_set
-         ORDER BY s.advertiser_id, i.outcome IS NULL, s.finished_at DESC, s.key DESC, i.seq";
-    let statement = client.prepare_cached(SQL).await?;
-    let rows = client.query(&statement, &[&image.0, &MOST_ROWS]).await?;
+    // An inventory may list it a hundred times, and many may: whose they are is read of their keys alone.
+    let sql = format!(
+        "
+        WITH once AS (
+            SELECT DISTINCT ON (scrape) day, scrape, seq, outcome IS NULL AS open
+              FROM (SELECT day, scrape, seq, outcome FROM scrape_images
+                     WHERE image_id = $1 ORDER BY day DESC LIMIT $2) AS newest
+             ORDER BY scrape, open, seq
+        ), last AS (
+            SELECT DISTINCT ON (s.advertiser_id) s.advertiser_id, s.scrape_id, once.*
+              FROM once JOIN scrapes s ON s.key = once.scrape
+             ORDER BY s.advertiser_id, once.open, s.finished_at DESC, s.key DESC LIMIT $3)
+        SELECT s.advertiser_id, s.scrape_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome, i.reason, m.digest,
+               i.recorded_at, i.tags, i.configured, {FIX_OF_ROW}, i.scrape
+          FROM last s JOIN scrape_images i ON i.day = s.day AND i.scrape = s.scrape AND i.seq = s.seq
+          LEFT JOIN model_sets m ON m.id = i.model_set
+         ORDER BY s.advertiser_id"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&image.0, &MOST_ROWS, &MOST_ADVERTISERS]).await?;
     let tags = |row: &Row, column| row.get::<_, Option<Json<Tags>>>(column).map(|Json(tags)| tags);
     let read = |row: &Row| Listed {
         advertiser_id: row.get(0),
@@ -202,6 +225,7 @@ async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Liste
         tags: tags(row, 10).unwrap_or_default(),
         configured: tags(row, 11).unwrap_or_default(),
         fix: tags(row, 12).unwrap_or_default(),
+        scrape: row.get(13),
     };
     Ok(rows.iter().map(read).collect())
 }

@@ -79,7 +79,8 @@ pub async fn skip_open_images(client: &Client, scrape: &Scrape, places: Range<i3
                SET outcome = 'skipped', reason = $5, recorded_at = now(),
                    tags = coalesce(i.configured, '{}') || coalesce(i.fix, fixes_for(i.image_id, $6)),
                    base = CASE WHEN coalesce(i.fix, fixes_for(i.image_id, $6)) <> '{}'
-                               THEN coalesce(i.configured, '{}') END
+                               THEN coalesce(i.configured, '{}') END,
+                   fix = coalesce(i.fix, nullif(fixes_for(i.image_id, $6), '{}'))
              WHERE i.scrape = $1 AND i.day = $2 AND i.seq >= $3 AND i.seq < $4 AND i.outcome IS NULL
             RETURNING 1
         ), counted AS (

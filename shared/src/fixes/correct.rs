@@ -50,14 +50,18 @@ pub struct Entry {
 /// Has the fixes of `images` wait for each other until the end of `transaction`. What is
 /// read from then on is what the last of them left.
 ///
+/// By the rows of `pending_fixes` that the fixes write anyway: advisory locks on a thousand images, by
+/// some people at once, would be more than Postgres' table of locks holds, for everybody.
+///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn lock(transaction: &Transaction<'_>, images: &[ImageId]) -> Result<(), DbError> {
     // In one order for everybody, so that nobody waits for one who waits for them.
     const SQL: &str = "
-        SELECT pg_advisory_xact_lock(hashtextextended(image::text, 2))
-          FROM (SELECT DISTINCT image FROM unnest($1::uuid[]) AS image ORDER BY image) AS in_order";
+        INSERT INTO pending_fixes (image_id)
+        SELECT DISTINCT image FROM unnest($1::uuid[]) AS image ORDER BY image
+        ON CONFLICT (image_id) DO UPDATE SET requested_at = now()";
     let images: Vec<_> = images.iter().map(|image| image.0).collect();
     let statement = transaction.prepare_cached(SQL).await?;
     transaction.execute(&statement, &[&images]).await?;

@@ -7,16 +7,9 @@ use serde_json::{Value, json};
 use tagfleet_shared::broker::TAG_FIXED;
 use tagfleet_shared::events::{FixAction, TagFixed};
 use tagfleet_shared::ids::{ImageId, ScrapeId};
-use tagfleet_tests::{Answer, Caller, Fleet, Options, PATIENCE, Private, eventually, listed, scrape, skip};
+use tagfleet_tests::{Fleet, Options, PATIENCE, Private, eventually, listed, scrape, skip};
 
 const EDITOR: [&str; 2] = ["read", "fix"];
-
-/// Corrects the colour of an image for one advertiser, whatever was seen.
-async fn fix(caller: &Caller, image: ImageId, advertiser: &str, color: Option<&str>) -> Answer {
-    let body = json!({ "attribute": "color", "value": color, "scope": { "advertiser": advertiser } });
-    let any = caller.clone().with("if-match", "*");
-    any.post(&format!("/v1/images/{image}/fixes"), body).await
-}
 
 /// The colours of all rows of an image.
 async fn colors(fleet: &Fleet, scrape: &ScrapeId) -> Vec<String> {
@@ -43,8 +36,8 @@ async fn a_fix_holds_everywhere_and_can_be_withdrawn_reverted_and_undone() {
     let path = format!("/v1/images/{image}");
     let any = editor.clone().with("if-match", "*");
 
-    let first = fix(&editor, image, "dealer", Some("red")).await.expect(201)["entries"][0]["id"].clone();
-    let second = fix(&editor, image, "dealer", Some("green")).await.expect(201)["entries"][0]["id"].clone();
+    let first = editor.fix(image, "dealer", Some("red")).await.expect(201)["entries"][0]["id"].clone();
+    let second = editor.fix(image, "dealer", Some("green")).await.expect(201)["entries"][0]["id"].clone();
     assert_eq!(colors(&fleet, &before.scrape_id).await, ["green"]);
     let story = editor.get(&path).await;
     assert_eq!(value(&story, "dealer", "color")["source"], "fix");
@@ -128,9 +121,9 @@ async fn a_value_that_the_live_model_set_does_not_know_is_refused_with_those_tha
     fleet.tag(&scrape("dealer", vec![listed(url.clone())])).await;
     let image = ImageId::of(None, &url);
 
-    let problem = fix(&editor, image, "dealer", Some("teal")).await.expect(422);
+    let problem = editor.fix(image, "dealer", Some("teal")).await.expect(422);
     assert!(problem["what_to_do"].as_str().unwrap().contains("black, white, gray"), "{problem}");
-    fix(&editor, image, "dealer", None).await.expect(201);
+    editor.fix(image, "dealer", None).await.expect(201);
     let any = editor.clone().with("if-match", "*");
     let set = |attribute: &str, value: Value| json!({ "attribute": attribute, "value": value, "scope": "everyone" });
     let path = format!("/v1/images/{image}/fixes");
@@ -138,7 +131,7 @@ async fn a_value_that_the_live_model_set_does_not_know_is_refused_with_those_tha
     any.post(&path, set("image_type", Value::Null)).await.expect(422);
     any.post(&path, set("image_type", json!("Stock"))).await.expect(201);
     let unknown = ImageId::of(None, "http://nobody.test/has-listed-it.jpg");
-    fix(&editor, unknown, "dealer", Some("red")).await.expect(404);
+    editor.fix(unknown, "dealer", Some("red")).await.expect(404);
 
     let story = editor.get(&format!("/v1/images/{image}")).await;
     let menu = |attribute: &str| {
@@ -211,7 +204,7 @@ async fn no_reader_sees_the_old_value_once_a_fix_is_answered() {
         let people = async {
             join_all(urls.iter().map(async |url| {
                 let image = ImageId::of(None, url);
-                fix(&editor, image, "dealer", Some(color)).await.expect(201);
+                editor.fix(image, "dealer", Some(color)).await.expect(201);
                 // At once: the answer is the moment from which on it holds.
                 let old = format!(
                     "SELECT count(*) FROM scrape_images i JOIN scrapes s ON s.key = i.scrape
@@ -238,6 +231,70 @@ async fn no_reader_sees_the_old_value_once_a_fix_is_answered() {
     fleet.end().await;
 }
 
+/// A feed that begins at a time tells what was written then by somebody who has not committed yet when it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_from_a_time_on_misses_no_entry_that_is_committed_late() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    let write = "INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES (gen_random_uuid(), 'color', $1, 'ann')";
+    let mut slow = fleet.database.pool.get().await.unwrap();
+    let slow = slow.transaction().await.unwrap();
+    slow.execute(write, &[&"red"]).await.unwrap();
+    fleet.database.pool.get().await.unwrap().execute(write, &[&"blue"]).await.unwrap();
+
+    let feed = reader.ask("GET", "/v1/fixes?since=1970-01-01T00:00:00Z", &Value::Null);
+    let commit = async {
+        eventually("the feed waits for those who write", || async {
+            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+            (fleet.count(waiting).await > 0).then_some(())
+        })
+        .await;
+        slow.commit().await.unwrap();
+    };
+    let (told, ()) = tokio::join!(feed, commit);
+    let told: Vec<Value> = told.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let values: Vec<_> = told.iter().map(|entry| entry["to"].as_str().unwrap()).collect();
+    assert_eq!(values, ["red", "blue"]);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// The history, the feed and the event say what the models had said when a person spoke: null is an answer too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_tells_what_the_models_had_said() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, url) = (console.caller(&EDITOR).await, fleet.picture("/a.jpg"));
+    let event = scrape("dealer", vec![listed(url.clone())]);
+    fleet.tag(&event).await;
+    let image = ImageId::of(None, &url);
+    let mut news = fleet.broker.listen(TAG_FIXED).await.unwrap();
+    let mut told = Vec::new();
+    for said in [json!("teal"), Value::Null] {
+        fleet.execute(&format!("UPDATE image_tags SET tags = tags || '{{\"color\": {said}}}'")).await;
+        editor.fix(image, "dealer", Some("red")).await.expect(201);
+        let received = tokio::time::timeout(PATIENCE, news.next()).await.expect("the fix is published");
+        told.push(serde_json::from_slice::<Value>(&received.body).unwrap()["machine"].clone());
+        received.ack();
+    }
+    assert_eq!(told, [json!("teal"), Value::Null]);
+    let history = editor.get(&format!("/v1/images/{image}")).await["history"].clone();
+    assert_eq!((&history[1]["machine"], &history[0]["machine"]), (&json!("teal"), &Value::Null));
+    assert!(history[0].as_object().unwrap().contains_key("machine"), "null is an answer too");
+    let csv = editor.clone().with("accept", "text/csv").ask("GET", "/v1/fixes", &Value::Null).await;
+    assert!(csv.text.lines().nth(1).unwrap().ends_with(",teal"), "{}", csv.text);
+
+    let unseen = "INSERT INTO fixes (image_id, attribute, value, fixed_by) VALUES (gen_random_uuid(), 'color', 'red', 'ann')";
+    fleet.execute(unseen).await;
+    let feed = editor.ask("GET", "/v1/fixes", &Value::Null).await;
+    let last: Value = serde_json::from_str(feed.text.lines().last().unwrap()).unwrap();
+    assert!(last.get("machine").is_none(), "nobody said anything of it: {last}");
+    news.close().finished().await;
+    console.stop().await;
+    fleet.end().await;
+}
+
 /// NDJSON and CSV tell every correction once, in order; what came later comes after the last id.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_of_fixes_misses_none() {
@@ -248,7 +305,7 @@ async fn the_feed_of_fixes_misses_none() {
     let image = ImageId::of(None, &url);
     let advertisers: Vec<_> = (0..20).map(|n| format!("dealer-{n}")).collect();
 
-    let people = join_all(advertisers.iter().map(|advertiser| fix(&editor, image, advertiser, Some("red"))));
+    let people = join_all(advertisers.iter().map(|advertiser| editor.fix(image, advertiser, Some("red"))));
     let reader = async {
         let (mut ids, mut since) = (Vec::new(), 0);
         while ids.len() < advertisers.len() {
@@ -272,11 +329,9 @@ async fn the_feed_of_fixes_misses_none() {
 
     let csv = editor.clone().with("accept", "text/csv");
     let table = csv.ask("GET", "/v1/fixes?since=1970-01-01T00:00:00Z", &Value::Null).await;
-    assert!(
-        table
-            .text
-            .starts_with("id,image_id,advertiser_id,attribute,action,from,to,by,note,at,url,image_key\n")
-    );
+    assert!(table.text.starts_with(
+        "id,image_id,advertiser_id,attribute,action,from,to,by,note,at,url,image_key,machine\n"
+    ));
     assert_eq!(table.text.lines().count(), 21);
     assert_eq!(
         csv.ask("GET", "/v1/fixes?since=2962-01-01T00:00:00Z", &Value::Null).await.text.lines().count(),
@@ -303,14 +358,14 @@ async fn every_fix_is_published_though_the_broker_goes_away() {
     let mut news = fleet.broker.listen(TAG_FIXED).await.unwrap();
     let colors = ["red", "blue", "green"];
 
-    fix(&editor, image, "dealer", Some(colors[0])).await.expect(201);
+    editor.fix(image, "dealer", Some(colors[0])).await.expect(201);
     eventually("the first is published", || async {
         (fleet.count("SELECT count(*) FROM fix_outbox").await == 0).then_some(())
     })
     .await;
     servers.fault("stop-rabbitmq").await;
-    fix(&editor, image, "dealer", Some(colors[1])).await.expect(201);
-    fix(&editor, image, "dealer", Some(colors[2])).await.expect(201);
+    editor.fix(image, "dealer", Some(colors[1])).await.expect(201);
+    editor.fix(image, "dealer", Some(colors[2])).await.expect(201);
     servers.fault("start-rabbitmq").await;
 
     let mut told: Vec<TagFixed> = Vec::new();

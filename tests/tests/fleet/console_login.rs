@@ -30,7 +30,7 @@ impl Provider {
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let ann =
-            json!({ "sub": "1", "email": "ann@example.com", "groups": ["staff", "correctors"] }).to_string();
+            json!({ "sub": "1", "email": "ann@example.com", "email_verified": true, "groups": ["staff", "correctors"] }).to_string();
         let bob = json!({ "sub": "2", "email": "bob@example.com", "groups": ["staff"] }).to_string();
         let child = Command::new(program)
             .args(["--port", &port.port().to_string(), "--require-nonce", "true"])
@@ -119,7 +119,7 @@ async fn people_log_in_at_the_provider_and_have_the_role_that_it_says() {
 
     let (nobody, ..) = log_in(&console, &provider, "2").await;
     let problem = nobody.expect(403);
-    assert!(problem["detail"].as_str().unwrap().contains("bob@example.com has no role"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("bob@example.com (2) has no role"), "{problem}");
     let noted =
         fleet.count("SELECT count(*) FROM audit WHERE path = '/login/callback' AND kind = 'refusal'").await;
     assert_eq!(noted, 4, "each refusal is in the audit");

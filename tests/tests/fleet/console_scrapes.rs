@@ -142,6 +142,55 @@ async fn dead_letters_are_looked_at_sent_back_and_dropped() {
     fleet.end().await;
 }
 
+/// Refused scrapes are few among millions that are kept for ever: the list of those in one state reads no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_scrapes_in_one_state_reads_no_others() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at)
+             SELECT 's-' || n, 'a-' || n, 'bulk', CASE n WHEN 1 THEN 'refused' ELSE 'tagged' END, now()::date, now()
+               FROM generate_series(1, 5000) n",
+        )
+        .await;
+    fleet.execute("ANALYZE scrapes").await;
+    let refused = console.caller(&OPERATOR).await.get("/v1/scrapes?state=refused").await;
+    assert_eq!(
+        (refused["items"].as_array().unwrap().len(), &refused["items"][0]["scrape_id"]),
+        (1, &json!("s-1"))
+    );
+    eventually("its index was used", || async {
+        let scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'scrapes_state'";
+        (fleet.count(scans).await > 0).then_some(())
+    })
+    .await;
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// To look is to take them and give them back: through whichever console, people take turns, and nobody finds the queue
+/// empty because somebody else looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_at_two_consoles_take_turns_at_the_dead_letters() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let consoles = [fleet.start_console().await, fleet.start_console().await];
+    for n in 0..5 {
+        fleet.publish_bytes(format!("{{\"not\": \"an event {n}\"}}").into_bytes()).await;
+    }
+    eventually("they are dead", || async { (fleet.dead_letters().await == 5).then_some(()) }).await;
+
+    let people = [consoles[0].caller(&OPERATOR).await, consoles[1].caller(&OPERATOR).await];
+    let looks = people.iter().cycle().take(8).map(|person| person.get("/v1/dead-letters"));
+    for groups in futures::future::join_all(looks).await {
+        assert_eq!(groups["items"][0]["messages"], 5, "{groups}");
+    }
+    for console in consoles {
+        console.stop().await;
+    }
+    fleet.end().await;
+}
+
 /// Each letter is told once, copies of one message as well; whoever goes on after a letter that is gone is told so.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_come_in_pieces() {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tagfleet_console::auth::{Right, Role, token};
 use tagfleet_console::routes::{self, Route};
 use tagfleet_console::state::Console as State;
+use tagfleet_console::store::audit;
 use tagfleet_console::store::sessions::{self, Session};
 use tagfleet_tests::{Caller, Fleet, Options, Process, eventually};
 
@@ -38,7 +39,7 @@ async fn ask(caller: &Caller, route: &Route) -> (u16, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_is_shut_without_with_wrong_and_with_lesser_rights() {
-    let fleet = fleet(&[]).await;
+    let fleet = fleet(&[("TAGFLEET__LIMITS__REFUSALS_PER_MINUTE", "10000")]).await;
     let console = fleet.start_console().await;
     let list = routes::all(&State::unconnected().unwrap()).list().to_vec();
     assert!(list.len() > 20, "the list is the router's own");
@@ -198,6 +199,28 @@ async fn a_token_is_made_listed_and_revoked_by_the_program() {
     fleet.execute("INSERT INTO api_tokens (name, hash, rights, expires_at) VALUES ('old', sha256('old'), '{read}', now())").await;
     let old = console.stranger().with("authorization", "Bearer old");
     old.ask("GET", "/v1/scrapes", &Value::Null).await.expect(401);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Whoever can reach the port cannot fill the audit: a stranger who comes too often is counted, and told to wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_come_too_often_have_no_lines_of_their_own() {
+    let fleet = fleet(&[("TAGFLEET__LIMITS__REFUSALS_PER_MINUTE", "3")]).await;
+    let console = fleet.start_console().await;
+    for _ in 0..3 {
+        console.stranger().ask("GET", "/v1/images", &Value::Null).await.expect(401);
+    }
+    let wait = console.stranger().ask("GET", "/v1/images", &Value::Null).await;
+    assert!(wait.header("retry-after").parse::<u64>().unwrap() > 0);
+    wait.expect(429);
+    assert_eq!(fleet.count("SELECT count(*) FROM audit WHERE kind = 'refusal'").await, 3);
+    // Whoever has a token is not stopped by those who share their address.
+    console.caller(&["read"]).await.get("/v1/images").await;
+    audit::refused_more(&fleet.database.pool, 1).await.unwrap();
+    let counted =
+        "SELECT count(*) FROM audit WHERE kind = 'refusal' AND status = 429 AND detail LIKE '1 more %'";
+    assert_eq!(fleet.count(counted).await, 1);
     console.stop().await;
     fleet.end().await;
 }
