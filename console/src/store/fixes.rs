@@ -57,9 +57,10 @@ enum Wish<'a> {
     Undo(&'a [i64]),
 }
 
-/// Writes `correction` and the beginning of its `line` in one transaction, all of it or nothing, unless one of
-/// its images has changed since `seen`; then merges it into every row. When it is done, no reader sees the old
-/// value.
+/// Writes `correction`, unless one of its images has changed since `seen`, and merges it into every row.
+///
+/// It and the beginning of its `line` are one transaction, all of it or nothing. When it is done, no reader sees
+/// the old value.
 ///
 /// # Errors
 ///

@@ -63,8 +63,10 @@ pub struct Filter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(pub i64, pub i32);
 
-/// Where a piece of the grid ended, and as of when the inventories are those that the first piece found: one that is
-/// complete since then is for the next look from the start, or the one before it would be told by no piece.
+/// Where a piece of the grid ended, and when the first piece was told.
+///
+/// The inventories are those of then: one that is complete since is for the next look from the start, or the one
+/// before it would be told by no piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub struct After(i64, i32, Option<Timestamp>);
