@@ -81,5 +81,5 @@ done
 restarted=$(restarts_by_probes)
 expect "no probe restarted a pod: $restarted" [ -z "$restarted" ]
 
-printf '\nall steps passed on Kubernetes %s\n' "$(kubectl version --output json | sed -n 's/.*"gitVersion": "\(.*\)".*/\1/p' | tail -n 1)"
+printf '\nall steps passed on Kubernetes %s\n' "$(kube_version)"
 printf '%s\n' "${times[@]}" "$(seconds_since "$begun")  in all"

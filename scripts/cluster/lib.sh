@@ -44,6 +44,7 @@ expect() {
   "$@" || fail "$what"
 }
 
+kube_version() { kubectl version --output json | sed -n 's/.*"gitVersion": "\(.*\)".*/\1/p' | tail -n 1; }
 pods_of() { kube get pods --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component=$1" --field-selector status.phase=Running --output name; }
 workers_ready() { kube get deployment "$release-worker-cpu" --output 'jsonpath={.status.readyReplicas}'; }
 workers_wanted() { kube get deployment "$release-worker-cpu" --output 'jsonpath={.spec.replicas}'; }

@@ -41,7 +41,7 @@ migrate_twice() {
   local turn options fleet_tag=$tag-next hook=$state/cluster-hook.yaml
   fleet_options
   for turn in first second; do
-    helm template "$release" "$chart" --namespace "$namespace" "${options[@]}" --show-only templates/migrations.yaml |
+    helm template "$release" "$chart" --namespace "$namespace" --kube-version "$(kube_version)" "${options[@]}" --show-only templates/migrations.yaml |
       sed -E "s/(name|serviceAccountName): $release-migrate\$/\1: by-hand/" >"$hook"
     quietly kube apply --filename "$hook"
     wait_for 120 "the $turn migration" kube wait --for=condition=Complete job/by-hand --timeout=1s
