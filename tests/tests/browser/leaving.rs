@@ -151,5 +151,6 @@ async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &'static str) {
     browser.go("/left").await;
     let mut cookie = Cookie::new("tagfleet", cookie);
     cookie.set_domain("127.0.0.1");
+    cookie.set_path("/");
     browser.client.add_cookie(cookie).await.unwrap();
 }
