@@ -1,6 +1,5 @@
 //! People leave the grid, and come back.
 
-use fantoccini::cookies::Cookie;
 use fantoccini::key::Key;
 use serde_json::json;
 use tagfleet_console::auth::token;
@@ -138,7 +137,7 @@ async fn who_logs_out_is_out() {
 }
 
 /// Gives the browser the cookie of a session of ann.
-async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &'static str) {
+async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &str) {
     let session = Session {
         subject: "1".into(),
         name: "ann@example.com".into(),
@@ -149,7 +148,5 @@ async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &'static str) {
     sessions::begin(&fleet.database.pool, &token::hash(cookie), &session, hour, None).await.unwrap();
     // A browser takes a cookie for the site that it looks at.
     browser.go("/left").await;
-    let mut cookie = Cookie::new("tagfleet", cookie);
-    cookie.set_domain("127.0.0.1");
-    browser.client.add_cookie(cookie).await.unwrap();
+    browser.see(&format!("document.cookie = 'tagfleet={cookie}; path=/'")).await;
 }
