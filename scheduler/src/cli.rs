@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tagfleet_shared::config::require;
+use secrecy::ExposeSecret;
+use tagfleet_shared::config::{require, without_password};
 use tagfleet_shared::traces::Traces;
 use tagfleet_shared::{db, shutdown, telemetry};
 
@@ -95,7 +96,8 @@ impl Cli {
             }
             Command::Migrate => {
                 require(&[database])?;
-                db::migrate(&db::pool(&config.database)?).await
+                let url = without_password(config.database.url.expose_secret());
+                db::migrate(&db::pool(&config.database)?).await.with_context(|| format!("database.url {url}"))
             }
             Command::Config => Ok(std::io::stdout().write_all(loaded.shown.as_bytes())?),
             Command::Publish { file } => {

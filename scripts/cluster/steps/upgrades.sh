@@ -44,7 +44,7 @@ migrate_twice() {
     helm template "$release" "$chart" --namespace "$namespace" --kube-version "$(kube_version)" "${options[@]}" --show-only templates/migrations.yaml |
       sed -E "s/(name|serviceAccountName): $release-migrate\$/\1: by-hand/" >"$hook"
     quietly kube apply --filename "$hook"
-    wait_for 120 "the $turn migration" kube wait --for=condition=Complete job/by-hand --timeout=1s
+    wait_for 120 "the $turn migration" quietly kube wait --for=condition=Complete job/by-hand --timeout=1s
     quietly kube delete --filename "$hook"
   done
 }
