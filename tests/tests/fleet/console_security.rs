@@ -272,8 +272,8 @@ async fn a_write_ends_whoever_listens_still() {
     lock.batch_execute("LOCK TABLE fix_history IN ACCESS EXCLUSIVE MODE").await.unwrap();
 
     let undo = tokio::spawn(async move { editor.post("/v1/fixes/undo", json!({ "entries": [1] })).await });
-    let begun = "SELECT count(*) FROM audit WHERE kind = 'write' AND status IS NULL";
-    eventually("the write has begun", || async { (fleet.count(begun).await == 1).then_some(()) }).await;
+    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'fix_history'::regclass AND NOT granted";
+    eventually("the write has begun", || async { (fleet.count(waits).await > 0).then_some(()) }).await;
     undo.abort();
     assert!(undo.await.unwrap_err().is_cancelled());
     // The console has heard of it by the time that it has answered others.
