@@ -32,7 +32,7 @@ pub use fleet::{Fleet, Options, Row, Running};
 pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
 pub use inventory::{jpeg, listed, scrape};
-pub use many::fill_grid;
+pub use many::{fill_grid, fill_inventory};
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};
 pub use services::{Private, Services, has_gpu, repository};

@@ -4,7 +4,7 @@ use fantoccini::key::Key;
 use serde_json::json;
 use tagfleet_console::auth::token;
 use tagfleet_console::store::sessions::{self, Session};
-use tagfleet_tests::{Browser, Fleet, Options, chord, key};
+use tagfleet_tests::{Browser, Fleet, Options, chord, fill_inventory, key};
 
 use crate::inventory;
 
@@ -77,14 +77,7 @@ async fn who_opens_a_picture_and_goes_back_is_where_they_were() {
     let fleet = Fleet::start().await;
     let console = fleet.start_insecure_console().await;
     let Some(browser) = Browser::open(&console).await else { return };
-    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
-    fleet
-        .execute(
-            "INSERT INTO scrape_images (day, scrape, seq, image_id, url, outcome, tags, model_set, recorded_at)
-             SELECT i.day, i.scrape, n, gen_random_uuid(), i.url || '?' || n, i.outcome, i.tags, i.model_set, now()
-               FROM scrape_images i, generate_series(1, 999) AS n",
-        )
-        .await;
+    fill_inventory(&fleet, 1_000).await;
     browser.go("/images").await;
     for loaded in [120, 520, 920, 1000] {
         browser.until(&format!("document.querySelectorAll('.card').length >= {loaded}")).await;

@@ -2,7 +2,7 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_tests::{Browser, Fleet, Options, chord, key};
+use tagfleet_tests::{Browser, Fleet, Options, chord, fill_inventory, key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,12 +22,8 @@ async fn comes_back(browser: &Browser) {
     browser.see("(window.fetch = window.reached, true)").await;
 }
 
-/// And not one before it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_undo_that_fails_for_a_moment_is_done_the_next_time() {
-    let fleet = Fleet::start().await;
-    let console = fleet.start_insecure_console().await;
-    let Some(browser) = Browser::open(&console).await else { return };
+/// Two pictures, which are corrected one after the other.
+async fn correct_two(fleet: &Fleet, browser: &Browser) {
     fleet.tag(&inventory("north", &fleet.pictures(2))).await;
     browser.go("/images").await;
     for card in 1..=2 {
@@ -36,6 +32,15 @@ async fn an_undo_that_fails_for_a_moment_is_done_the_next_time() {
         browser.press("s").await;
         browser.until(&format!("{FIXED} === {card}")).await;
     }
+}
+
+/// And not one before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_fails_for_a_moment_is_done_the_next_time() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    correct_two(&fleet, &browser).await;
 
     goes_away(&browser).await;
     browser.press(&chord(Key::Control, 'z')).await;
@@ -56,14 +61,7 @@ async fn an_undo_of_what_somebody_has_corrected_since_is_not_tried_again() {
     let fleet = Fleet::start().await;
     let console = fleet.start_insecure_console().await;
     let Some(browser) = Browser::open(&console).await else { return };
-    fleet.tag(&inventory("north", &fleet.pictures(2))).await;
-    browser.go("/images").await;
-    for card in 1..=2 {
-        browser.click("#clear").await;
-        browser.click(&format!(".card:nth-child({card})")).await;
-        browser.press("s").await;
-        browser.until(&format!("{FIXED} === {card}")).await;
-    }
+    correct_two(&fleet, &browser).await;
     fleet
         .execute("UPDATE fixes SET value = 'Dealer', fixed_by = 'another' WHERE image_id = (SELECT image_id FROM scrape_images WHERE seq = 1)")
         .await;
@@ -85,14 +83,7 @@ async fn a_grid_does_not_ask_a_console_that_fails_again_and_again() {
     let fleet = Fleet::start().await;
     let console = fleet.start_insecure_console().await;
     let Some(browser) = Browser::open(&console).await else { return };
-    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
-    fleet
-        .execute(
-            "INSERT INTO scrape_images (day, scrape, seq, image_id, url, outcome, tags, model_set, recorded_at)
-             SELECT i.day, i.scrape, n, gen_random_uuid(), i.url || '?' || n, i.outcome, i.tags, i.model_set, now()
-               FROM scrape_images i, generate_series(1, 1999) AS n",
-        )
-        .await;
+    fill_inventory(&fleet, 2_000).await;
     browser.go("/images").await;
     browser.until("document.querySelectorAll('.card').length >= 120").await;
 
