@@ -65,14 +65,16 @@ step_rollback() {
 # README.md of the chart says what is left.
 step_uninstall() {
   withdraw
-  wait_for 90 'all is gone but the pod of helm test' only_the_test_is_left
+  wait_for 90 'all is gone but the pod of helm test' nothing_but_the_test_is_left
   expect 'the tables are left' [ "$(sql 'SELECT count(*) > 0 FROM scrapes')" = t ]
   expect 'the queues are left' [ "$(queues length)" -gt 5 ]
 }
-only_the_test_is_left() {
-  local kinds=all,configmap,secret,serviceaccount,networkpolicy,pdb,pvc,ingress kind
+# That pod may have gone with a drain.
+nothing_but_the_test_is_left() {
+  local kinds=all,configmap,secret,serviceaccount,networkpolicy,pdb,pvc,ingress kind left
   for kind in podmonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com scaledobjects.keda.sh triggerauthentications.keda.sh; do
     ! kubectl get crd "$kind" >/dev/null 2>&1 || kinds+=,$kind
   done
-  [[ $(kube get "$kinds" --selector "app.kubernetes.io/instance=$release" --output name) == "pod/$release-test" ]]
+  left=$(kube get "$kinds" --selector "app.kubernetes.io/instance=$release" --output name)
+  [[ -z $left || $left == "pod/$release-test" ]]
 }
