@@ -75,6 +75,6 @@ nothing_but_the_test_is_left() {
   for kind in podmonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com scaledobjects.keda.sh triggerauthentications.keda.sh; do
     ! kubectl get crd "$kind" >/dev/null 2>&1 || kinds+=,$kind
   done
-  left=$(kube get "$kinds" --selector "app.kubernetes.io/instance=$release" --output name)
+  left=$(kube get "$kinds" --selector "app.kubernetes.io/instance=$release" --output name) || return 1
   [[ -z $left || $left == "pod/$release-test" ]]
 }
