@@ -1,10 +1,12 @@
 //! Corrections by people.
 
+mod checks;
+
 use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::fixes::{Correction, EVERYONE, Entry, Place, Verdict};
@@ -12,13 +14,12 @@ use tagfleet_shared::ids::{ImageId, MAX_ID_BYTES};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use self::checks::{check_value, checked, count, if_match, note};
 use super::images::Named;
 use crate::auth::Person;
 use crate::auth::guard::Noted;
 use crate::state::Console;
 use crate::store::fixes::{self, Corrected};
-use crate::store::model_sets;
-use crate::store::version::Version;
 use crate::web::problem::ProblemBody;
 use crate::web::{Body, Kind, Params, Path, Problem};
 
@@ -314,62 +315,6 @@ pub async fn undo(
     answer(StatusCode::OK, fixes::undo(&console.pool, &undone.entries, &person.name, &line).await?)
 }
 
-/// The version that was seen; none if it does not matter.
-fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
-    let missing = || Problem::new(Kind::PreconditionRequired, "If-Match is missing");
-    let text = headers.get(header::IF_MATCH).ok_or_else(missing)?.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let wrong = |()| Problem::new(Kind::BadRequest, "If-Match is neither * nor the ETag of an image");
-    // A proxy that compresses an answer weakens its ETag; a version tells of the image, not of the bytes of an answer.
-    let text = text.strip_prefix("W/").unwrap_or(text);
-    text.trim_matches('"').parse().map(Some).map_err(wrong)
-}
-
-async fn check_value(console: &Console, attribute: &str, value: Option<&str>) -> Result<(), Problem> {
-    let attributes = model_sets::live_attributes(&console.pool).await?;
-    if attributes.is_empty() {
-        let problem = Problem::new(Kind::Unavailable, "no worker has told yet what its model set can say");
-        return Err(problem.advise("Start a worker; it tells when it begins."));
-    }
-    let wrong = |what: String, known: Vec<&str>| {
-        let problem = Problem::new(Kind::Unprocessable, format!("the live model set knows no {what}"));
-        problem.advise(format!("It knows: {}.", known.join(", ")))
-    };
-    let Some(known) = attributes.iter().find(|known| known.name == attribute) else {
-        let names = attributes.iter().map(|known| &*known.name).collect();
-        return Err(wrong(format!("attribute {attribute:?}"), names));
-    };
-    if known.allows(value) {
-        return Ok(());
-    }
-    let null = known.default.is_none().then_some("null");
-    let classes = known.classes.iter().map(String::as_str).chain(null).collect();
-    Err(wrong(format!("value {} of {attribute}", value.map_or("null".into(), |v| format!("{v:?}"))), classes))
-}
-
-fn note(note: Option<&str>) -> Result<Option<&str>, Problem> {
-    note.map(|note| checked("note", note, 0, MOST_NOTE)).transpose()
-}
-
-fn checked<'a>(field: &str, text: &'a str, least: usize, most: usize) -> Result<&'a str, Problem> {
-    if (least..=most).contains(&text.len()) && !text.contains('\0') {
-        return Ok(text);
-    }
-    Err(Problem::new(Kind::BadRequest, format!("{field} must have {least} to {most} bytes, and no NUL")))
-}
-
-fn count(field: &str, count: usize) -> Result<(), Problem> {
-    if (1..=MOST_IMAGES).contains(&count) {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Kind::BadRequest,
-        format!("{field} has {count} items, and must have 1 to {MOST_IMAGES}"),
-    ))
-}
-
 /// `done`, or 202 where the rows are still to follow.
 fn answer(done: StatusCode, corrected: Corrected) -> Result<(StatusCode, Json<Written>), Problem> {
     // Enough to go on with; a body of a thousand is no message.
@@ -396,26 +341,5 @@ fn answer(done: StatusCode, corrected: Corrected) -> Result<(StatusCode, Json<Wr
             Kind::NotFound,
             format!("the history has no entry {ids:?}; nothing was written"),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_etag_that_a_proxy_has_weakened_is_the_version_that_was_seen() {
-        let seen = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_MATCH, header::HeaderValue::from_static(text));
-            if_match(&headers).map(|version| version.map(|version| version.to_string()))
-        };
-        for text in [r#""17.4a47f34f""#, r#"W/"17.4a47f34f""#] {
-            assert_eq!(seen(text).unwrap().as_deref(), Some("17.4a47f34f"), "{text}");
-        }
-        assert_eq!(seen("*").unwrap(), None);
-        for text in ["W/*", "W/", "none"] {
-            assert_eq!(seen(text).unwrap_err().kind(), Kind::BadRequest, "{text}");
-        }
     }
 }
