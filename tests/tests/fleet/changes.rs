@@ -310,6 +310,8 @@ async fn a_micro_scrape_is_not_taken_for_the_newest_inventory() {
     fleet.tag(&inventory).await;
     fleet.publish_changes(&[changed("dealer", Change::Added, listed(fleet.picture("/1.jpg")))]).await;
     told.next().await;
+    // An image is announced first, and counted as announced after that.
+    counted(&fleet, 1, "SELECT count(*) FROM scrapes WHERE state = 'changed'").await;
 
     let of = |path: &'static str| {
         let operator = &operator;
