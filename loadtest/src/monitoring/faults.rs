@@ -44,6 +44,7 @@ pub fn settings(name: &str, models: &Path) -> Vec<Setting> {
     if name == "worker-2" {
         // The one that waits for connections when the database is slow.
         settings.push(setting("database.pool_size", "2"));
+        settings.push(setting("database.statement_timeout", "60s"));
     }
     if name == "worker-3" {
         settings.push(setting("models.dir", &models.display().to_string()));

@@ -1,5 +1,6 @@
 //! Scrapes that are bad on purpose.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use jpeg_encoder::{ColorType, Encoder};
 use tagfleet_shared::broker::{Outgoing, SCRAPE_FINISHED};
@@ -59,4 +60,16 @@ pub fn troubled(arena: &Arena, scrape: &str, count: usize) -> anyhow::Result<Vec
 pub fn red(arena: &Arena, scrape: &str, count: usize) -> anyhow::Result<Vec<ListedImage>> {
     arena.origin.put("/red", Response::jpeg(plain([250, 5, 5])?));
     Ok((0..count).map(|n| listed(arena, "/red", &format!("{scrape}-{n}"))).collect())
+}
+
+/// The same picture again and again, which takes one to five seconds to come: some are always on their way.
+pub fn slow(arena: &Arena, scrape: &str, count: u64) -> anyhow::Result<Vec<ListedImage>> {
+    let body: Bytes = plain([90, 160, 90])?.into();
+    let listed = |n: u64| {
+        let (path, millis) = (format!("/{scrape}-{n}"), 1000 + 4000 * n / count);
+        let bytes_per_second = (1000 * body.len() as u64 / millis).max(1);
+        arena.origin.put(&path, Response::SlowBody { body: body.clone(), bytes_per_second });
+        listed(arena, &path, &format!("{scrape}-{n}"))
+    };
+    Ok((0..count).map(listed).collect())
 }
