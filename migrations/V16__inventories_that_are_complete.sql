@@ -3,11 +3,11 @@
 
 -- tagged_at goes when images get their chance again, and is earlier than the moment from which others see it.
 ALTER TABLE scrapes ADD COLUMN complete_since timestamptz;
-COMMENT ON COLUMN scrapes.complete_since IS 'When it was first known that all its images have their outcome; it stays. NULL where that was before this column: tagged_at.';
+COMMENT ON COLUMN scrapes.complete_since IS 'When it was first known that all its images have their outcome, unless a newer scrape had overtaken it by then; it stays. NULL where that was before this column: tagged_at.';
 
 CREATE FUNCTION remember_complete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.complete_since IS NULL THEN
+    IF NEW.complete_since IS NULL AND NEW.superseded_by IS NULL THEN
         IF TG_OP = 'UPDATE' AND OLD.state = 'tagged' THEN
             NEW.complete_since := OLD.tagged_at;
         ELSIF NEW.state = 'tagged' THEN
@@ -18,6 +18,3 @@ BEGIN
 END $$;
 CREATE TRIGGER remember_complete BEFORE INSERT OR UPDATE OF state ON scrapes
     FOR EACH ROW EXECUTE FUNCTION remember_complete();
-
--- The list of scrapes in one state, the newest first.
-CREATE INDEX scrapes_state ON scrapes (state, key DESC);
