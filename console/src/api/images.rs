@@ -95,7 +95,11 @@ pub async fn list(
 /// If the database is away, or finds too few within its time limit.
 pub async fn piece(console: &Console, filter: &Filter, cursor: &Cursor) -> Result<Listing<Image>, Problem> {
     let found = images::list(&console.pool, filter, cursor.place()?, cursor.limit()?).await;
-    found.map_err(|error| if error.is_too_long() { too_few(filter) } else { error.into() })
+    found.map_err(|error| match error.is_too_long() {
+        true if filter.chooses() => too_few(filter),
+        true => Problem::new(Kind::Unavailable, "the database takes too long").after(5),
+        false => error.into(),
+    })
 }
 
 fn too_few(filter: &Filter) -> Problem {

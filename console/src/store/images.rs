@@ -24,18 +24,21 @@ const ORDERLY: &str = "
     SET LOCAL statement_timeout = '3s'";
 
 /// SQL for whether `s` is the inventory of its advertiser, as of `$12`: the newest that was complete then, also while the
-/// next is at work; where none was, the newest of which something is there. What a newer one has overtaken was never
-/// complete.
+/// next is at work; where none was, the newest of which something is there. What a newer one had overtaken before it was
+/// complete never is. Scrapes whose rows are not kept any more do not count, and are not read.
 const CURRENT: &str = "
     state IN ('fanning_out', 'tagging', 'tagged') AND received_at <= coalesce($12, now()) AND
-    CASE WHEN superseded_by IS NULL AND coalesce(complete_since, tagged_at) <= coalesce($12, now()) THEN NOT EXISTS (
-              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id AND n.superseded_by IS NULL
+    CASE WHEN coalesce(complete_since, CASE WHEN superseded_by IS NULL THEN tagged_at END) <= coalesce($12, now())
+         THEN NOT EXISTS (
+              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id AND n.key >= (SELECT key FROM kept)
                  AND (n.finished_at, n.key) > (s.finished_at, s.key) AND n.state IN ('tagging', 'tagged')
-                 AND coalesce(n.complete_since, n.tagged_at) <= coalesce($12, now()))
+                 AND coalesce(n.complete_since, CASE WHEN n.superseded_by IS NULL THEN n.tagged_at END)
+                     <= coalesce($12, now()))
          ELSE listed > 0 AND NOT EXISTS (
-              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id
+              SELECT FROM scrapes n WHERE n.advertiser_id = s.advertiser_id AND n.key >= (SELECT key FROM kept)
                  AND n.state IN ('fanning_out', 'tagging', 'tagged') AND n.received_at <= coalesce($12, now())
-                 AND (n.superseded_by IS NULL AND coalesce(n.complete_since, n.tagged_at) <= coalesce($12, now())
+                 AND (coalesce(n.complete_since, CASE WHEN n.superseded_by IS NULL THEN n.tagged_at END)
+                          <= coalesce($12, now())
                       OR n.listed > 0 AND (n.finished_at, n.key) > (s.finished_at, s.key))) END";
 
 /// Which pictures are meant; what is absent does not matter.
@@ -57,6 +60,15 @@ pub struct Filter {
     pub fixed: Option<bool>,
     /// With this text in URL or key; what is the whole of one means just that picture.
     pub text: Option<String>,
+}
+
+impl Filter {
+    /// Whether pictures are passed over that are listed: with that alone a list may be long in finding any.
+    pub fn chooses(&self) -> bool {
+        let Self { scrape_id: _, advertiser: _, attribute: _, value, score_below, outcome, fixed, text } =
+            self;
+        value.is_some() || score_below.is_some() || outcome.is_some() || fixed.is_some() || text.is_some()
+    }
 }
 
 /// The place of a picture in the grid: scrape and place in its inventory.
@@ -147,9 +159,10 @@ pub async fn list(
     // reads more. The order is that of the nested loop, which no plan can do without: the limit is within. Reasons
     // and fixes are written as the partial indexes have them, so that what hardly any row has is found by them.
     let sql = format!(
-        "SELECT {}, coalesce($12::timestamptz, now())
+        "WITH kept AS (SELECT min(scrape) AS key FROM scrape_images)
+         SELECT {}, coalesce($12::timestamptz, now())
            FROM (SELECT key, day, scrape_id, advertiser_id FROM scrapes s
-                  WHERE ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
+                  WHERE key >= (SELECT key FROM kept) AND ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
                     AND ($10::int8 IS NULL OR key <= $10)
                     AND ($13::uuid[] IS NULL
                          OR key = ANY(ARRAY(SELECT scrape FROM scrape_images WHERE image_id = ANY($13))))
@@ -177,7 +190,7 @@ pub async fn list(
     let Filter { scrape_id, advertiser, attribute, value, score_below, outcome, fixed, text } = filter;
     let mut client = pool.get().await?;
     let named = match text {
-        Some(text) => lookup::named(&client, text).await?,
+        Some(text) => lookup::named(&client, text, advertiser.as_deref(), scrape_id.as_deref()).await?,
         None => None,
     };
     let pattern = text.as_deref().filter(|_| named.is_none()).map(containing);

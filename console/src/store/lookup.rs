@@ -55,9 +55,23 @@ async fn known(
 }
 
 /// The images whose whole URL or key is `text`, which an index finds at once; none if it is a part of one at most.
-pub(super) async fn named(client: &ClientWrapper, text: &str) -> Result<Option<Vec<Uuid>>, DbError> {
+/// Of other advertisers or scrapes than those that are meant none: their keys are their own.
+pub(super) async fn named(
+    client: &ClientWrapper,
+    text: &str,
+    advertiser: Option<&str>,
+    scrape_id: Option<&str>,
+) -> Result<Option<Vec<Uuid>>, DbError> {
+    const MEANT: &str = "
+        SELECT image FROM unnest($1::uuid[]) AS image
+         WHERE EXISTS (SELECT FROM scrape_images i JOIN scrapes s ON s.key = i.scrape
+                        WHERE i.image_id = image AND ($2::text IS NULL OR s.advertiser_id = $2)
+                          AND ($3::text IS NULL OR s.scrape_id = $3))";
     let candidates = [ImageId::of(Some(text), "").0, ImageId::of(None, text).0];
     let found = known(client, &candidates, Some(text)).await?;
     let listed: Vec<_> = found.iter().filter(|found| found.listed).map(|found| found.image_id).collect();
-    Ok((!listed.is_empty()).then_some(listed))
+    let statement = client.prepare_cached(MEANT).await?;
+    let rows = client.query(&statement, &[&listed, &advertiser, &scrape_id]).await?;
+    let meant: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    Ok((!meant.is_empty()).then_some(meant))
 }

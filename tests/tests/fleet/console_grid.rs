@@ -106,8 +106,34 @@ async fn while_a_rescrape_is_at_work_the_grid_shows_the_inventory_before_it() {
     // Images that get their chance again make no inventory incomplete.
     fleet.execute("UPDATE scrapes SET state = 'tagging', tagged_at = NULL WHERE scrape_id = 'a1'").await;
     assert_eq!(grid(&reader, "advertiser=a").await, ["a/1"]);
+    // Nor does a newer scrape that overtakes it then.
+    fleet
+        .execute(
+            "UPDATE scrapes SET superseded_by = (SELECT key FROM scrapes WHERE scrape_id = 'a3')
+              WHERE scrape_id = 'a1'",
+        )
+        .await;
+    assert_eq!(grid(&reader, "advertiser=a").await, ["a/1"]);
     fleet.execute("UPDATE scrape_images SET removed_at = now() WHERE url LIKE '%a/1'").await;
     assert!(grid(&reader, "advertiser=a").await.is_empty(), "they do not show it any more");
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Of long ago there are scrapes without end, and nobody reads them to find what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn scrapes_whose_rows_are_not_kept_any_more_do_not_count() {
+    let fleet = fleet().await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read"]).await;
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at, listed, tagged_at)
+             VALUES ('a0', 'a', 'bulk', 'tagged', '2020-01-01', '2020-01-01', 1, '2020-01-01')",
+        )
+        .await;
+    inventory(&fleet, "a1", "a", "tagging", &["a/1"]).await;
+    assert_eq!(grid(&reader, "").await, ["a/1"]);
     console.stop().await;
     fleet.end().await;
 }
@@ -124,6 +150,16 @@ async fn the_whole_url_of_a_picture_finds_that_picture() {
     assert_eq!(grid(&reader, "text=http://img.test/car/1&advertiser=a").await, ["car/1"]);
     assert_eq!(grid(&reader, "text=http://img.test/car/").await, ["car/1", "car/1", "car/12"]);
     assert_eq!(grid(&reader, "text=boat").await, ["boat/1"]);
+    // What is the whole key of a picture at one advertiser is a part of many at another.
+    // What is the whole key of a picture at one advertiser is a part of many at another.
+    let key = ImageId::of(Some("boat"), "");
+    fleet
+        .execute(&format!(
+            "UPDATE scrape_images SET image_key = 'boat', image_id = '{key}' WHERE url LIKE '%car/12'"
+        ))
+        .await;
+    assert_eq!(grid(&reader, "text=boat&advertiser=a").await, ["car/12"]);
+    assert_eq!(grid(&reader, "text=boat&advertiser=b").await, ["boat/1"]);
     console.stop().await;
     fleet.end().await;
 }
@@ -160,6 +196,9 @@ async fn a_list_that_takes_too_long_is_refused_with_what_to_do() {
     );
     let page = reader.ask("GET", "/images?fixed=true", &Value::Null).await;
     assert!(page.status == 422 && page.text.contains("name an advertiser or a scrape"), "{page:?}");
+    // Where nothing is passed over it is not the filter that takes its time: whoever asks may come again.
+    let busy = reader.ask("GET", "/v1/images", &Value::Null).await;
+    assert_eq!((busy.status, busy.header("retry-after")), (503, "5"));
     blocker.rollback().await.unwrap();
     drop(client);
     console.stop().await;
