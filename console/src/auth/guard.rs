@@ -16,7 +16,7 @@ use super::person::Person;
 use super::right::Right;
 use crate::state::Console;
 use crate::store::audit;
-use crate::web::{Kind, Problem, wants_page};
+use crate::web::{Kind, Problem, bytes, wants_page};
 
 /// The header that our own pages send with every write.
 pub const CSRF: &str = "x-csrf-token";
@@ -59,6 +59,11 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
     if !is_write {
         return next.run(request).await;
     }
+    // Before it is on its own: a body that trickles in is waited for as long as any answer, and no longer.
+    let mut request = match whole(request).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
     let line = Arc::new(audit::Write::new(noted));
     if door.notes_itself {
         request.extensions_mut().insert(Noted(line.clone()));
@@ -81,6 +86,13 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
             Problem::new(Kind::Unavailable, "the console stops; the write may have been done").into_response()
         }
     })
+}
+
+/// A request whose body is here.
+async fn whole(request: Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = bytes(Request::from_parts(parts.clone(), body), &()).await?;
+    Ok(Request::from_parts(parts, bytes.into()))
 }
 
 async fn end(pool: &Pool, line: &audit::Write, response: Response) -> Response {

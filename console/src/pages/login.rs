@@ -52,6 +52,8 @@ async fn noted(
     if let Err(problem) = &answer
         && matches!(problem.kind(), Kind::Unauthorized | Kind::Forbidden | Kind::TooMany)
     {
+        // Whoever can reach the port could fill the audit.
+        console.auth.limits.refusal(address.as_deref().unwrap_or_default())?;
         let (via, method) = ("nobody".into(), "GET".into());
         let request = audit::Request { who: None, via, address, method, path: path.into() };
         let status = problem.kind().status().as_u16();

@@ -6,5 +6,5 @@ pub mod headers;
 pub mod problem;
 
 pub use cursor::{Cursor, Listing};
-pub use extract::{Body, Params, Path, wants_page};
+pub use extract::{Body, Params, Path, bytes, wants_page};
 pub use problem::{Kind, Problem};

@@ -6,7 +6,10 @@ use tagfleet_console::routes::{self, Route};
 use tagfleet_console::state::Console as State;
 use tagfleet_console::store::audit;
 use tagfleet_console::store::sessions::{self, Session};
+use tagfleet_console::store::tokens;
 use tagfleet_tests::{Caller, Fleet, Options, Process, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A fleet of a console alone.
 async fn fleet(settings: &[(&'static str, &str)]) -> Fleet {
@@ -211,6 +214,10 @@ async fn strangers_who_come_too_often_have_no_lines_of_their_own() {
     for _ in 0..3 {
         console.stranger().ask("GET", "/v1/images", &Value::Null).await.expect(401);
     }
+    // Nor by way of the login, which is open to everybody.
+    for _ in 0..40 {
+        console.stranger().ask("GET", "/login/callback?state=guess&code=guess", &Value::Null).await;
+    }
     let wait = console.stranger().ask("GET", "/v1/images", &Value::Null).await;
     assert!(wait.header("retry-after").parse::<u64>().unwrap() > 0);
     wait.expect(429);
@@ -272,7 +279,8 @@ async fn a_write_ends_whoever_listens_still() {
     lock.batch_execute("LOCK TABLE fix_history IN ACCESS EXCLUSIVE MODE").await.unwrap();
 
     let undo = tokio::spawn(async move { editor.post("/v1/fixes/undo", json!({ "entries": [1] })).await });
-    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'fix_history'::regclass AND NOT granted";
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event = 'relation'";
     eventually("the write has begun", || async { (fleet.count(waits).await > 0).then_some(()) }).await;
     undo.abort();
     assert!(undo.await.unwrap_err().is_cancelled());
@@ -286,6 +294,35 @@ async fn a_write_ends_whoever_listens_still() {
     let ended = "SELECT count(*) FROM audit WHERE kind = 'write' AND status = 200";
     eventually("the audit tells its end", || async { (fleet.count(ended).await == 1).then_some(()) }).await;
     assert_eq!(fleet.count("SELECT count(*) FROM fixes").await, 0, "it was undone");
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// No caller waits for ever, and none is waited for: a body that trickles in ends with its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_trickles_in_is_waited_for_no_longer_than_any_answer() {
+    let settings = [
+        ("TAGFLEET__HTTP__TIMEOUT", "2s"),
+        ("TAGFLEET__CLASSIFY__TIMEOUT", "1s"),
+        ("TAGFLEET__DOWNLOAD__TOTAL_TIMEOUT", "1s"),
+    ];
+    let fleet = fleet(&settings).await;
+    let console = fleet.start_console().await;
+    let secret = token::generate();
+    let hash = token::hash(&secret);
+    assert!(tokens::create(&fleet.database.pool, "script", &hash, &["fix"], None, None).await.unwrap());
+    let mut connection = TcpStream::connect(console.address).await.unwrap();
+    let head = format!(
+        "POST /v1/fixes/undo HTTP/1.1\r\nHost: console\r\nAuthorization: Bearer {secret}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert_eq!(fleet.count("SELECT count(*) FROM audit WHERE kind = 'write'").await, 0, "nothing was begun");
     console.stop().await;
     fleet.end().await;
 }
