@@ -24,6 +24,11 @@ export function sentence(status, problem) {
   return problem.what_to_do ? `${begun}. ${problem.what_to_do}` : `${begun}.`;
 }
 
+let toTheLogin = false;
+
+/** Whether the login has ended and the page is about to go to the next one: nobody is asked whether to leave then. */
+export const isOnItsWayToTheLogin = () => toTheLogin;
+
 /**
  * Asks, with the secret of our pages.
  * @param {string} method
@@ -42,6 +47,7 @@ export async function ask(method, path, more = {}) {
   const response = await fetch(path, { method, headers, body, redirect: "manual" }).catch(() => null);
   if (!response) throw new Refused(0, { detail: "the console does not answer", what_to_do: "Try again in a moment." });
   if (response.type === "opaqueredirect" || response.status === 401) {
+    toTheLogin = true;
     location.assign(more.ended ?? `/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Refused(401, { detail: "your login has ended" });
   }

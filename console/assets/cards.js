@@ -43,6 +43,10 @@ function drawn(html) {
 let loading = null;
 /** Pieces in a row that could not be had. */
 let failures = 0;
+/** When the next one is asked for by itself; however many keys were pressed meanwhile, once. */
+let again = 0;
+/** Cards that somebody who comes back to one waits for at most. */
+const MOST_AT_ONCE = 10_000;
 
 /**
  * Loads the next piece; whoever asks meanwhile waits for the same one.
@@ -66,9 +70,11 @@ async function load() {
   } catch (error) {
     complain(error);
     // Not at once: its end, still in sight, would ask as fast as it is refused. A key or a click does not wait.
-    if (!(error instanceof Refused && isFinal(error.status))) setTimeout(watch, pause(++failures));
+    clearTimeout(again);
+    if (!(error instanceof Refused && isFinal(error.status))) again = setTimeout(watch, pause(++failures));
     return false;
   }
+  clearTimeout(again);
   if (failures) say("The console answers again.");
   failures = 0;
   watch();
@@ -76,12 +82,13 @@ async function load() {
 }
 
 /**
- * Loads until the card `id` is there, or all that come before it are.
+ * Loads until the card `id` is there, or all that come before it are, or more than anybody waits for.
  * @param {string} id
  */
 export async function loadUntil(id) {
+  const most = cards.length + MOST_AT_ONCE;
   const isThere = () => cards.length > 0 && !comesBefore(cards[cards.length - 1].id, id);
-  while (!isThere() && (await loadMore()));
+  while (!isThere() && cards.length < most && (await loadMore()));
 }
 
 const sight = new IntersectionObserver(

@@ -1,6 +1,10 @@
 // @ts-check
 // Whoever leaves a page throws away what waits for its turn there.
 
+import { isOnItsWayToTheLogin, say } from "./ask.js";
+
+const WAITS = "You leave when what you corrected is written.";
+
 /**
  * Has a link wait its turn too; and where somebody leaves without one (a page that is loaded anew or closed) the
  * browser asks.
@@ -14,6 +18,7 @@ export function waitBeforeLeaving(turns) {
       if (!away || !turns.waiting || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       event.stopImmediatePropagation();
+      say(WAITS);
       turns.leave(() => away.click());
     },
     true,
@@ -21,9 +26,10 @@ export function waitBeforeLeaving(turns) {
   document.querySelector("form.filter")?.addEventListener("submit", (event) => {
     if (!turns.waiting) return;
     event.preventDefault();
+    say(WAITS);
     turns.leave(() => /** @type {HTMLFormElement} */ (event.target).submit());
   });
   addEventListener("beforeunload", (event) => {
-    if (turns.waiting) event.preventDefault();
+    if (turns.waiting && !isOnItsWayToTheLogin()) event.preventDefault();
   });
 }
