@@ -246,7 +246,8 @@ async fn a_feed_from_a_time_on_misses_no_entry_that_is_committed_late() {
     let feed = reader.ask("GET", "/v1/fixes?since=1970-01-01T00:00:00Z", &Value::Null);
     let commit = async {
         eventually("the feed waits for those who write", || async {
-            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                            WHERE datname = current_database() AND wait_event = 'advisory'";
             (fleet.count(waiting).await > 0).then_some(())
         })
         .await;
