@@ -59,6 +59,12 @@ impl Trust {
         }
     }
 
+    /// As far, but for the memory of workers.
+    #[must_use]
+    pub fn without_memory(self) -> Self {
+        if self == Self::Memory { Self::Database } else { self }
+    }
+
     /// The one of this word. One of a later version asks the host: that is never wrong.
     pub fn of_word(word: &str) -> Self {
         if word == "database" { Self::Database } else { Self::Nothing }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tagfleet_shared::broker::{Outgoing, SCRAPE_FINISHED};
 use tagfleet_shared::events::{Malformed, Parsed, ScrapeFinished};
 use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
-use tagfleet_shared::jobs::{Job, TagImage};
+use tagfleet_shared::jobs::{Job, TagImage, Trust};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::reopen::{self, Reopened};
 use utoipa::{IntoParams, ToSchema};
@@ -151,12 +151,13 @@ pub async fn rerun(
         );
         return Err(problem.advise("Wait until it is listed, or run the newer scrape again."));
     };
+    // No memory is trusted: a picture that could not be had may have been replaced, and a worker remembers the one before.
     // Whoever dies here leaves open images, and the sweep makes up for their jobs.
     for page in jobs.chunks(PAGE) {
         let topology = console.broker.topology();
         let job = |job: &TagImage| {
             let body = serde_json::to_vec(&Job::TagImageV1(job.clone())).expect("a job is text and numbers");
-            Outgoing::job(topology, lane, body)
+            Outgoing::job(topology, lane, body).trusting(Trust::Database)
         };
         console.publisher.publish(&page.iter().map(job).collect::<Vec<_>>()).await.map_err(|error| {
             let problem = Problem::from(error);

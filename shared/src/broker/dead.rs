@@ -75,6 +75,15 @@ pub struct DeadLetter {
     tag: u64,
 }
 
+impl DeadLetter {
+    /// One without a broker behind it.
+    #[cfg(test)]
+    pub(super) fn of_nobody(kind: Kind) -> Self {
+        let (id, reason, headers, body) = Default::default();
+        Self { id, reason, kind, dead_at: None, redriven: 0, headers, body, tag: 1 }
+    }
+}
+
 /// A look at the dead-letter queue: each message that was there when it began, once, in order.
 ///
 /// They are taken without being acknowledged, and go back to their places when it ends, in whatever

@@ -164,7 +164,8 @@ impl Outgoing {
     }
 
     /// A dead letter on its way back to where it came from, as new but for the
-    /// count of its ways back. An event goes to the schedulers' queue and not to
+    /// count of its ways back, and that no memory is trusted: its picture may have been replaced while it lay
+    /// there. An event goes to the schedulers' queue and not to
     /// its exchange: others that listen there have seen it. None for what is not
     /// from this fleet.
     pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
@@ -172,7 +173,9 @@ impl Outgoing {
         let new = match letter.kind {
             Kind::Event => Self::new(String::new(), topology.finished_queue(), body),
             Kind::Change => Self::new(String::new(), topology.changed_queue(), body),
-            Kind::Job(lane) => Self::job(topology, lane, body).trusting(trust(&letter.headers)),
+            Kind::Job(lane) => {
+                Self::job(topology, lane, body).trusting(trust(&letter.headers).without_memory())
+            }
             Kind::Unknown => return None,
         };
         let mut new = new.traced(letter.headers.get(TRACEPARENT).map(String::as_str));

@@ -36,6 +36,19 @@ fn a_job_takes_its_trust_along() {
     assert!(!Outgoing::suspect(&topology, &received).headers.inner().contains_key(TRUST));
 }
 
+/// It may have lain there since before its picture was replaced.
+#[test]
+fn a_job_that_is_sent_back_by_a_person_trusts_no_memory() {
+    let topology = Topology::new("test", 5, &[]);
+    for (before, after) in [(None, "database"), (Some("database"), "database"), (Some("nothing"), "nothing")]
+    {
+        let mut letter = DeadLetter::of_nobody(Kind::Job(Lane::Express));
+        letter.headers.extend(before.map(|word| (TRUST.to_owned(), word.to_owned())));
+        let again = Outgoing::redriven(&topology, &letter).unwrap();
+        assert_eq!(again.headers.inner()[TRUST], AMQPValue::LongString(after.into()), "{before:?}");
+    }
+}
+
 /// A job that comes back too early goes on with the same time.
 #[test]
 fn a_job_that_is_early_keeps_the_time_before_which_it_is_not_to_be_worked_on() {
