@@ -1,5 +1,6 @@
 //! Another picture under the same URL or key: what is known of it is not true any more.
 
+use serde_json::Value;
 use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::{Change, ImageTagged, ListedImage};
 use tagfleet_shared::fixes;
@@ -117,6 +118,52 @@ async fn a_picture_that_is_replaced_and_cannot_be_had_or_read_never_gets_the_tag
         assert_eq!(fleet.tag(&inventory()).await.outcomes["inferred"], 1);
         fleet.execute("DELETE FROM image_tags").await;
     }
+    fleet.end().await;
+}
+
+/// The worker still remembers the one before, and had no reason to look since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_is_replaced_and_cannot_be_had_is_looked_at_when_what_was_skipped_is_run_again() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let operator = console.caller(&["read", "operate"]).await;
+    let mut told = fleet.listen_to_pictures().await;
+    let url = fleet.picture("/1.jpg");
+    let inventory = || scrape("dealer", vec![listed(&url)]);
+    fleet.tag(&inventory()).await;
+    fleet.origin.put("/1.jpg", Response::Status(404));
+    assert_eq!(replaced(&fleet, &mut told, listed(&url)).await.outcome, "skipped");
+    let skipped = inventory();
+    assert_eq!(fleet.tag(&skipped).await.outcomes["skipped"], 1);
+    fleet.picture("/1.jpg");
+
+    let path = format!("/v1/scrapes/{}/rerun", skipped.scrape_id);
+    operator.post(&path, Value::Null).await.expect(202);
+
+    let again = eventually("it is announced again", || async {
+        fleet.announcements(&skipped.scrape_id).await.into_iter().nth(1)
+    })
+    .await;
+    assert_eq!(again.outcomes["inferred"], 1, "{again:?}");
+    assert_eq!(fleet.count("SELECT count(*) FROM image_tags").await, 1);
+    fleet.end().await;
+}
+
+/// A look that began before may be recorded after, and is no word about the picture that is shown now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_ends_while_the_replaced_picture_is_looked_for_does_not_bring_it_back() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let url = fleet.picture("/1.jpg");
+    let inventory = || scrape("dealer", vec![listed(&url)]);
+    fleet.tag(&inventory()).await;
+    fleet.origin.put("/1.jpg", Response::Status(404));
+    fleet.execute("UPDATE image_tags SET tagged_at = now() + interval '1 minute'").await;
+
+    assert_eq!(replaced(&fleet, &mut told, listed(&url)).await.outcome, "skipped");
+
+    assert_eq!(fleet.count("SELECT count(*) FROM image_tags").await, 0);
+    assert_eq!(fleet.tag(&inventory()).await.outcomes["skipped"], 1);
     fleet.end().await;
 }
 

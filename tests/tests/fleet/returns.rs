@@ -295,6 +295,11 @@ async fn a_suspect_whose_image_has_its_outcome_is_not_tried() {
 async fn a_suspect_that_was_parked_before_has_a_dead_letter_all_the_same() {
     let (fleet, worker) = found_with_defaults("decode_timeout").await;
     assert_eq!(fleet.dead_letter().await.0, "decode_timeout");
+    // Whoever parked it has counted it, and nothing came to its outcome here.
+    let metrics = get(worker.admin().await, "/metrics").await.1;
+    let counted = |line: &&str| line.starts_with("tagfleet_worker_jobs_ended_total") && !line.ends_with(" 0");
+    assert_eq!(metrics.lines().find(counted), None);
+    assert!(!metrics.contains("outcome=\"defaulted\",reason=\"decode_timeout\""), "{metrics}");
     was_not_tried(fleet, worker).await;
 }
 

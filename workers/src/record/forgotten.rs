@@ -35,13 +35,14 @@ impl ForgottenRows {
     }
 
     /// Forgets what any model set said of other bytes: whoever is asked for the image next has to look. What
-    /// was found by a look that began later than this one stays.
+    /// was found by a look that is known to have begun later than this one stays. (When it was recorded says
+    /// nothing of that: the look may have begun before the picture was replaced.)
     pub(super) async fn delete(&self, client: &impl GenericClient) -> Result<(), DbError> {
         const SQL: &str = "
             DELETE FROM image_tags t
              USING unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS f (image_id, bytes_hash, began)
              WHERE t.image_id = f.image_id AND t.bytes_hash IS DISTINCT FROM f.bytes_hash
-               AND coalesce(t.validated_at, t.tagged_at) < f.began";
+               AND coalesce(t.validated_at < f.began, true)";
         let statement = client.prepare_cached(SQL).await?;
         client.execute(&statement, &[&self.image, &self.bytes, &self.began]).await?;
         Ok(())

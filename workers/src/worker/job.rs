@@ -119,6 +119,8 @@ pub(super) enum Ending {
     Later(Again, &'static str),
     /// The fleet cannot work on it: the reason, and more for a person.
     Parked(&'static str, String),
+    /// It was parked before, for this reason, and its dead letter may not have arrived.
+    ParkedBefore(&'static str),
 }
 
 impl Ending {
@@ -129,7 +131,7 @@ impl Ending {
             Self::Suspected => ("suspected", None),
             Self::GivenBack => ("given_back", None),
             Self::Later(_, reason) => ("put_off", Some(*reason)),
-            Self::Parked(reason, _) => ("parked", Some(*reason)),
+            Self::Parked(reason, _) | Self::ParkedBefore(reason) => ("parked", Some(*reason)),
         };
         traces::note(received, "ending", ending);
         reason.inspect(|reason| traces::note(received, "reason", *reason));

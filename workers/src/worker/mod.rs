@@ -265,10 +265,14 @@ impl Worker {
             Ending::GivenBack => self.elsewhere.give_back(received).await,
             Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
             Ending::Parked(reason, detail) => self.elsewhere.dead_letter(received, reason, &detail).await,
+            Ending::ParkedBefore(reason) => {
+                self.elsewhere.dead_letter(received, reason, PARKED_BEFORE).await;
+            }
         }
     }
 
-    /// Brings a job to its end. The defaults of one that is parked are in the database then.
+    /// Brings a job to its end. The defaults of one that is parked are in the database then,
+    /// written and counted by whoever parked it first.
     async fn until_ended(&self, received: &Received, at_work: &AtWork) -> Ending {
         let ending = unpanicked(self.attempt(received, at_work)).await;
         if let Ending::Parked(reason, _) = ending {
@@ -284,7 +288,7 @@ impl Worker {
                 Begun::Noted(before) => before,
                 Begun::Ended => return Ending::Recorded,
                 // Told once more, with the same id: once too often harms nobody, and never would.
-                Begun::Parked(reason) => return Ending::Parked(reason, PARKED_BEFORE.into()),
+                Begun::Parked(reason) => return Ending::ParkedBefore(reason),
             };
             at_work.noted.store(true, Ordering::Relaxed);
             // The first attempt was among others.
