@@ -41,6 +41,8 @@ impl Housekeeping {
                 .partitions()),
             periodic::every(PARTITIONS_EVERY, "forgetting changes", &self.metrics, &stop, || self
                 .forget_old_changes(&stop)),
+            periodic::every(PARTITIONS_EVERY, "forgetting failures", &self.metrics, &stop, || self
+                .forget_old_failures(&stop)),
             periodic::every(GAUGES_EVERY, "counting scrapes", &self.metrics, &stop, || self.gauges()),
         );
     }
@@ -48,7 +50,6 @@ impl Housekeeping {
     async fn partitions(&self) -> Result<(), Outage> {
         let client = self.pool.get().await?;
         store::ensure_partitions(&client).await?;
-        store::forget_old_failures(&client).await?;
         store::forget_old_reports(&client).await?;
         let dropped = store::drop_old_partitions(&client, self.retention.days).await?;
         if dropped > 0 {
@@ -65,6 +66,12 @@ impl Housekeeping {
         while !stop.is_cancelled()
             && store::forget_old_changes(&*self.pool.get().await?, self.retention.days).await?
         {}
+        Ok(())
+    }
+
+    /// Likewise.
+    async fn forget_old_failures(&self, stop: &CancellationToken) -> Result<(), Outage> {
+        while !stop.is_cancelled() && store::forget_old_failures(&*self.pool.get().await?).await? {}
         Ok(())
     }
 

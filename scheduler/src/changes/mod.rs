@@ -66,7 +66,7 @@ impl Changes {
     async fn tell_all(&self, stop: &CancellationToken) -> Result<(), Outage> {
         let mut client = self.pool.get().await?;
         // Fewer are no backlog, but what has come meanwhile.
-        while self.tell(&mut client).await? == self.most && !stop.is_cancelled() {}
+        while self.tell(&mut client).await? && !stop.is_cancelled() {}
         Ok(())
     }
 

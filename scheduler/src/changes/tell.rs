@@ -13,16 +13,16 @@ use crate::outage::Outage;
 use crate::store::{self, Tagged};
 
 impl Changes {
-    /// Announces at most `self.most` images of a few micro-scrapes. Returns how many: with a bound, because a
-    /// publication that takes too long is made again from its beginning. Publishes before it commits, as the
+    /// Announces at most `self.most` images of a few micro-scrapes: with a bound, because a publication that
+    /// takes too long is made again from its beginning. Returns whether there may be more. Publishes before it commits, as the
     /// announcer of scrapes does: see [`crate::announce`].
-    pub(super) async fn tell(&self, client: &mut store::Client) -> Result<usize, Outage> {
+    pub(super) async fn tell(&self, client: &mut store::Client) -> Result<bool, Outage> {
         let transaction = client.transaction().await?;
         let told = store::untold(&transaction, self.most).await?;
         let images = || told.iter().flat_map(|told| &told.images);
         let events: Vec<_> = images().map(|image| self.event(image)).collect();
         if events.is_empty() {
-            return Ok(0);
+            return Ok(false);
         }
         self.publisher.publish(&events).await?;
         failpoint::here(Point::ChangesAnnounced);
@@ -30,7 +30,7 @@ impl Changes {
         transaction.commit().await?;
         let late = images().filter(|image| took(image) > self.in_time).count();
         self.metrics.images_announced(Lane::Express, events.len(), late);
-        Ok(events.len())
+        Ok(events.len() == self.most || told.len() == store::TOLD_AT_ONCE)
     }
 
     fn event(&self, image: &Tagged) -> Outgoing {

@@ -26,7 +26,9 @@ use crate::sampling::JobTraces;
 
 pub use accept::{Accepted, accept};
 pub use again::{Source, listed_images, source};
-pub use changes::{Gathered, Tagged, Told, gather, mark_published, mark_told, note, unpublished, untold};
+pub use changes::{
+    Gathered, TOLD_AT_ONCE, Tagged, Told, gather, mark_published, mark_told, note, unpublished, untold,
+};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{Listed, OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};

@@ -64,20 +64,27 @@ pub async fn kept_for(client: &Client, days: i32) -> Result<Vec<Kept>, DbError> 
     Ok(rows.iter().map(kept).collect())
 }
 
-/// Forgets failures of downloads that nobody takes for granted any more.
+/// Rows of each table that are forgotten in one statement: one about all of them might never come to its end.
+const PIECE: i64 = 5000;
+
+// A row may be another one when its turn comes: a change of the same place has come, or a failure of the same image.
+// Postgres asks the newest row again what stands outside the inner SELECT, and only that: so it stands there twice.
+
+/// Forgets failures of downloads that nobody takes for granted any more, a piece at a time. Returns whether
+/// there may be more.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn forget_old_failures(client: &Client) -> Result<u64, DbError> {
-    Ok(client.execute("DELETE FROM image_failures WHERE until < now()", &[]).await?)
+pub async fn forget_old_failures(client: &Client) -> Result<bool, DbError> {
+    const SQL: &str = "
+        DELETE FROM image_failures
+         WHERE image_id IN (SELECT image_id FROM image_failures WHERE until < now() LIMIT $1) AND until < now()";
+    Ok(client.execute(SQL, &[&PIECE]).await? >= PIECE.unsigned_abs())
 }
 
-/// Rows of each table that are forgotten in one statement.
-const PIECE: i64 = 5000;
-
-/// Forgets micro-scrapes whose images are gone, and the changes that they were made of, a piece at a time: a
-/// statement about all of them might never come to its end. Returns whether there may be more.
+/// Forgets micro-scrapes whose images are gone, and the changes that they were made of, a piece at a time.
+/// Returns whether there may be more.
 ///
 /// A picture that was replaced is not forgotten while the memory of workers may be out of date of it, however
 /// few the `days` are.
@@ -90,12 +97,15 @@ pub async fn forget_old_changes(client: &Client, days: i32) -> Result<bool, DbEr
         DELETE FROM scrapes WHERE key IN (
             SELECT key FROM scrapes
              WHERE state = 'changed' AND day < (now() AT TIME ZONE 'UTC')::date - $1::int
-               AND to_regclass('scrape_images_' || to_char(day, 'YYYYMMDD')) IS NULL LIMIT $2)";
+               AND to_regclass('scrape_images_' || to_char(day, 'YYYYMMDD')) IS NULL LIMIT $2)
+           AND state = 'changed'";
     const CHANGES: &str = "
         DELETE FROM image_changes WHERE id IN (
             SELECT id FROM image_changes
              WHERE scrape IS NOT NULL AND received_at < now() - $1 * interval '1 day'
-               AND coalesce(replaced_at < now() - $3 * interval '1 second', true) LIMIT $2)";
+               AND coalesce(replaced_at < now() - $3 * interval '1 second', true) LIMIT $2)
+           AND scrape IS NOT NULL AND received_at < now() - $1 * interval '1 day'
+           AND coalesce(replaced_at < now() - $3 * interval '1 second', true)";
     let lately = REPLACED_LATELY.as_secs_f64();
     let scrapes = client.execute(SCRAPES, &[&days, &PIECE]).await?;
     let changes = client.execute(CHANGES, &[&f64::from(days), &PIECE, &lately]).await?;

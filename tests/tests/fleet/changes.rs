@@ -177,6 +177,32 @@ async fn of_two_changes_of_the_same_time_the_first_counts_but_none_that_removes_
     fleet.end().await;
 }
 
+/// What replaced a picture has not been seen by anybody when it was removed at once; it may be what comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_was_replaced_and_removed_unseen_is_tagged_anew_when_it_is_added_again() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let change = |change| changed("dealer", change, listed("http://img.test/1.jpg"));
+    for (gathered_between, becomes) in [(false, "replaced"), (true, "added")] {
+        fleet.execute("DELETE FROM image_changes").await;
+        for (what, gathered) in [
+            (Change::Added, true),
+            (Change::Replaced, gathered_between),
+            (Change::Removed, true),
+            (Change::Added, false),
+        ] {
+            store::note(&mut client, &[&change(what)]).await.unwrap();
+            if gathered {
+                fleet.execute("UPDATE image_changes SET scrape = 1").await;
+            }
+        }
+        let sql = format!("SELECT count(*) FROM image_changes WHERE change = '{becomes}' AND scrape IS NULL");
+        assert_eq!(fleet.count(&sql).await, 1, "somebody looked before it was removed: {gathered_between}");
+    }
+    drop(client);
+    fleet.end().await;
+}
+
 /// It is no inventory: what it does not list is there still.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_micro_scrape_supersedes_no_scrape_in_work_and_none_that_arrives_late() {

@@ -59,6 +59,67 @@ async fn old_changes_are_forgotten_a_piece_at_a_time_whoever_else_is_in_the_tabl
     fleet.end().await;
 }
 
+/// Whoever noted it has acknowledged the event: nobody would hear of the picture again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_comes_while_the_one_before_is_forgotten_is_not_lost() {
+    const WAITING: &str = "
+        SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM image_changes%'";
+    let fleet = nobody().await;
+    fleet
+        .execute(
+            "INSERT INTO image_changes (id, advertiser_id, image_id, change, changed_at, received_at, url, scrape)
+             SELECT gen_random_uuid(), 'a', gen_random_uuid(), 'added', now(), now() - interval '40 days', '', n
+               FROM generate_series(1, 3) n",
+        )
+        .await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let noting = client.transaction().await.unwrap();
+    noting
+        .execute("UPDATE image_changes SET scrape = NULL, received_at = now() WHERE scrape = 2", &[])
+        .await
+        .unwrap();
+    let pool = fleet.database.pool.clone();
+    let forgetting =
+        tokio::spawn(async move { store::forget_old_changes(&pool.get().await.unwrap(), 30).await });
+    eventually("the row is waited for", || async {
+        // Or a transaction sees the same activity again and again.
+        noting.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        (noting.query_one(WAITING, &[]).await.unwrap().get::<_, i64>(0) == 1).then_some(())
+    })
+    .await;
+
+    noting.commit().await.unwrap();
+
+    forgetting.await.unwrap().unwrap();
+    let left =
+        ["", " WHERE scrape IS NULL"].map(|which| format!("SELECT count(*) FROM image_changes{which}"));
+    assert_eq!((fleet.count(&left[0]).await, fleet.count(&left[1]).await), (1, 1));
+    drop(client);
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_failures_are_forgotten_a_piece_at_a_time_and_those_that_count_are_not() {
+    let fleet = nobody().await;
+    fleet
+        .execute(&format!(
+            "INSERT INTO image_failures (image_id, outcome, reason, until)
+             SELECT gen_random_uuid(), 'skipped', 'gone', now() - interval '1 day' FROM generate_series(1, {OLD});
+             INSERT INTO image_failures (image_id, outcome, reason, until)
+             VALUES (gen_random_uuid(), 'skipped', 'gone', now() + interval '1 day')"
+        ))
+        .await;
+    let client = fleet.database.pool.get().await.unwrap();
+
+    assert!(store::forget_old_failures(&client).await.unwrap(), "there is more than a piece");
+    assert!(!store::forget_old_failures(&client).await.unwrap());
+
+    assert_eq!(fleet.count("SELECT count(*) FROM image_failures").await, 1);
+    drop(client);
+    fleet.end().await;
+}
+
 /// Another scrape of the day is not tagged yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_micro_scrape_is_not_forgotten_before_its_images_are() {
@@ -187,12 +248,27 @@ async fn at_most_so_many_pictures_are_announced_at_once() {
     fleet.end().await;
 }
 
+/// However many micro-scrapes of one picture each have come to their outcomes since somebody looked last.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_tagged_is_announced_before_the_next_wait() {
+    let settings = vec![("TAGFLEET__ANNOUNCE__EVERY", "1h".to_owned())];
+    let mut fleet = Fleet::with(Options { schedulers: 0, workers: 0, settings, ..Options::default() }).await;
+    tagged(&fleet, &[1; 2 * store::TOLD_AT_ONCE + 1]).await;
+
+    fleet.start_scheduler().await;
+
+    let open = "SELECT count(*) FROM scrapes WHERE announced_at IS NULL";
+    eventually("all are announced", || async { (fleet.count(open).await == 0).then_some(()) }).await;
+    fleet.end().await;
+}
+
 /// A slow host may keep its last picture for hours, and the rows are summed up several times a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_progress_of_a_micro_scrape_in_work_is_folded() {
-    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let mut fleet = nobody().await;
     tagged(&fleet, &[20]).await;
     fleet.execute("UPDATE scrapes SET listed = 21").await;
+    fleet.start_scheduler().await;
 
     let rows = "SELECT count(*) FROM scrape_progress";
     eventually("it is folded", || async { (fleet.count(rows).await == 1).then_some(()) }).await;

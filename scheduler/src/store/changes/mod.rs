@@ -6,4 +6,4 @@ mod tell;
 
 pub use gather::{Gathered, gather, mark_published, unpublished};
 pub use note::note;
-pub use tell::{Tagged, Told, mark_told, untold};
+pub use tell::{TOLD_AT_ONCE, Tagged, Told, mark_told, untold};

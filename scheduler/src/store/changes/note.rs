@@ -14,7 +14,8 @@ use super::super::Client;
 /// seconds hurts the feed least that way.
 ///
 /// A picture that is removed and added again before anybody has looked may be another one, so it counts
-/// as replaced; and one that is to be looked at anew still is when it is added once more.
+/// as replaced; and one that is to be looked at anew still is when it is added once more, also where it was
+/// removed meanwhile and nobody has looked.
 ///
 /// Returns those that were news, in their order.
 ///
@@ -32,6 +33,8 @@ pub async fn note(client: &mut Client, changes: &[&ImageChanged]) -> Result<Vec<
                           CASE WHEN anew THEN now() ELSE known.replaced_at END
                      FROM (SELECT excluded.change = 'replaced'
                                   OR excluded.change = 'added' AND known.change <> 'added' AND known.scrape IS NULL
+                                  OR excluded.change = 'added' AND known.change = 'removed'
+                                     AND known.replaced_at >= known.received_at
                           ) AS is_it (anew)),
                received_at = CASE WHEN known.scrape IS NULL THEN known.received_at ELSE now() END,
                changed_at = excluded.changed_at, url = excluded.url, image_key = excluded.image_key,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::super::change;
 
 /// Micro-scrapes of which images are announced in one transaction.
-const AT_ONCE: i64 = 100;
+pub const TOLD_AT_ONCE: usize = 100;
 
 /// A picture that changed and has its outcome.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub async fn untold(transaction: &impl GenericClient, most: usize) -> Result<Vec
          WHERE scrape = $1 AND day = $2 AND outcome IS NOT NULL AND announced_at IS NULL
          ORDER BY seq LIMIT $3";
     let statement = transaction.prepare_cached(NEWS).await?;
-    let scrapes = transaction.query(&statement, &[&AT_ONCE]).await?;
+    let scrapes = transaction.query(&statement, &[&(TOLD_AT_ONCE as i64)]).await?;
     let mut told = Vec::with_capacity(scrapes.len());
     let mut left = most as i64;
     for scrape in &scrapes {
