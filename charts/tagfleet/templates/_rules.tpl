@@ -50,11 +50,13 @@ What is read from the database or the broker is the same in every scheduler: `ma
 {{- if gt (int $pool.gpu.count) 0 -}}{{- $gpuPools = append $gpuPools $name -}}{{- end -}}
 {{- end -}}
 - alert: TagfleetNoScheduler
-  expr: absent(tagfleet_scheduler_build_info{ {{- $of -}} })
+  expr: |
+    absent(tagfleet_scheduler_build_info{ {{- $of -}} })
+    or max by (namespace, queue) (tagfleet_scheduler_queue_consumers{ {{- $of -}} ,queue=~"scrape[.]finished|image[.]changed"}) == 0
   for: 5m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
-    summary: No scheduler can be seen.
+    summary: {{ `No scheduler can be seen{{ with $labels.queue }} to take {{ . }}{{ end }}.` | quote }}
     description: Finished scrapes are not fanned out and tagged ones are not announced. Nothing is lost, the events wait in their queue.
 - alert: TagfleetNothingTagged
   expr: |
