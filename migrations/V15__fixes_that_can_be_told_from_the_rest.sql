@@ -5,6 +5,9 @@
 -- (Workers and schedulers of before merged a fix without noting it in `fix`; such a row has `base`.)
 -- For the days to come, whose partitions get them as they are made: to read those that are full would hold up workers
 -- for as long as it takes, and in some weeks they are gone.
+-- An update that sets `reason`, `fix` or `base` touches the other indexes of its partition as well from now on, whether the row
+-- is of these few before or after: Postgres counts the columns of a predicate as indexed. That is what the index costs for
+-- each image that is skipped, defaulted, superseded or corrected; whoever has an ordinary outcome pays nothing.
 CREATE INDEX scrape_images_fixed ON ONLY scrape_images (scrape, seq) WHERE coalesce(fix <> '{}', base IS NOT NULL);
 CREATE INDEX scrape_images_failed ON ONLY scrape_images (scrape, seq) WHERE reason IS NOT NULL;
 DO $$

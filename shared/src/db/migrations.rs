@@ -74,7 +74,8 @@ pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
         .await?;
     let client: &mut Client = &mut client;
     let result = apply(client).await;
-    client.batch_execute("SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0))").await?;
+    // Where it fails the connection is gone, and the lock with it; `result` knows why.
+    let _ = client.batch_execute("SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0))").await;
     result.context("cannot migrate the database")
 }
 
