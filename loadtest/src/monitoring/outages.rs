@@ -63,6 +63,7 @@ impl Proof {
             any("TagfleetPublishingBlocked"),
             any("TagfleetConsumersGone"),
             any("TagfleetLaneWithoutWorker"),
+            any("TagfleetNoScheduler"),
             any("TagfleetFanOutBehind"),
         ];
         self.watch.begins(FAULT, &[ALERTS, MAY, STANDSTILL].concat()).await;
