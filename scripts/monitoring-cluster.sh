@@ -94,7 +94,12 @@ name = os.environ["ALERT"]
 ours = [each for each in data if each["labels"].get("alertname") == name and each["labels"].get("namespace") == namespace]
 sys.exit(not any(each["annotations"].get("runbook", "").endswith(f"section {name}") for each in ours))'
 }
-gone() { ! arrived "$1"; }
+# gone ALERT: Alertmanager answers, and has it no more. One that does not answer says nothing.
+gone() {
+  alerts | ALERT=$1 json '
+name = os.environ["ALERT"]
+sys.exit(any(each["labels"].get("alertname") == name and each["labels"].get("namespace") == namespace for each in data))'
+}
 
 # publish SCRAPE ADVERTISER: an event of one image, which nobody can download.
 publish() {
