@@ -62,7 +62,7 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
     // Before it is on its own: a body that trickles in is waited for as long as any answer, and no longer.
     let mut request = match whole(request).await {
         Ok(request) => request,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return refuse(&door.console, &noted, problem).await,
     };
     let line = Arc::new(audit::Write::new(noted));
     if door.notes_itself {

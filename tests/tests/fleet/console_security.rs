@@ -327,6 +327,19 @@ async fn a_body_that_trickles_in_is_waited_for_no_longer_than_any_answer() {
     fleet.end().await;
 }
 
+/// A write that is not begun because there is too much of it is refused, and the audit has every refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_refused_and_noted() {
+    let fleet = fleet(&[("TAGFLEET__HTTP__MAX_BODY_BYTES", "1024")]).await;
+    let console = fleet.start_console().await;
+    let editor = console.caller(&["fix"]).await;
+    editor.post("/v1/fixes/undo", json!({ "entries": vec![1; 1024] })).await.expect(413);
+    let noted = "SELECT count(*) FROM audit WHERE kind = 'refusal' AND status = 413 AND who IS NOT NULL";
+    assert_eq!(fleet.count(noted).await, 1);
+    console.stop().await;
+    fleet.end().await;
+}
+
 /// Every answer, also one that refuses, keeps strangers' scripts, frames and types out.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_the_headers_that_keep_strangers_out() {
