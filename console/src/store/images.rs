@@ -162,7 +162,8 @@ pub async fn list(
         "WITH kept AS (SELECT min(scrape) AS key FROM scrape_images)
          SELECT {}, coalesce($12::timestamptz, now())
            FROM (SELECT key, day, scrape_id, advertiser_id FROM scrapes s
-                  WHERE key >= (SELECT key FROM kept) AND ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
+                  WHERE key >= (SELECT key FROM kept)
+                    AND ($1::text IS NULL OR scrape_id = $1) AND ($2::text IS NULL OR advertiser_id = $2)
                     AND ($10::int8 IS NULL OR key <= $10)
                     AND ($13::uuid[] IS NULL
                          OR key = ANY(ARRAY(SELECT scrape FROM scrape_images WHERE image_id = ANY($13))))

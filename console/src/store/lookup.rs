@@ -70,8 +70,12 @@ pub(super) async fn named(
     let candidates = [ImageId::of(Some(text), "").0, ImageId::of(None, text).0];
     let found = known(client, &candidates, Some(text)).await?;
     let listed: Vec<_> = found.iter().filter(|found| found.listed).map(|found| found.image_id).collect();
-    let statement = client.prepare_cached(MEANT).await?;
-    let rows = client.query(&statement, &[&listed, &advertiser, &scrape_id]).await?;
-    let meant: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    let meant = if listed.is_empty() || advertiser.or(scrape_id).is_none() {
+        listed
+    } else {
+        let statement = client.prepare_cached(MEANT).await?;
+        let rows = client.query(&statement, &[&listed, &advertiser, &scrape_id]).await?;
+        rows.iter().map(|row| row.get(0)).collect()
+    };
     Ok((!meant.is_empty()).then_some(meant))
 }
