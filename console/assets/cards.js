@@ -60,6 +60,7 @@ export function loadMore() {
 async function load() {
   const more = document.getElementById("more");
   if (!more) return false;
+  clearTimeout(again);
   try {
     const response = await ask("GET", more.dataset.more ?? "");
     const piece = drawn(await response.text());
@@ -70,11 +71,9 @@ async function load() {
   } catch (error) {
     complain(error);
     // Not at once: its end, still in sight, would ask as fast as it is refused. A key or a click does not wait.
-    clearTimeout(again);
     if (!(error instanceof Refused && isFinal(error.status))) again = setTimeout(watch, pause(++failures));
     return false;
   }
-  clearTimeout(again);
   if (failures) say("The console answers again.");
   failures = 0;
   watch();
