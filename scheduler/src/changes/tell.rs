@@ -14,8 +14,8 @@ use crate::store::{self, Tagged};
 
 impl Changes {
     /// Announces at most `self.most` images of a few micro-scrapes: with a bound, because a publication that
-    /// takes too long is made again from its beginning. Returns whether there may be more. Publishes before it commits, as the
-    /// announcer of scrapes does: see [`crate::announce`].
+    /// takes too long is made again from its beginning. Returns whether there may be more. Publishes before it
+    /// commits, as the announcer of scrapes does: see [`crate::announce`].
     pub(super) async fn tell(&self, client: &mut store::Client) -> Result<bool, Outage> {
         let transaction = client.transaction().await?;
         let told = store::untold(&transaction, self.most).await?;

@@ -164,10 +164,10 @@ impl Outgoing {
     }
 
     /// A dead letter on its way back to where it came from, as new but for the
-    /// count of its ways back, and that no memory is trusted: its picture may have been replaced while it lay
-    /// there. An event goes to the schedulers' queue and not to
-    /// its exchange: others that listen there have seen it. None for what is not
-    /// from this fleet.
+    /// count of its ways back, and that no memory is trusted: its picture may have
+    /// been replaced while it lay there. An event goes to the schedulers' queue and
+    /// not to its exchange: others that listen there have seen it. None for what is
+    /// not from this fleet.
     pub fn redriven(topology: &Topology, letter: &DeadLetter) -> Option<Self> {
         let body = letter.body.clone();
         let new = match letter.kind {
