@@ -10,7 +10,7 @@ use tagfleet_scheduler::manifest::Manifests;
 use tagfleet_scheduler::metrics::Metrics;
 use tagfleet_scheduler::patient_publisher::PatientPublisher;
 use tagfleet_scheduler::sampling::Sampling;
-use tagfleet_shared::events::ScrapeFinished;
+use tagfleet_shared::events::{ScrapeFinished, ScrapeTagged};
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::{config, db};
 use tagfleet_tests::{Fleet, Options, listed, scrape};
@@ -117,8 +117,15 @@ async fn the_dead_letter_of_a_manifest_that_breaks_off_comes_before_its_end() {
     assert_eq!(fleet.count("SELECT count(*) FROM scrapes WHERE state = 'fanning_out'").await, 1);
 
     fleet.execute("DROP TRIGGER away ON scrapes").await;
-    assert_eq!(fleet.announced(&event.scrape_id).await.outcomes["inferred"], 5);
+    assert_eq!(tagged(&fleet.announced(&event.scrape_id).await), 5);
     fleet.end().await;
+}
+
+/// Images with tags. Where jobs are published again while the first ones are worked on, one of two copies learns
+/// from the other, and either may be written down first.
+fn tagged(announced: &ScrapeTagged) -> u64 {
+    let of = |outcome: &str| announced.outcomes.get(outcome).copied().unwrap_or_default();
+    of("inferred") + of("cached")
 }
 
 /// Makes the scheduler panic where it would tell of a malformed line.
@@ -190,7 +197,7 @@ async fn an_event_that_meets_a_mistake_leaves_no_open_scrape_and_its_neighbours_
     }
     fleet.start_scheduler().await;
     assert_eq!(fleet.announced(&neighbour.scrape_id).await.outcomes["inferred"], 5);
-    assert_eq!(fleet.announced(&half.scrape_id).await.outcomes["inferred"], 4);
+    assert_eq!(tagged(&fleet.announced(&half.scrape_id).await), 4);
     let refused = format!("scrape_id = '{}' AND state = 'refused'", none.scrape_id);
     assert_eq!(fleet.count(&format!("SELECT count(*) FROM scrapes WHERE {refused}")).await, 1);
     fleet.end().await;
