@@ -65,8 +65,9 @@ impl<'a> Rows<'a> {
     pub(super) fn of(batch: &'a [Ended]) -> Self {
         // In one order everywhere, so that two batches never wait for each other.
         let mut batch: Vec<&Ended> = batch.iter().collect();
-        batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq));
-        // A batch may hold a job twice; an upsert takes each row once.
+        batch.sort_unstable_by_key(|ended| (ended.job.scrape, ended.job.seq, news_first(&ended.outcome)));
+        // A batch may hold a job twice; an upsert takes each row once. Of two copies one looked, and the other
+        // learned from it.
         batch.dedup_by_key(|ended| (ended.job.scrape, ended.job.seq));
         let mut rows = Self { embedded: EmbeddedRows::of(&batch), ..Self::default() };
         for Ended { job, outcome, set, .. } in &batch {
@@ -146,7 +147,29 @@ fn new(outcome: &Outcome) -> Option<&Known> {
     }
 }
 
+/// Orders outcomes of one job: what the second tier does not have yet must not be dropped for what it has.
+fn news_first(outcome: &Outcome) -> bool {
+    new(outcome).is_none()
+}
+
 /// A failure that the next scrape may take for granted.
 fn lasting(outcome: &Outcome) -> Option<&str> {
     outcome.failure().filter(|failure| failure.remember).map(|failure| &*failure.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Answer;
+    use std::sync::Arc;
+    use tagfleet_shared::ids::BytesHash;
+
+    #[test]
+    fn of_two_copies_of_a_job_the_one_that_looked_is_recorded() {
+        let bytes = BytesHash(Uuid::nil());
+        let known = Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, seen: None });
+        let mut copies = [Outcome::Cached(known.clone()), Outcome::superseded(), Outcome::Inferred(known)];
+        copies.sort_by_key(news_first);
+        assert!(matches!(copies[0], Outcome::Inferred(_)));
+    }
 }
