@@ -2,6 +2,9 @@
 
 from parts import *
 
+ENDED = f"sum(tagfleet:jobs_ended:rate5m{{{LANE}}})"
+WAITS = f"tagfleet:untagged_images:by_lane{{{LANE}}}"
+
 BOARD = dashboard(
     "fleet", "Fleet",
     "Is it healthy, is it keeping up, what does a listing wait, until when at this rate. Begin here.",
@@ -9,14 +12,16 @@ BOARD = dashboard(
     section(
         "In a minute",
         (4,
-         number("Is anything tagged?", "Images that come to their outcome. 0 while images wait: look at what is held, below, and at the workers.",
-                IMAGES_RATE, f"sum(tagfleet:jobs_ended:rate5m{{{LANE}}})", thresholds=limits((0.001, "green"), good="red"), decimals=1),
+         number("Is anything tagged?", "Images that come to their outcome. 0, red: images wait and none has ended for five minutes: look at what is held, below, and at the workers.",
+                IMAGES_RATE, f"{ENDED} > 0 or (sum({WAITS}) == 0) + Inf or 0 * sum({WAITS})",
+                thresholds=limits((0.001, "green"), good="red"), texts={"Infinity": ("nothing waits", "green")}, decimals=1),
          number("How many images wait?", "Listed and without an outcome, wherever their jobs are. Not bad in itself: read it with the two to the right.",
-                COUNT, f"sum(tagfleet:untagged_images:by_lane{{{LANE}}})"),
+                COUNT, f"sum({WAITS})"),
          number("How long has the oldest waited?", "Since the event of its scrape. Yellow: later than listings should be there. Is it a back-fill (lane bulk)?",
                 SECONDS, same("tagfleet_scheduler_oldest_untagged_image_seconds", LANE), thresholds=limits((600, "yellow"), (7200, "red"))),
-         number("Until when at this rate?", "The time until the slowest lane is drained if nothing new comes. Longer than anybody wants to wait: more workers.",
-                SECONDS, f"max(tagfleet:drain_seconds:by_lane{{{LANE}}})", thresholds=limits((600, "yellow"), (7200, "red"))),
+         number("Until when at this rate?", "The time until the slowest lane is drained if nothing new comes. Long: more workers. never: a lane waits and none of it has ended for five minutes: it has no workers, or waits for its hosts.",
+                SECONDS, f"max(tagfleet:drain_seconds:by_lane{{{LANE}}} or ({WAITS} > 0) * Inf or {WAITS})",
+                thresholds=limits((600, "yellow"), (7200, "red")), texts={"Infinity": ("never", "red")}),
          number("Tagged in time, last hour", "Share of the images of express and standard that had their outcome within 10 minutes of the event. The service level is 99 %.",
                 SHARE, f"1 - max(tagfleet:late_images:ratio1h{{{FLEET}}})", thresholds=limits((0.98, "yellow"), (0.99, "green"), good="red"), decimals=2),
          number("Which alerts fire?", "How many. Their sections in docs/RUNBOOK.md say what to do.",
@@ -46,7 +51,7 @@ BOARD = dashboard(
         (8,
          graph("How long has the oldest image waited, by lane?", "Rising at one second per second: nothing of that lane moves.",
                SECONDS, query(same("tagfleet_scheduler_oldest_untagged_image_seconds", LANE, "lane"), "{{lane}}"), thresholds=limits((600, "yellow"))),
-         graph("Until when at this rate, by lane?", "Images that wait by the rate of the last five minutes. A gap: nothing came to its outcome.",
+         graph("Until when at this rate, by lane?", "Images that wait by the rate of the last five minutes. A gap while images wait: never, nothing of that lane comes to its outcome.",
                SECONDS, query(f"max by (lane) (tagfleet:drain_seconds:by_lane{{{LANE}}})", "{{lane}}")),
          graph("What does a job wait for a worker?", "95 % of the jobs wait no longer. Long in express with workers that are not busy: their host or a server holds them up.",
                SECONDS, query(f"max by (lane) (tagfleet:job_wait_seconds:p95{{{LANE}}})", "{{lane}}"))),

@@ -23,8 +23,8 @@ def query(expr, legend=""):
     return {"expr": expr, "legendFormat": legend}
 
 
-def panel(kind, title, description, unit, queries, *, thresholds=None, options=None, custom=None, low=0, high=None, decimals=None):
-    """A panel without a place. `thresholds` are colours by value, drawn where they mean something."""
+def panel(kind, title, description, unit, queries, *, thresholds=None, texts=None, options=None, custom=None, low=0, high=None, decimals=None):
+    """A panel without a place. `thresholds` are colours by value, drawn where they mean something; `texts` a word and a colour for a value."""
     targets = [
         {"datasource": SOURCE, "refId": chr(ord("A") + number), "editorMode": "code", "range": kind == "timeseries",
          "instant": kind != "timeseries", **each}
@@ -35,6 +35,9 @@ def panel(kind, title, description, unit, queries, *, thresholds=None, options=N
         defaults["max"] = high
     if decimals is not None:
         defaults["decimals"] = decimals
+    if texts:
+        defaults["mappings"] = [{"type": "value", "options": {
+            value: {"text": text, "color": color, "index": index} for index, (value, (text, color)) in enumerate(texts.items())}}]
     defaults["color"] = {"mode": "palette-classic" if kind in ("timeseries", "bargauge") and not thresholds else "thresholds"}
     if kind == "timeseries":
         defaults["color"] = {"mode": "palette-classic"}
@@ -54,11 +57,11 @@ def graph(title, description, unit, *queries, thresholds=None, stacked=False, hi
     return panel("timeseries", title, description, unit, queries, thresholds=thresholds, options=options, custom=custom, high=high)
 
 
-def number(title, description, unit, expr, *, thresholds=None, decimals=None):
-    """One number, coloured."""
+def number(title, description, unit, expr, *, thresholds=None, texts=None, decimals=None):
+    """One number, coloured, or a word for it."""
     options = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "background" if thresholds else "value",
                "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto"}
-    return panel("stat", title, description, unit, [query(expr)], thresholds=thresholds, options=options, decimals=decimals)
+    return panel("stat", title, description, unit, [query(expr)], thresholds=thresholds, texts=texts, options=options, decimals=decimals)
 
 
 def bars(title, description, unit, expr, legend, *, thresholds=None, high=None):
