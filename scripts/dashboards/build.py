@@ -6,14 +6,18 @@
 import importlib
 import json
 import pathlib
+import re
 import sys
 
 BOARDS = ["fleet", "workers", "scrapes", "tags", "sources", "servers", "cost"]
+# Every expression selects by the namespace.
+OF_ALL = {"datasource", "namespace"}
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "charts/tagfleet/dashboards"
 
 
 def problems(board):
     """What a reader would miss."""
+    variables = [each["name"] for each in board["templating"]["list"] if each["name"] not in OF_ALL]
     for panel in board["panels"]:
         if panel["type"] == "row":
             continue
@@ -27,6 +31,10 @@ def problems(board):
         for target in panel["targets"]:
             if 'namespace=~"$namespace"' not in target["expr"]:
                 yield f"{at}: {target['refId']} does not select the namespace"
+        for name in variables:
+            obeys = all(f'{name}=~"${name}"' in target["expr"] for target in panel["targets"])
+            if not obeys and not re.search(f"all {name}s|whatever {name}", panel["description"]):
+                yield f"{at}: ignores ${name}, and does not say so"
 
 
 def main():

@@ -5,14 +5,14 @@ from parts import *
 BOARD = dashboard(
     "scrapes", "Scrapes",
     "Open and stuck scrapes, and how long it takes until they are tagged, by size. One scrape: SELECT * FROM scrape_overview.",
-    ["lane"],
+    [],
     section(
         "How are they?",
         (8,
          graph("How many are open?", "Fanning out: jobs are being published. Tagging: images are worked on. Both growing: look at Fleet.",
                COUNT, query(same("tagfleet_scheduler_open_scrapes", FLEET, "state"), "{{state}}"), stacked=True),
          graph("How many are stuck?", "Nothing has moved in them for alerts.stuck_after although no job of their lane waits. The sweep publishes lost jobs again.",
-               COUNT, query(same("tagfleet_scheduler_stuck_scrapes", LANE, "lane"), "{{lane}}"), thresholds=limits((1, "red"))),
+               COUNT, query(same("tagfleet_scheduler_stuck_scrapes", FLEET, "lane"), "{{lane}}"), thresholds=limits((1, "red"))),
          graph("How old is the oldest?", "Since its event, by state. Old and fanning out: its manifest, or its event is lost.",
                SECONDS, query(same("tagfleet_scheduler_oldest_scrape_seconds", FLEET, "state"), "{{state}}"))),
     ),

@@ -9,7 +9,7 @@ BOARD = dashboard(
     section(
         "What cannot be had?",
         (8,
-         graph("Which share is skipped?", "Images that cannot be downloaded, of all. Above the line for long: a host is down, or our way out.",
+         graph("Which share is skipped?", "Images that cannot be downloaded, of those of all pools. Above the line for long: a host is down, or our way out.",
                SHARE, query(f"max(tagfleet:skipped:ratio15m{{{FLEET}}})", "15 min"), query(f"max(tagfleet:skipped:ratio1d{{{FLEET}}})", "last day"), thresholds=limits((0.1, "yellow"))),
          graph("Why?", "Share of all images that is skipped, by reason. gone, denied: the listing is old. dns, connection, tls, timeout: the host, or our own network. forbidden_address: somebody tries something.",
                SHARE, query(share_by("reason", "tagfleet_worker_jobs_total", POOL, 'outcome="skipped"'), "{{reason}}"), stacked=True),

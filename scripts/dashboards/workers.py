@@ -5,7 +5,7 @@ from parts import *
 BOARD = dashboard(
     "workers", "Workers",
     "One pool by stage: where is the time, how large are batches, cores, memory, provider.",
-    ["pool", "lane"],
+    ["pool"],
     section(
         "What do they do?",
         (8,
@@ -14,7 +14,7 @@ BOARD = dashboard(
          graph("How busy are they?", "Jobs at work as a share of the most that there can be. At 100 % all the time: the worker is the bottleneck, or its jobs are held.",
                SHARE, query(f"max by (pod) (tagfleet_worker_jobs_in_flight{{{POOL}}} / tagfleet_worker_jobs_in_flight_limit{{{POOL}}})", "{{pod}}"), high=1),
          graph("What do they have in hand, by lane?", "Jobs that were begun and have no outcome yet.",
-               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_jobs_in_flight{{{POOL},lane=~\"$lane\"}})", "{{lane}}"), stacked=True)),
+               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_jobs_in_flight{{{POOL}}})", "{{lane}}"), stacked=True)),
     ),
     section(
         "Where is the time?",
@@ -50,7 +50,7 @@ BOARD = dashboard(
          graph("Do workers start again and again?", "Starts within 15 minutes. More than two are no roll-out.",
                COUNT, query(f"max by (pod) (changes(process_start_time_seconds{{{FLEET}}}[15m]) and on (pod) tagfleet_worker_build_info{{{POOL}}})", "{{pod}}"), thresholds=limits((2, "red"))),
          graph("Do they receive?", "Workers that believe to receive a lane. Fewer than workers: some have lost their consumer, their log says why.",
-               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_receiving{{{POOL},lane=~\"$lane\"}})", "{{lane}}")),
+               COUNT, query(f"sum by (lane) (tagfleet_worker_lane_receiving{{{POOL}}})", "{{lane}}")),
          graph("Do decoders die?", "Processes that decode and were lost, by reason. A few are bad pictures; many: the kernel ends them for memory.",
                "suffix: /s", query(f"sum by (reason) (rate(tagfleet_worker_decoders_lost_total{{{POOL}}}[$__rate_interval])) or label_replace(vector(0), \"reason\", \"none\", \"\", \"\")", "{{reason}}"))),
     ),
