@@ -9,10 +9,10 @@ BOARD = dashboard(
     section(
         "What cannot be had?",
         (8,
-         graph("Which share is skipped?", "Images that cannot be downloaded, of those of all pools. Above the line for long: a host is down, or our way out.",
+         graph("Which share is skipped?", "Images that cannot be had, of those of all pools; without superseded ones. Above the line (10 %, as monitoring.rules.skipsShare comes) for long: a host is down, or our way out.",
                SHARE, query(f"max(tagfleet:skipped:ratio15m{{{FLEET}}})", "15 min"), query(f"max(tagfleet:skipped:ratio1d{{{FLEET}}})", "last day"), thresholds=limits((0.1, "yellow"))),
-         graph("Why?", "Share of all images that is skipped, by reason. gone, denied: the listing is old. dns, connection, tls, timeout: the host, or our own network. forbidden_address: somebody tries something.",
-               SHARE, query(share_by("reason", "tagfleet_worker_jobs_total", POOL, 'outcome="skipped"'), "{{reason}}"), stacked=True),
+         graph("Why?", "Share of all images that is skipped, by reason; without superseded: a newer scrape took its place (see Scrapes). gone, denied: the listing is old. dns, connection, tls, timeout: the host, or our own network. forbidden_address: somebody tries something.",
+               SHARE, query(share_by("reason", "tagfleet_worker_jobs_total", POOL, 'outcome="skipped",reason!="superseded"'), "{{reason}}"), stacked=True),
          words("Who?", "Where to ask who makes trouble: it is no label, so that no scrape of anybody makes Prometheus larger.",
                "No advertiser, host or URL is a label. Ask the database:\n\n```sql\nSELECT * FROM advertisers_in_trouble LIMIT 20;\nSELECT * FROM hosts_in_trouble LIMIT 20;\n```\n\nor, for the last ten: `tagfleet-scheduler status`")),
     ),

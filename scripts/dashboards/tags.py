@@ -30,7 +30,7 @@ BOARD = dashboard(
     section(
         "How often do they say nothing?",
         (8,
-         graph("Which share gets the defaults, by set?", "Defaulted images of all; they have the defaults of all attributes. Above its usual share after a roll-out: put the set before it back.",
+         graph("Which share gets the defaults, by set?", "Defaulted images of all; they have the defaults of all attributes. Above its usual share after a roll-out: put the set before it back. The line: 5 %, as monitoring.rules.defaultsShare comes.",
                SHARE, query(f"max by (set) (tagfleet:defaulted:ratio15m{{{SET}}})", "{{set}}"), query(f"max by (set) (tagfleet:defaulted:ratio1d{{{SET}}})", "{{set}}, last day"),
                thresholds=limits((0.05, "yellow"))),
          graph("Why?", "Share of all images that has the defaults, by reason, of all sets and all attributes. inference: the models failed on a picture. Others: pictures that nobody can read.",
