@@ -161,9 +161,9 @@ def share_by(label, series, selector, of):
     return f"{rate(series, f'{selector},{of}', label)} / ignoring ({label}) group_left {rate(series, selector)}"
 
 
-def quantile(share, series, selector, by=""):
+def quantile(share, series, selector, by="", window="$__rate_interval"):
     grouped = f"le, {by}" if by else "le"
-    return f"histogram_quantile({share}, sum by ({grouped}) (rate({series}_bucket{{{selector}}}[$__rate_interval])))"
+    return f"histogram_quantile({share}, sum by ({grouped}) (rate({series}_bucket{{{selector}}}[{window}])))"
 
 
 def mean(series, selector, by):

@@ -2,6 +2,9 @@
 
 from parts import *
 
+# A scrape is over every few minutes: quantiles of a shorter window would be gaps.
+RARE = "1h"
+
 BOARD = dashboard(
     "scrapes", "Scrapes",
     "Open and stuck scrapes, and how long it takes until they are tagged, by size. One scrape: SELECT * FROM scrape_overview.",
@@ -19,10 +22,10 @@ BOARD = dashboard(
     section(
         "How long does it take until one is tagged?",
         (8,
-         graph("Half of them, by size", "From the event to the last image's outcome; sizes are the most images of a scrape.",
-               SECONDS, query(quantile(0.5, "tagfleet_scheduler_scrape_seconds", FLEET, "size"), "{{size}} images")),
-         graph("95 % of them, by size", "A small scrape as slow as a large one: it waits behind it, or for one host.",
-               SECONDS, query(quantile(0.95, "tagfleet_scheduler_scrape_seconds", FLEET, "size"), "{{size}} images"), thresholds=limits((600, "yellow"))),
+         graph("How long do half of them take, by size?", "From the event to the last image's outcome, of those that ended within the hour before; sizes are the most images of a scrape. Rising for all sizes: look at Fleet.",
+               SECONDS, query(quantile(0.5, "tagfleet_scheduler_scrape_seconds", FLEET, "size", RARE), "{{size}} images")),
+         graph("How long do 95 % of them take, by size?", "Of the hour before; 5 % take longer. A small scrape as slow as a large one: it waits behind it, or for one host. The line: 10 minutes, as announce.in_time comes.",
+               SECONDS, query(quantile(0.95, "tagfleet_scheduler_scrape_seconds", FLEET, "size", RARE), "{{size}} images"), thresholds=limits((600, "yellow"))),
          bars("How many of each size, last hour?", "Scrapes that were tagged, by their most images.",
               COUNT, f"sum by (size) (increase(tagfleet_scheduler_scrape_seconds_count{{{FLEET}}}[1h]))", "{{size}} images")),
     ),
@@ -31,8 +34,8 @@ BOARD = dashboard(
         (8,
          graph("What becomes of events?", "Repeated: the pipeline sends twice. Resumed: fan-outs were cut off. Superseded: a newer scrape of the advertiser came.",
                "suffix: scrapes/s", query(rate("tagfleet_scheduler_scrapes_total", FLEET, "event"), "{{event}}")),
-         graph("How long does a fan-out take?", "From the event to the last confirmed job. Long: a slow manifest, or the broker confirms slowly.",
-               SECONDS, query(quantile(0.5, "tagfleet_scheduler_fan_out_seconds", FLEET), "median"), query(quantile(0.95, "tagfleet_scheduler_fan_out_seconds", FLEET), "95 %")),
+         graph("How long does a fan-out take?", "From the event to the last confirmed job, over the hour before. Long: a slow manifest, or the broker confirms slowly.",
+               SECONDS, query(quantile(0.5, "tagfleet_scheduler_fan_out_seconds", FLEET, window=RARE), "median"), query(quantile(0.95, "tagfleet_scheduler_fan_out_seconds", FLEET, window=RARE), "95 %")),
          graph("Do events wait for a scheduler?", "Above zero for minutes: more schedulers, or those that are there are held. The line: 100, as monitoring.rules.limits.eventsWaiting comes.",
                COUNT, query(same("tagfleet_scheduler_queue_messages", f'{FLEET},queue=~"scrape[.]finished|image[.]changed"', "queue"), "{{queue}}"), thresholds=limits((100, "yellow")))),
         (8,
