@@ -2,6 +2,10 @@
 
 from parts import *
 
+# A scheduler that has not counted since its start is as old as it is.
+COUNTED = (f"max by (namespace, pod) (tagfleet_scheduler_counted_timestamp_seconds{{{FLEET}}} > 0 "
+           f"or on (namespace, pod) process_start_time_seconds{{{FLEET}}} and on (namespace, pod) tagfleet_scheduler_build_info{{{FLEET}}})")
+
 BOARD = dashboard(
     "servers", "Servers",
     "Broker and database as the fleet sees them. What they themselves say is on their own dashboards.",
@@ -37,8 +41,8 @@ BOARD = dashboard(
                BYTES, query(same("tagfleet_scheduler_database_bytes", FLEET), "database")),
          graph("How much does it record?", "Outcomes that were written, and in how large batches.",
                IMAGES_RATE, query(rate("tagfleet_worker_stage_batch_images_sum", f'{FLEET},stage="record"'), "outcomes")),
-         graph("How old are these numbers?", "Since the schedulers last counted scrapes and queues. More than a minute: what the dashboards say of them was true then.",
-               SECONDS, query(f"time() - (max(tagfleet_scheduler_counted_timestamp_seconds{{{FLEET}}}) > 0)", "age"), thresholds=limits((60, "red")))),
+         graph("How old are these numbers?", "Since each scheduler last counted scrapes and queues. One above a minute: its reads fail, its log says why. Panels show the highest count of all schedulers, so an old one can hide what is true now.",
+               SECONDS, query(f"clamp_min(time() - {COUNTED}, 0)", "{{pod}}"), thresholds=limits((60, "red")))),
     ),
     section(
         "What do outages do?",
