@@ -8,7 +8,7 @@ SHARES = (f"sum by (set, attribute, value) (rate(tagfleet_worker_tags_total{{{AN
 
 BOARD = dashboard(
     "tags", "Tags",
-    "What the models say, by model set: did the last roll-out change anything? Purple marks are new sets.",
+    "What the models say, by model set: did the last roll-out change anything? Purple marks (annotations) are new sets.",
     ["set", "attribute"],
     section(
         "What do they say?",
