@@ -19,7 +19,7 @@ BOARD = dashboard(
                 COUNT, f"sum({WAITS})"),
          number("How long has the oldest waited?", "Since the event of its scrape. Yellow from 10 minutes, red from 2 hours, as monitoring.rules.limits of express and standard come. A back-fill (bulk) may take longer: choose a lane.",
                 SECONDS, same("tagfleet_scheduler_oldest_untagged_image_seconds", LANE), thresholds=limits((600, "yellow"), (7200, "red"))),
-         number("Until when at this rate?", "The time until the slowest lane is drained if nothing new comes. Long: more workers. never: a lane waits and none of it has ended for five minutes: it has no workers, or waits for its hosts.",
+         number("Until when at this rate?", "The time until the slowest lane is drained if nothing new comes. Yellow from 10 minutes, red from 2 hours: more workers, if it is not a back-fill. never: a lane waits and none of it has ended for five minutes: it has no workers, or waits for its hosts.",
                 SECONDS, f"max(tagfleet:drain_seconds:by_lane{{{LANE}}} or ({WAITS} > 0) * Inf or {WAITS})",
                 thresholds=limits((600, "yellow"), (7200, "red")), texts={"Infinity": ("never", "red")}),
          number("Tagged in time, last hour", "Share of the images of express and standard, whatever lane is chosen, that had their outcome within announce.in_time of the event. Green from 99 %, as monitoring.rules.objective comes.",
