@@ -21,9 +21,12 @@ const REASONS: [&str; 7] = [
 
 static DECODER: LazyLock<Decoder> = LazyLock::new(|| Decoder::new(vec![SIZE], LIMITS));
 
-/// Decodes it.
+/// Decodes it, after all files before it: it is what it is alone.
 pub fn check(file: &[u8]) {
-    match DECODER.decode(file) {
+    let decoded = DECODER.decode(file);
+    let alone = Decoder::new(vec![SIZE], LIMITS).decode(file);
+    assert!(decoded.as_ref().ok() == alone.as_ref().ok(), "another picture after others than alone");
+    match decoded {
         Ok(pixels) => {
             assert_eq!(pixels.plane(SIZE).map(<[u8]>::len), Some(3 * 32 * 48));
             assert!(u64::from(pixels.width()) * u64::from(pixels.height()) <= LIMITS.max_pixels);

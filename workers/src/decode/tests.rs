@@ -1,5 +1,6 @@
 mod bombs;
 mod hostile;
+mod one_after_another;
 mod pictures;
 
 use image::metadata::Orientation;
