@@ -21,7 +21,7 @@ use tracing::info;
 
 use crate::config::WorkerConfig;
 use crate::elsewhere::Elsewhere;
-use crate::hold::Holder;
+use crate::hold::OutageLog;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
@@ -72,20 +72,20 @@ impl App {
         let set = loader.start(loaded, id, Some(lookup))?;
         let pipeline = Arc::new(build_pipeline(&config, set, metrics.clone())?);
         let reloader = Reloader::new(loader, pool.clone(), pipeline.sets.clone(), metrics.clone());
-        let (retries, holder) =
-            (Retries::new(config.broker.retry_delays.clone()), Holder::new(metrics.clone()));
+        let (retries, outages) =
+            (Retries::new(config.broker.retry_delays.clone()), OutageLog::new(metrics.clone()));
         let worker = Worker {
             pipeline,
             recorder: Recorder::new(pool.clone(), config.work.remember_failures, metrics.clone()),
             retries,
             elsewhere: Elsewhere {
                 publisher: broker.publisher(),
-                holder: holder.clone(),
+                outages: outages.clone(),
                 metrics: metrics.clone(),
             },
-            trials: Trials { pool: pool.clone(), holder: holder.clone() },
+            trials: Trials { pool: pool.clone(), outages: outages.clone() },
             config: config.work.clone(),
-            holder,
+            outages,
             metrics,
         };
         let (worker, reloader) = (Arc::new(worker), Arc::new(reloader));

@@ -1,11 +1,10 @@
 //! The ways of a job out of this worker: to be tried again later, or to a person.
 
-use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::{Outgoing, Publisher, Received};
 use tagfleet_shared::failpoint::{self, Point};
 use tracing::error;
 
-use crate::hold::Holder;
+use crate::hold::OutageLog;
 use crate::metrics::Metrics;
 use crate::retries::Again;
 
@@ -14,7 +13,7 @@ pub struct Elsewhere {
     /// The way there.
     pub publisher: Publisher,
     /// What to do while the broker is away.
-    pub holder: Holder,
+    pub outages: OutageLog,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -61,12 +60,12 @@ impl Elsewhere {
     /// Acknowledges a job once its copy is confirmed elsewhere: it may then be
     /// there twice for a moment, but never not at all.
     async fn move_away(&self, received: Received, copy: Outgoing) {
-        let mut backoff = Backoff::for_outage();
+        let mut hold = self.outages.hold();
         let copy = [copy];
         while let Err(error) = Box::pin(self.publisher.publish(&copy)).await {
-            self.holder.hold(&error, "broker", &mut backoff).await;
+            hold.wait(&error, "broker").await;
         }
-        self.holder.over("broker");
+        hold.done_by("broker");
         failpoint::here(Point::MovedAway);
         received.ack();
     }

@@ -1,4 +1,4 @@
-//! Holding jobs while a server is away.
+//! Holding jobs while a server of ours is away.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tagfleet_shared::backoff::Backoff;
 use tracing::{debug, info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Held, Metrics};
 
 /// An outage is told once in so long, however many jobs meet it.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// Holds jobs of one worker. Clones share what was told.
+/// The outages that the jobs of one worker meet, each told once. Clones share what was told.
 #[derive(Clone)]
-pub struct Holder {
+pub struct OutageLog {
     metrics: Metrics,
     told: Arc<Mutex<HashMap<&'static str, Told>>>,
     /// How many servers there are whose outage was told, and not its end: who
@@ -32,26 +32,29 @@ struct Told {
     since: Option<Instant>,
 }
 
-impl Holder {
-    /// Counts outages in `metrics`.
+impl OutageLog {
+    /// Counts outages, and the jobs that are held, in `metrics`.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, told: Arc::default(), open: Arc::default() }
     }
 
-    /// Holds one job, which met `outage` of `server`, until it is time to try again.
-    pub async fn hold(&self, outage: &(dyn Error + Sync), server: &'static str, backoff: &mut Backoff) {
+    /// For one piece of work, which meets no outage as yet.
+    pub fn hold(&self) -> Hold<'_> {
+        Hold { log: self, backoff: Backoff::for_outage(), held: None }
+    }
+
+    fn met(&self, outage: &(dyn Error + Sync), server: &'static str) {
         self.metrics.outage(server);
         if self.is_news(server, Instant::now()) {
             warn!(server, error = %outage, "outage of the {server}, holding all jobs that need it");
         } else {
             debug!(server, error = %outage, "outage, holding the job");
         }
-        backoff.wait().await;
     }
 
     /// Says that `server` is well again, if its outage was told: once, however
     /// many jobs find it well.
-    pub fn over(&self, server: &'static str) {
+    fn over(&self, server: &'static str) {
         if let Some(lasted) = self.ends(server, Instant::now()) {
             let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
             info!(server, lasted_ms, "the {server} is well again");
@@ -85,6 +88,37 @@ impl Holder {
     }
 }
 
+/// A piece of work that is tried again until no server is away. From its first outage until it is dropped it
+/// counts as held, its tries included.
+pub struct Hold<'a> {
+    log: &'a OutageLog,
+    backoff: Backoff,
+    held: Option<(&'static str, Held)>,
+}
+
+impl Hold<'_> {
+    /// The work met `outage` of `server`: returns when it is to be tried again, later each time.
+    pub async fn wait(&mut self, outage: &(dyn Error + Sync), server: &'static str) {
+        self.log.met(outage, server);
+        if self.held.as_ref().is_none_or(|(held_by, _)| *held_by != server) {
+            self.held = Some((server, self.log.metrics.held(server)));
+        }
+        self.backoff.wait().await;
+    }
+
+    /// The work is done, and `server` did its part of it.
+    pub fn done_by(self, server: &'static str) {
+        self.log.over(server);
+    }
+
+    /// The work is done: what it was held by last is well again.
+    pub fn done(self) {
+        if let Some((server, _)) = &self.held {
+            self.log.over(server);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,43 +126,71 @@ mod tests {
 
     #[test]
     fn an_outage_is_told_once_however_many_jobs_meet_it() {
-        let holder = Holder::new(Metrics::register(&Registry::new()).unwrap());
+        let log = OutageLog::new(Metrics::register(&Registry::new()).unwrap());
 
         let now = Instant::now();
 
-        assert!(holder.is_news("database", now));
-        assert!(!holder.clone().is_news("database", now));
-        assert!(holder.is_news("broker", now));
-        assert!(holder.is_news("database", now + TELL_EVERY));
+        assert!(log.is_news("database", now));
+        assert!(!log.clone().is_news("database", now));
+        assert!(log.is_news("broker", now));
+        assert!(log.is_news("database", now + TELL_EVERY));
     }
 
     #[test]
     fn the_end_of_an_outage_is_told_once_however_many_jobs_find_it_over() {
-        let holder = Holder::new(Metrics::register(&Registry::new()).unwrap());
+        let log = OutageLog::new(Metrics::register(&Registry::new()).unwrap());
         let now = Instant::now();
-        assert_eq!(holder.ends("database", now), None, "there was none");
+        assert_eq!(log.ends("database", now), None, "there was none");
 
-        holder.is_news("database", now);
-        holder.is_news("database", now + TELL_EVERY);
+        log.is_news("database", now);
+        log.is_news("database", now + TELL_EVERY);
 
-        assert_eq!(holder.ends("broker", now), None);
-        assert_eq!(holder.ends("database", now + 2 * TELL_EVERY), Some(2 * TELL_EVERY));
-        assert_eq!(holder.ends("database", now + 2 * TELL_EVERY), None);
+        assert_eq!(log.ends("broker", now), None);
+        assert_eq!(log.ends("database", now + 2 * TELL_EVERY), Some(2 * TELL_EVERY));
+        assert_eq!(log.ends("database", now + 2 * TELL_EVERY), None);
     }
 
     /// A server that comes and goes fills no log.
     #[test]
     fn an_outage_is_told_once_in_ten_seconds() {
-        let holder = Holder::new(Metrics::register(&Registry::new()).unwrap());
+        let log = OutageLog::new(Metrics::register(&Registry::new()).unwrap());
         let (now, second) = (Instant::now(), Duration::from_secs(1));
 
         let told = (0..30).filter(|i| {
             let at = now + second * *i;
-            let told = holder.is_news("database", at);
-            assert_eq!(holder.ends("database", at).is_some(), told);
+            let told = log.is_news("database", at);
+            assert_eq!(log.ends("database", at).is_some(), told);
             told
         });
 
         assert_eq!(told.count(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_counts_from_its_first_outage_to_its_end() {
+        let registry = Registry::new();
+        let log = OutageLog::new(Metrics::register(&registry).unwrap());
+        let held = |server: &str| {
+            let families = registry.gather();
+            let held = families.iter().find(|family| family.name().ends_with("_held")).unwrap();
+            let of_it =
+                |of: &&prometheus::proto::Metric| of.get_label().iter().any(|label| label.value() == server);
+            held.get_metric().iter().find(of_it).map(|of| of.get_gauge().get_value())
+        };
+        assert_eq!(held("database"), Some(0.0), "from the start");
+
+        let mut hold = log.hold();
+        hold.wait(&std::fmt::Error, "database").await;
+        hold.wait(&std::fmt::Error, "database").await;
+        assert_eq!(held("database"), Some(1.0), "also while it is tried again");
+        hold.wait(&std::fmt::Error, "models").await;
+        assert_eq!((held("database"), held("models")), (Some(0.0), Some(1.0)));
+        hold.done();
+        assert_eq!(held("models"), Some(0.0));
+
+        let mut given_up = log.hold();
+        given_up.wait(&std::fmt::Error, "broker").await;
+        drop(given_up);
+        assert_eq!(held("broker"), Some(0.0));
     }
 }

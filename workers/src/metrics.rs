@@ -12,7 +12,7 @@ use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::{CONNECTIONS, Registrar, begin};
 use tagfleet_shared::outcome::PARKED;
 
-pub use self::happened::InFlight;
+pub use self::happened::{Held, InFlight};
 use self::labels::TagValues;
 pub use self::labels::{Look, Stage, Tier};
 use crate::report::LastFailures;
@@ -58,6 +58,7 @@ pub struct Metrics {
     jobs_given_back_total: IntCounter,
     decoders_lost_total: IntCounterVec,
     outages_total: IntCounterVec,
+    held: IntGaugeVec,
     stage_seconds: HistogramVec,
     stage_batch_images: HistogramVec,
     cache_lookups_total: IntCounterVec,
@@ -171,6 +172,11 @@ impl Metrics {
                 "Times that a job was held because a server of ours was away. Nothing is lost; nothing is tagged meanwhile either.",
                 &["server"],
             )?,
+            held: add.gauges(
+                "held",
+                "Jobs that are held now because a server of ours is away, by that server. More than none for minutes: it has to be mended.",
+                &["server"],
+            )?,
             stage_seconds: add
                 .histograms("stage_seconds", "Time of a stage, for a batch or a single image. Its rate of seconds per second is how many are at it at once.", &["stage"])?,
             stage_batch_images: add.sizes(
@@ -248,6 +254,7 @@ impl Metrics {
         }
         for server in SERVERS {
             begin(&self.outages_total, &[&[server]]);
+            self.held.with_label_values(&[server]);
         }
         for tier in Tier::ALL {
             begin(&self.cache_lookups_total, &[&[tier.as_str()]]);
@@ -255,6 +262,7 @@ impl Metrics {
         for outcome in ["inferred", "cached", "matched"] {
             begin(&self.jobs_total, &[&[outcome, ""]]);
         }
+        begin(&self.jobs_total, &[&["defaulted", "inference"]]);
         for lane in Lane::ALL {
             begin(&self.jobs_ended_total, &[&[lane.as_str()]]);
         }

@@ -7,19 +7,18 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::jobs::TagImage;
 use tagfleet_shared::outcome::PARKED;
 
-use crate::hold::Holder;
+use crate::hold::OutageLog;
 
 /// The notes of trials.
 pub struct Trials {
     /// The database.
     pub pool: Pool,
     /// What to do while it is away.
-    pub holder: Holder,
+    pub outages: OutageLog,
 }
 
 /// What became of a note.
@@ -40,15 +39,15 @@ const TAKING_BACK: Duration = Duration::from_millis(500);
 impl Trials {
     /// Notes that a trial begins; waits through outages.
     pub async fn begin(&self, job: &TagImage) -> Begun {
-        let mut backoff = Backoff::for_outage();
+        let mut hold = self.outages.hold();
         loop {
             match self.try_begin(job).await {
                 Ok(begun) => {
-                    self.holder.over("database");
+                    hold.done_by("database");
                     return begun;
                 }
                 Err(error) if error.is_about_data() => return Begun::Noted(0),
-                Err(outage) => self.holder.hold(&outage, "database", &mut backoff).await,
+                Err(outage) => hold.wait(&outage, "database").await,
             }
         }
     }

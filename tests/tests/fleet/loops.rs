@@ -53,13 +53,17 @@ async fn a_count_of_late_images_holds_up_no_announcement() {
                 .await;
         }
     };
+    let today =
+        "SELECT count(*) FROM pg_class WHERE relname = 'scrape_images_' || to_char(now(), 'YYYYMMDD')";
+    eventually("there is a partition for today", || async { (fleet.count(today).await == 1).then_some(()) })
+        .await;
     let mut client = fleet.database.pool.get().await.unwrap();
     let held = client.transaction().await.unwrap();
     held.execute("LOCK TABLE scrape_images", &[]).await.unwrap();
     ended_late(&fleet).await;
     announced(1).await;
     let waiting = "SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%late.images%'";
+                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%news.late%'";
     eventually("it is counted", || async { (fleet.count(waiting).await == 1).then_some(()) }).await;
 
     ended_late(&fleet).await;

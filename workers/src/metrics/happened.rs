@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use prometheus::{HistogramTimer, IntGauge};
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::metrics::set_connections;
+use tagfleet_shared::metrics::{begin, set_connections};
+use tagfleet_shared::outcome::OutcomeKind;
 
 use super::{Look, Metrics, RETURNED, Stage, Tier};
 use crate::decode::format_name;
@@ -137,6 +138,13 @@ impl Metrics {
         self.outages_total.with_label_values(&[server]).inc();
     }
 
+    /// A job is held because `server` is away, until the answer is dropped.
+    pub fn held(&self, server: &str) -> Held {
+        let gauge = self.held.with_label_values(&[server]);
+        gauge.inc();
+        Held { gauge }
+    }
+
     /// The models that answer, and on what.
     pub fn models_loaded(&self, set: &str, digest: &str, provider: &str) {
         self.model_info.reset();
@@ -146,6 +154,10 @@ impl Metrics {
         self.set_jobs_total.reset();
         self.tag_values.forget();
         self.model_info.with_label_values(&[set, digest, provider]).set(1);
+        // The share of a set that has failed at nothing yet is 0, and not unknown.
+        for outcome in OutcomeKind::ALL {
+            begin(&self.set_jobs_total, &[&[set, outcome.as_str()]]);
+        }
     }
 
     /// What can only be sampled.
@@ -165,6 +177,17 @@ impl Metrics {
         for (state, count) in [("well", hosts.well), ("limited", hosts.limited), ("away", hosts.away)] {
             self.hosts.with_label_values(&[state]).set(count);
         }
+    }
+}
+
+/// A job that is held.
+pub struct Held {
+    gauge: IntGauge,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.gauge.dec();
     }
 }
 

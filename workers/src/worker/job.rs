@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use tagfleet_shared::backoff::Backoff;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
@@ -59,33 +58,30 @@ impl Worker {
     /// limit because Postgres was restarted. Each time it begins anew, with the
     /// model set of that time: a reload may be what makes sick models well.
     async fn until_known(&self, image: &Wanted) -> (Result<Outcome, Unfinished>, Arc<SetAtWork>) {
-        let (mut backoff, mut held_by) = (Backoff::for_outage(), None::<&'static str>);
+        let mut hold = self.outages.hold();
         loop {
             let set = self.pipeline.sets.now();
             match self.pipeline.run(&set, image).await {
                 Ok(end) => {
-                    held_by.inspect(|server| self.holder.over(server));
+                    hold.done();
                     return (end, set);
                 }
-                Err(outage) => {
-                    held_by = Some(outage.server());
-                    self.holder.hold(&outage, outage.server(), &mut backoff).await;
-                }
+                Err(outage) => hold.wait(&outage, outage.server()).await,
             }
         }
     }
 
     /// Records until it is recorded; only data that can never be stored end it.
     pub(super) async fn until_recorded(&self, ended: &Ended) -> Result<(), Arc<DbError>> {
-        let mut backoff = Backoff::for_outage();
+        let mut hold = self.outages.hold();
         loop {
             match self.recorder.record(ended.clone()).await {
                 Ok(()) => {
-                    self.holder.over("database");
+                    hold.done_by("database");
                     return Ok(());
                 }
                 Err(error) if error.is_about_data() => return Err(error),
-                Err(outage) => self.holder.hold(&*outage, "database", &mut backoff).await,
+                Err(outage) => hold.wait(&*outage, "database").await,
             }
         }
     }

@@ -46,7 +46,7 @@ use tracing::{Instrument, error, info, info_span};
 use self::job::{Ending, unpanicked};
 use crate::config::WorkConfig;
 use crate::elsewhere::Elsewhere;
-use crate::hold::Holder;
+use crate::hold::OutageLog;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::Outcome;
 use crate::pipeline::Pipeline;
@@ -79,7 +79,7 @@ pub struct Worker {
     /// How many jobs are at work, for how long, and when one that came back is suspected.
     pub config: WorkConfig,
     /// What to do while a server is away.
-    pub holder: Holder,
+    pub outages: OutageLog,
     /// What is counted and timed.
     pub metrics: Metrics,
 }
