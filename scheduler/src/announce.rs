@@ -47,9 +47,11 @@ impl Announcement {
         u64::try_from(self.images).unwrap_or_default()
     }
 
-    /// From the event to the last image's outcome.
+    /// How long its images waited at most: from the event, or from when they were opened again, to the last
+    /// one's outcome.
     pub fn took(&self) -> Duration {
-        self.tagged_at.duration_since(self.received_at).try_into().unwrap_or_default()
+        let since = self.reopened_at.unwrap_or(self.received_at);
+        self.tagged_at.duration_since(since).try_into().unwrap_or_default()
     }
 }
 
@@ -96,7 +98,10 @@ impl Announcer {
         for announcement in &ended {
             let Announcement { scrape_id, images, .. } = announcement;
             info!(scrape.id = %scrape_id, images, "scrape {scrape_id} is tagged");
-            self.metrics.announced(announcement.images(), announcement.took());
+            self.metrics.announced();
+            if announcement.reopened_at.is_none() {
+                self.metrics.scrape_tagged(announcement.images(), announcement.took());
+            }
             self.trace(announcement);
         }
         let announced = ended.len();
@@ -184,6 +189,7 @@ mod tests {
             superseded_by: None,
             finished_at: at,
             received_at: at,
+            reopened_at: None,
             published_at: at,
             tagged_at: at,
         });

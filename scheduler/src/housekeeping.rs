@@ -1,16 +1,18 @@
 //! Partitions in time, and numbers that only the database knows.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::Broker;
+use tagfleet_shared::lane::Lane;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::RetentionConfig;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
-use crate::store::Kept;
+use crate::store::{Kept, Standing, Upkeep};
 use crate::{periodic, queues, store};
 
 /// How often partitions are looked after.
@@ -18,6 +20,10 @@ const PARTITIONS_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often the gauges of `/metrics` are read from the database.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
+
+/// A gauge that could not be read for so long is told no more: `max` over all schedulers would take the number
+/// of long ago for that of now.
+const STALE: Duration = Duration::from_secs(60);
 
 /// Keeps house.
 pub struct Housekeeping {
@@ -43,8 +49,16 @@ impl Housekeeping {
                 .forget_old_changes(&stop)),
             periodic::every(PARTITIONS_EVERY, "forgetting failures", &self.metrics, &stop, || self
                 .forget_old_failures(&stop)),
-            periodic::every(GAUGES_EVERY, "counting scrapes", &self.metrics, &stop, || self.gauges()),
+            self.gauges(&stop),
         );
+    }
+
+    async fn gauges(&self, stop: &CancellationToken) {
+        let (queues, scrapes) = (LastRead::now(), LastRead::now());
+        periodic::every(GAUGES_EVERY, "counting scrapes", &self.metrics, stop, || {
+            self.read_gauges(&queues, &scrapes)
+        })
+        .await;
     }
 
     async fn partitions(&self) -> Result<(), Outage> {
@@ -75,18 +89,52 @@ impl Housekeeping {
         Ok(())
     }
 
-    async fn gauges(&self) -> Result<(), Outage> {
+    async fn read_gauges(&self, of_queues: &LastRead, of_scrapes: &LastRead) -> Result<(), Outage> {
         // A broker that is away keeps nobody from knowing what the database says.
         let queues = queues::depths(&self.broker).await;
         let idle = queues.as_ref().map_or_else(|_| Vec::new(), |queues| queues::idle_lanes(queues));
-        if let Ok(queues) = &queues {
-            self.metrics.sample_queues(queues);
+        match &queues {
+            Ok(queues) => {
+                self.metrics.sample_queues(queues);
+                of_queues.read();
+            }
+            Err(_) if of_queues.is_stale() => self.metrics.forget_queues(),
+            Err(_) => {}
         }
+        self.metrics.sample_connections(self.pool.status());
+        let scrapes = self.read_scrapes(&idle).await;
+        match &scrapes {
+            Ok((standing, upkeep)) => {
+                self.metrics.sample(standing, *upkeep);
+                of_scrapes.read();
+            }
+            Err(_) if of_scrapes.is_stale() => self.metrics.forget_scrapes(),
+            Err(_) => {}
+        }
+        queues?;
+        scrapes.map(drop)
+    }
+
+    async fn read_scrapes(&self, idle: &[Lane]) -> Result<(Vec<Standing>, Upkeep), Outage> {
         let client = self.pool.get().await?;
-        let standing = store::standing(&client, self.stuck_after, &idle).await?;
-        let upkeep = store::upkeep(&client).await?;
-        drop(client);
-        self.metrics.sample(&standing, upkeep, self.pool.status());
-        Ok(queues.map(drop)?)
+        let standing = store::standing(&client, self.stuck_after, idle).await?;
+        Ok((standing, store::upkeep(&client).await?))
+    }
+}
+
+/// When gauges were last read.
+struct LastRead(Mutex<Instant>);
+
+impl LastRead {
+    fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn read(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn is_stale(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > STALE
     }
 }

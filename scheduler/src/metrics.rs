@@ -112,7 +112,7 @@ impl Metrics {
             )?,
             outages_total: add.counters(
                 "outages_total",
-                "Times that work was held because a server of ours was away: broker or database. Nothing is lost; more than none within minutes: see /readyz.",
+                "Times that work was held because a server of ours was away: broker or database. Nothing is lost; one now and then is a server's restart, one every few minutes: see held and /readyz.",
                 &["server"],
             )?,
             held: add.gauges(
@@ -131,17 +131,17 @@ impl Metrics {
             )?,
             image_announcements_total: add.counter(
                 "image_announcements_total",
-                "Events image.tagged that the broker has confirmed: changes that the listing site knows as tagged. Far below image_changes_total for long: changes wait, see stuck_scrapes.",
+                "Events image.tagged that the broker has confirmed: changes that the listing site knows as tagged. Far below image_changes_total for long: changes wait; see held and untagged_images.",
             )?,
             scrape_seconds: add.distribution(
                 "scrape_seconds",
-                "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more). Small ones as slow as large ones: they wait behind them, or for one host.",
+                "Time from the event of a scrape to its last image's outcome, by its number of images (100, 1000, 10000 at most, or more); once for each scrape. Small ones as slow as large ones: they wait behind them, or for one host.",
                 &["size"],
                 &SCRAPE_SECONDS,
             )?,
             images_tagged_total: add.counters(
                 "images_tagged_total",
-                "Images that were announced, with their scrape or as changed, and whether they had their outcome within announce.in_time of the event: the service level. `no` above 1 %: it is not kept.",
+                "Images that were announced, with their scrape or as changed, and whether they had their outcome within announce.in_time of the event: the service level. Those that are opened again count once more, from then. `no` above 1 %: it is not kept.",
                 &["lane", "in_time"],
             )?,
             open_scrapes: add.gauges(
@@ -151,7 +151,7 @@ impl Metrics {
             )?,
             stuck_scrapes: add.gauges(
                 "stuck_scrapes",
-                "Of these, scrapes in which nothing has moved for alerts.stuck_after although no job of their lane waits. More than none: their jobs are lost, or their host is slow. The same in every scheduler.",
+                "Open scrapes in which nothing has moved for alerts.stuck_after although no job of their lane waits, or for a day where jobs of it wait. More than none: their jobs are lost, or their host is slow. The same in every scheduler.",
                 &["lane"],
             )?,
             oldest_scrape_seconds: add.fractions(
@@ -166,7 +166,7 @@ impl Metrics {
             )?,
             oldest_untagged_image_seconds: add.fractions(
                 "oldest_untagged_image_seconds",
-                "How long the oldest image without an outcome has waited since the event of its scrape, by lane; 0 without any. Rising by a second each second: nothing of that lane moves. The same in every scheduler.",
+                "How long the oldest image without an outcome has waited since the event of its scrape, or since it was opened again, by lane; 0 without any. Rising by a second each second: nothing of that lane moves. The same in every scheduler.",
                 &["lane"],
             )?,
             queue_messages: add.gauges(
@@ -190,7 +190,7 @@ impl Metrics {
             )?,
             counted_timestamp_seconds: add.fraction(
                 "counted_timestamp_seconds",
-                "When the gauges that are the same in every scheduler were last read. Old: they say what was true then.",
+                "When the gauges that are the same in every scheduler were last read from the database. After a minute without a reading they are left out, those of the queues likewise.",
             )?,
             database_connections: add.gauges("database_connections", CONNECTIONS, &["state"])?,
         };
@@ -252,9 +252,13 @@ impl Metrics {
         self.jobs_published_total.inc_by(jobs as u64);
     }
 
-    /// A scrape is announced: so long after its event its last image had its outcome.
-    pub fn announced(&self, images: u64, took: Duration) {
+    /// A scrape is announced.
+    pub fn announced(&self) {
         self.announcements_total.inc();
+    }
+
+    /// A scrape is announced for the first time: so long after its event its last image had its outcome.
+    pub fn scrape_tagged(&self, images: u64, took: Duration) {
         let size = SIZES.iter().find(|(most, _)| images <= *most).map_or("more", |(_, size)| size);
         self.scrape_seconds.with_label_values(&[size]).observe(took.as_secs_f64());
     }
@@ -322,8 +326,28 @@ impl Metrics {
         }
     }
 
+    /// How the queues are is not known.
+    pub fn forget_queues(&self) {
+        self.queue_messages.reset();
+        self.queue_consumers.reset();
+    }
+
+    /// How the scrapes stand is not known.
+    pub fn forget_scrapes(&self) {
+        for gauges in [&self.open_scrapes, &self.stuck_scrapes, &self.untagged_images] {
+            gauges.reset();
+        }
+        self.oldest_scrape_seconds.reset();
+        self.oldest_untagged_image_seconds.reset();
+    }
+
+    /// How busy the connections are.
+    pub fn sample_connections(&self, pool: Status) {
+        set_connections(&self.database_connections, pool);
+    }
+
     /// How the scrapes stand now.
-    pub fn sample(&self, standing: &[Standing], upkeep: Upkeep, pool: Status) {
+    pub fn sample(&self, standing: &[Standing], upkeep: Upkeep) {
         let oldest = |of: &dyn Fn(&&Standing) -> bool| {
             standing.iter().filter(of).map(|of_it| of_it.oldest_seconds).fold(0.0, f64::max)
         };
@@ -339,15 +363,14 @@ impl Metrics {
             let (of_it, label) = (|standing: &&Standing| standing.lane == lane, [lane.as_str()]);
             self.stuck_scrapes.with_label_values(&label).set(sum(&of_it, &|of_it| of_it.stuck));
             self.untagged_images.with_label_values(&label).set(sum(&of_it, &|of_it| of_it.untagged));
-            let open = |standing: &&Standing| standing.lane == lane && standing.untagged > 0;
-            self.oldest_untagged_image_seconds.with_label_values(&label).set(oldest(&open));
+            let oldest = standing.iter().filter(of_it).filter_map(|of_it| of_it.oldest_untagged_seconds);
+            self.oldest_untagged_image_seconds.with_label_values(&label).set(oldest.fold(0.0, f64::max));
         }
         // Begins with what there is: that has not increased.
         let fixes = self.fixes_total.with_label_values::<&str>(&[]);
         fixes.inc_by(upkeep.fixes.saturating_sub(fixes.get()));
         self.database_bytes.set(upkeep.database_bytes);
         self.counted_timestamp_seconds.set(wall_clock::now().as_millisecond() as f64 / 1e3);
-        set_connections(&self.database_connections, pool);
     }
 }
 

@@ -109,7 +109,7 @@ const COUNT: &str = "
      WHERE s.key = ANY($1) AND s.state IN ('tagged', 'changed')";
 const BEGIN_AGAIN: &str = "
     UPDATE scrapes SET state = CASE state WHEN 'changed' THEN 'changing' ELSE 'tagging' END,
-                       outcomes = NULL, tagged_at = NULL, announced_at = NULL
+                       outcomes = NULL, tagged_at = NULL, announced_at = NULL, reopened_at = now()
      WHERE key = ANY($1) AND state IN ('tagged', 'changed')";
 
 async fn try_parked(client: &mut ClientWrapper, jobs: &[TagImage]) -> Result<u64, DbError> {

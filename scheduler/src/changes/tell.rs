@@ -40,9 +40,10 @@ impl Changes {
     }
 }
 
-/// From the first event of its micro-scrape to its outcome; no time at all where the clocks disagree.
+/// From the first event of its micro-scrape, or from when it was opened again, to its outcome; no time at all
+/// where the clocks disagree.
 fn took(image: &Tagged) -> Duration {
-    image.tagged_at.duration_since(image.received_at).try_into().unwrap_or_default()
+    image.tagged_at.duration_since(image.waits_since).try_into().unwrap_or_default()
 }
 
 /// The announcement in words of the contract.
@@ -101,6 +102,7 @@ mod tests {
             reason: None,
             tags: Tags::default(),
             received_at: Timestamp::UNIX_EPOCH,
+            waits_since: Timestamp::UNIX_EPOCH,
             tagged_at,
         }
     }

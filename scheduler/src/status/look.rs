@@ -225,9 +225,8 @@ impl LaneStatus {
         let per_second = reports.as_ref().map(|all| all.iter().map(|one| one.per_second).sum::<f64>());
         let of_it = rows.map(|rows| rows.standing.iter().filter(move |of_it| of_it.lane == lane));
         let untagged = of_it.clone().map(|of_it| of_it.map(|of_it| of_it.untagged).sum::<i64>());
-        let oldest = of_it.and_then(|of_it| {
-            of_it.filter(|of_it| of_it.untagged > 0).map(|of_it| of_it.oldest_seconds).reduce(f64::max)
-        });
+        let oldest =
+            of_it.and_then(|of_it| of_it.filter_map(|of_it| of_it.oldest_untagged_seconds).reduce(f64::max));
         let drain = untagged.zip(per_second).and_then(|(untagged, per_second)| match untagged {
             0 => Some(0.0),
             _ => (per_second > 0.0).then(|| untagged as f64 / per_second),

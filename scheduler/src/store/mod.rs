@@ -37,7 +37,7 @@ pub use retention::{
     Kept, drop_old_partitions, ensure_partitions, forget_old_changes, forget_old_failures, kept_for,
 };
 pub use stalled::{claim_abandoned, claim_stalled, pending_fixes};
-pub use standing::{Standing, Upkeep, late_images, standing, upkeep};
+pub use standing::{News, Standing, Upkeep, announced_images, standing, upkeep};
 pub use supersede::skip_open_images;
 pub use workers::{Worker, forget_old_reports, workers};
 

@@ -138,6 +138,8 @@ pub struct Announcement {
     pub finished_at: Timestamp,
     /// When its event came.
     pub received_at: Timestamp,
+    /// When images of it were last opened again, after it had been tagged.
+    pub reopened_at: Option<Timestamp>,
     /// When its last job was confirmed.
     pub published_at: Timestamp,
     /// When its last image had its outcome.
@@ -153,7 +155,7 @@ pub struct Announcement {
 pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Vec<Announcement>, DbError> {
     const SQL: &str = "
         SELECT s.key, s.scrape_id, s.advertiser_id, s.lane, s.listed, s.outcomes, n.scrape_id AS superseded_by,
-               s.finished_at, s.received_at, s.published_at, s.tagged_at
+               s.finished_at, s.received_at, s.reopened_at, s.published_at, s.tagged_at
           FROM scrapes s LEFT JOIN scrapes n ON n.key = s.superseded_by
          WHERE s.state = 'tagged' AND s.announced_at IS NULL
          ORDER BY s.key LIMIT $1
@@ -170,6 +172,7 @@ pub async fn unannounced(transaction: &Transaction<'_>, limit: i64) -> Result<Ve
         superseded_by: row.get::<_, Option<_>>("superseded_by").map(ScrapeId),
         finished_at: row.get("finished_at"),
         received_at: row.get("received_at"),
+        reopened_at: row.get("reopened_at"),
         published_at: row.get("published_at"),
         tagged_at: row.get("tagged_at"),
     };

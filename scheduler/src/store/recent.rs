@@ -31,10 +31,10 @@ pub async fn recent(client: &Client, in_time: Duration) -> Result<Recent, DbErro
     const SQL: &str = "
         WITH ended AS (
             SELECT s.listed, s.announced_at > now() - interval '5 minutes' AS is_now,
-                   CASE WHEN s.tagged_at > s.received_at + $1 * interval '1 second'
+                   CASE WHEN s.tagged_at > coalesce(s.reopened_at, s.received_at) + $1 * interval '1 second'
                         THEN (SELECT count(*) FROM scrape_images i
                                WHERE i.scrape = s.key AND i.day = s.day
-                                 AND i.recorded_at > s.received_at + $1 * interval '1 second')
+                                 AND i.recorded_at > coalesce(s.reopened_at, s.received_at) + $1 * interval '1 second')
                         ELSE 0 END AS late
               FROM scrapes s WHERE s.lane <> 'bulk' AND s.announced_at > now() - interval '1 hour')
         SELECT (SELECT count(*) FROM scrapes WHERE swept_at > now() - interval '1 hour'),

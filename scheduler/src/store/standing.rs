@@ -21,8 +21,10 @@ pub struct Standing {
     pub stuck: i64,
     /// Their images that are listed and have no outcome.
     pub untagged: i64,
-    /// Time since the event of the oldest of them came.
+    /// Time since the event of the oldest of them came, or since it was opened again.
     pub oldest_seconds: f64,
+    /// The same of the oldest with an untagged image; none without any.
+    pub oldest_untagged_seconds: Option<f64>,
 }
 
 /// The scrapes that are not tagged yet, by lane and state.
@@ -49,7 +51,9 @@ pub async fn standing(
                                                      ELSE greatest($1 * interval '1 second', interval '1 day') END
                                ) AS stuck,
                sum(greatest(s.listed - p.images, 0))::int8 AS untagged,
-               extract(epoch FROM now() - min(s.received_at))::float8 AS oldest
+               extract(epoch FROM now() - min(coalesce(s.reopened_at, s.received_at)))::float8 AS oldest,
+               extract(epoch FROM now() - min(coalesce(s.reopened_at, s.received_at))
+                                          FILTER (WHERE s.listed > p.images))::float8 AS oldest_untagged
           FROM scrapes s
          CROSS JOIN LATERAL (SELECT coalesce(sum(images), 0) AS images, max(recorded_at) AS last
                                FROM scrape_progress WHERE scrape = s.key) p
@@ -64,6 +68,7 @@ pub async fn standing(
         stuck: row.get("stuck"),
         untagged: row.get("untagged"),
         oldest_seconds: row.get("oldest"),
+        oldest_untagged_seconds: row.get("oldest_untagged"),
     };
     Ok(rows.iter().map(standing).collect())
 }
@@ -91,28 +96,44 @@ pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
     Ok(Upkeep { fixes: u64::try_from(fixes).unwrap_or_default(), database_bytes: row.get(1) })
 }
 
-/// Images that had their outcome later than `in_time` after the event of their scrape, by scrape.
+/// Images of a scrape that an announcement is news of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Images.
+    pub images: u64,
+    /// Of these, images that had their outcome late.
+    pub late: u64,
+}
+
+/// What the announcements of these scrapes are news of, by scrape.
 ///
-/// Ask only for scrapes that ended later than that themselves: for all others there are none, and nothing
-/// is read.
+/// That is all their images, or those alone that were opened again after the announcement before. Late is an
+/// outcome later than `in_time` after the event, or after that.
+///
+/// Every image of these scrapes is read: ask only for those that ended late themselves, or were opened again.
 ///
 /// # Errors
 ///
 /// If the database is away.
-pub async fn late_images(
+pub async fn announced_images(
     client: &Client,
     keys: &[i64],
     in_time: Duration,
-) -> Result<BTreeMap<i64, u64>, DbError> {
+) -> Result<BTreeMap<i64, News>, DbError> {
     const SQL: &str = "
-        SELECT s.key, late.images FROM scrapes s
-         CROSS JOIN LATERAL (SELECT count(*) AS images FROM scrape_images i
-                              WHERE i.scrape = s.key AND i.day = s.day
-                                AND i.recorded_at > s.received_at + $2 * interval '1 second') late
+        SELECT s.key, news.images, news.late FROM scrapes s
+         CROSS JOIN LATERAL (
+               SELECT count(*) AS images,
+                      count(*) FILTER (WHERE i.recorded_at > coalesce(s.reopened_at, s.received_at)
+                                                             + $2 * interval '1 second') AS late
+                 FROM scrape_images i
+                WHERE i.scrape = s.key AND i.day = s.day
+                  AND (s.reopened_at IS NULL OR i.recorded_at > s.reopened_at)) news
          WHERE s.key = ANY($1)";
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&keys, &in_time.as_secs_f64()]).await?;
-    let late =
-        |row: &tokio_postgres::Row| (row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or_default());
-    Ok(rows.iter().map(late).collect())
+    let count =
+        |row: &tokio_postgres::Row, of: usize| u64::try_from(row.get::<_, i64>(of)).unwrap_or_default();
+    let news = |row: &tokio_postgres::Row| (row.get(0), News { images: count(row, 1), late: count(row, 2) });
+    Ok(rows.iter().map(news).collect())
 }

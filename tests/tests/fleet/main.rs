@@ -40,6 +40,7 @@ mod precedence;
 mod precedence_model;
 mod preprocessing;
 mod refused;
+mod reopened;
 mod returns;
 mod revalidation;
 mod rooms;

@@ -47,6 +47,8 @@ pub struct Tagged {
     pub tags: Tags,
     /// When the first event of its micro-scrape came.
     pub received_at: Timestamp,
+    /// When its wait began: then, or when it was opened again.
+    pub waits_since: Timestamp,
     /// When it had its outcome.
     pub tagged_at: Timestamp,
 }
@@ -71,7 +73,8 @@ pub struct Told {
 /// If the database is away.
 pub async fn untold(transaction: &impl GenericClient, most: usize) -> Result<Vec<Told>, DbError> {
     const NEWS: &str = "
-        SELECT key, day, scrape_id, advertiser_id, received_at FROM scrapes s
+        SELECT key, day, scrape_id, advertiser_id, received_at, coalesce(reopened_at, received_at) AS waits_since
+          FROM scrapes s
          WHERE state = 'changing' AND announced_at IS NULL AND published_at IS NOT NULL
            AND (SELECT coalesce(sum(images), 0) FROM scrape_progress WHERE scrape = s.key) > s.announced
          ORDER BY key LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED";
@@ -112,6 +115,7 @@ fn tagged(scrape: &Row, image: &Row) -> Tagged {
         reason: image.get("reason"),
         tags: image.get::<_, Option<Json<_>>>("tags").map(|Json(tags)| tags).unwrap_or_default(),
         received_at: scrape.get("received_at"),
+        waits_since: scrape.get("waits_since"),
         tagged_at: image.get("recorded_at"),
     }
 }
