@@ -49,7 +49,7 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadCommand,
     },
-    /// Tell how the fleet is; exit code 1 where an alert would fire.
+    /// Tell how the fleet is; exit code 1 where an alert would fire, 2 where it cannot be told.
     Status(StatusArgs),
     /// Write the JSON Schemas of all events.
     #[command(hide = true)]
@@ -60,6 +60,14 @@ pub enum Command {
 }
 
 impl Cli {
+    /// How the process ends where it could not be done: scripts tell by it whether `status` has looked.
+    pub fn failure(&self) -> ExitCode {
+        match self.command {
+            Command::Status(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -138,7 +138,7 @@ pub struct AnnounceConfig {
 }
 
 /// The numbers of the chart's alerts that `tagfleet-scheduler status` knows too. The chart writes them here.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertLimits {
     /// How long the oldest image of the lane `express` may wait,
@@ -157,6 +157,14 @@ pub struct AlertLimits {
     pub events_waiting: u32,
     /// Share of the images of `express` and `standard` that are to be in time: `announce.in_time`.
     pub objective: f64,
+    /// Images per second below which no share is an alert.
+    pub least_rate: f64,
+    /// Share of defaulted images that is never right,
+    pub defaults_ceiling: f64,
+    /// and of skipped ones.
+    pub skips_ceiling: f64,
+    /// Pools whose workers are to compute on a GPU.
+    pub gpu_pools: Vec<String>,
 }
 
 impl AlertLimits {

@@ -16,5 +16,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    ending::code(Cli::parse().run().await)
+    let cli = Cli::parse();
+    let failure = cli.failure();
+    ending::code_or(cli.run().await, failure)
 }

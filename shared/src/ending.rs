@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 /// The exit code of a program that has `done` what it was asked to. Where it could not, its last line
 /// says why: the whole chain of causes in one line, for that line is what Kubernetes shows of a pod.
-#[allow(clippy::print_stderr, reason = "the log may not be open yet, or filter it")]
 pub fn code(done: anyhow::Result<ExitCode>) -> ExitCode {
+    code_or(done, ExitCode::FAILURE)
+}
+
+/// The same with another code where it could not.
+#[allow(clippy::print_stderr, reason = "the log may not be open yet, or filter it")]
+pub fn code_or(done: anyhow::Result<ExitCode>, failure: ExitCode) -> ExitCode {
     done.unwrap_or_else(|error| {
         eprintln!("Error: {}", in_one_line(&error));
-        ExitCode::FAILURE
+        failure
     })
 }
 

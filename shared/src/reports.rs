@@ -20,6 +20,44 @@ pub struct LaneReport {
     pub receiving: bool,
 }
 
+/// What came of the jobs of one worker within the last quarter of an hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndingsReport {
+    /// Jobs that came to their end.
+    pub ended: u64,
+    /// Of these, those that were skipped, and not because a newer scrape had overtaken theirs.
+    pub skipped: u64,
+    /// Those with the defaults.
+    pub defaulted: u64,
+    /// Pictures that the models have an answer for,
+    pub inferred: u64,
+    /// and those that they failed on.
+    pub failed: u64,
+}
+
+impl EndingsReport {
+    /// Adds what another worker tells.
+    pub fn add(&mut self, other: Self) {
+        self.ended += other.ended;
+        self.skipped += other.skipped;
+        self.defaulted += other.defaulted;
+        self.inferred += other.inferred;
+        self.failed += other.failed;
+    }
+
+    /// What came since `before`. Counters never fall.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            ended: self.ended - before.ended,
+            skipped: self.skipped - before.skipped,
+            defaulted: self.defaulted - before.defaulted,
+            inferred: self.inferred - before.inferred,
+            failed: self.failed - before.failed,
+        }
+    }
+}
+
 /// An image that was skipped or defaulted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailedImage {

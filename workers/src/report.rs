@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tagfleet_shared::reports::{EndingsReport, FailedImage, LaneReport};
 use tagfleet_shared::wall_clock;
 use tokio::time::Instant;
 use tokio_postgres::types::Json;
@@ -68,6 +68,24 @@ impl LastFailures {
     }
 }
 
+/// What `endings` tells of: a quarter of an hour, as the chart's alerts.
+const QUARTER: Duration = Duration::from_secs(15 * 60);
+
+/// What came of the jobs of the last quarter of an hour: counts since the start, each with its time.
+#[derive(Default)]
+struct Endings(VecDeque<(Instant, EndingsReport)>);
+
+impl Endings {
+    /// What came within a quarter of an hour before `now`, or since the first call.
+    fn lately(&mut self, now: Instant, since_start: EndingsReport) -> EndingsReport {
+        self.0.push_back((now, since_start));
+        while self.0.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= QUARTER) {
+            self.0.pop_front();
+        }
+        since_start.since(self.0.front().map_or(since_start, |(_, first)| *first))
+    }
+}
+
 /// Writes the report.
 pub struct Reporter {
     config: ReportConfig,
@@ -96,11 +114,13 @@ impl Reporter {
         let mut every = tokio::time::interval(self.config.every);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut before, mut since) = (BTreeMap::new(), Instant::now());
+        let mut endings = Endings::default();
         loop {
             every.tick().await;
             let seconds = since.elapsed().as_secs_f64().max(0.001);
             let lanes = self.lanes(&before, seconds);
-            match self.write(&lanes).await {
+            let endings = endings.lately(Instant::now(), self.metrics.endings());
+            match self.write(&lanes, endings).await {
                 Ok(()) => {
                     before = lanes.into_iter().map(|(lane, report)| (lane, report.ended)).collect();
                     since = Instant::now();
@@ -121,16 +141,16 @@ impl Reporter {
         Lane::ALL.into_iter().map(report).collect()
     }
 
-    async fn write(&self, lanes: &BTreeMap<Lane, LaneReport>) -> Result<(), DbError> {
+    async fn write(&self, lanes: &BTreeMap<Lane, LaneReport>, endings: EndingsReport) -> Result<(), DbError> {
         const SQL: &str = "
             INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds,
-                                        lanes, failures)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                        lanes, failures, endings)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (worker) DO UPDATE
                SET pool = excluded.pool, version = excluded.version, model_set = excluded.model_set,
                    digest = excluded.digest, provider = excluded.provider, started_at = excluded.started_at,
                    every_seconds = excluded.every_seconds, lanes = excluded.lanes, failures = excluded.failures,
-                   reported_at = now()";
+                   endings = excluded.endings, reported_at = now()";
         let (set, client) = (self.sets.now(), self.pool.get().await?);
         let statement = client.prepare_cached(SQL).await?;
         client
@@ -147,6 +167,7 @@ impl Reporter {
                     &self.config.every.as_secs_f64(),
                     &Json(lanes),
                     &Json(self.metrics.last_failures().all()),
+                    &Json(endings),
                 ],
             )
             .await?;
@@ -169,4 +190,23 @@ pub async fn withdraw(pool: &Pool) {
 fn name() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}/{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_are_those_of_the_last_quarter_of_an_hour() {
+        let (start, mut endings) = (Instant::now(), Endings::default());
+        let after = |minutes: u64| start + Duration::from_secs(60 * minutes);
+        let counted = |ended| EndingsReport { ended, ..EndingsReport::default() };
+
+        let told = [(0, 0), (5, 100), (10, 150), (15, 200), (20, 300), (40, 1000)]
+            .map(|(minutes, count)| endings.lately(after(minutes), counted(count)).ended);
+
+        // At 20 what came since 5; at 40 what came since 20, the last that is old enough.
+        assert_eq!(told, [0, 100, 150, 200, 200, 700]);
+        assert_eq!(endings.0.len(), 2);
+    }
 }

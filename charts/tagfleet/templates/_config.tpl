@@ -20,11 +20,22 @@
 {{- end }}
 {{- end -}}
 
+{{/* The names of the pools with GPUs, as JSON. */}}
+{{- define "tagfleet.gpuPools" -}}
+{{- $names := list -}}
+{{- range $name, $pool := include "tagfleet.pools" . | fromYaml -}}
+{{- if gt (int $pool.gpu.count) 0 -}}{{- $names = append $names $name -}}{{- end -}}
+{{- end -}}
+{{ toJson $names }}
+{{- end -}}
+
 {{/* The settings of the scheduler, as YAML. */}}
 {{- define "tagfleet.schedulerConfig" -}}
 {{- $limits := .Values.monitoring.rules.limits -}}
 {{- $alerts := dict "oldest_express" $limits.oldestExpress "oldest_standard" $limits.oldestStandard "oldest_bulk" $limits.oldestBulk
-  "stuck_after" $limits.stuckAfter "events_waiting" $limits.eventsWaiting "objective" .Values.monitoring.rules.objective -}}
+  "stuck_after" $limits.stuckAfter "events_waiting" $limits.eventsWaiting "objective" .Values.monitoring.rules.objective
+  "least_rate" $limits.leastRate "defaults_ceiling" $limits.defaultsCeiling "skips_ceiling" $limits.skipsCeiling
+  "gpu_pools" (include "tagfleet.gpuPools" . | fromJsonArray) -}}
 {{ mergeOverwrite (dict "alerts" $alerts) (deepCopy .Values.config) (deepCopy .Values.scheduler.config) (dict "admin" (dict "listen" "0.0.0.0:9091")) | toYaml }}
 {{- end -}}
 

@@ -45,10 +45,10 @@ What is read from the database or the broker is the same in every scheduler: `ma
 {{- $rules := .root.Values.monitoring.rules -}}
 {{- $limits := $rules.limits -}}
 {{- $budget := subf 1.0 (float64 $rules.objective) -}}
-{{- $gpuPools := list -}}
-{{- range $name, $pool := include "tagfleet.pools" .root | fromYaml -}}
-{{- if gt (int $pool.gpu.count) 0 -}}{{- $gpuPools = append $gpuPools $name -}}{{- end -}}
-{{- end -}}
+{{- $gpuPools := include "tagfleet.gpuPools" .root | fromJsonArray -}}
+{{- /* Where volumes and certificates are looked for: broker and database may be elsewhere. */}}
+{{- $near := prepend $rules.serverNamespaces .root.Release.Namespace | uniq | join "|" | printf "namespace=~%q" -}}
+{{- $enough := printf "> %v" $limits.leastRate -}}
 - alert: TagfleetNoScheduler
   expr: |
     absent(tagfleet_scheduler_build_info{ {{- $of -}} })
@@ -61,12 +61,16 @@ What is read from the database or the broker is the same in every scheduler: `ma
 - alert: TagfleetNothingTagged
   expr: |
     sum by (namespace) (max by (namespace, lane) (tagfleet_scheduler_untagged_images{ {{- $of -}} })) > 0
+    and on (namespace) (
+      sum by (namespace) (max by (namespace, queue) (tagfleet_scheduler_queue_messages{ {{- $of -}} ,queue=~"jobs[.].*|suspects"})) > 0
+      or sum by (namespace) (tagfleet_worker_lane_jobs_in_flight{ {{- $of -}} }) > 0
+    )
     unless on (namespace) sum by (namespace) (increase(tagfleet_worker_jobs_ended_total{ {{- $of -}} }[5m])) > 0
   for: 5m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
     summary: {{ `Nothing is tagged, and {{ $value }} images wait.` | quote }}
-    description: There are no workers, or all of them hold their jobs.
+    description: Jobs are ready or at work; there are no workers, or all of them hold their jobs.
 - alert: TagfleetImagesWait
   expr: |
     max by (namespace, lane) (tagfleet_scheduler_oldest_untagged_image_seconds{ {{- $of -}} ,lane="express"}) > {{ include "tagfleet.seconds" $limits.oldestExpress }}
@@ -93,25 +97,33 @@ What is read from the database or the broker is the same in every scheduler: `ma
 {{- /* A set that is new has no day before, and its own last day is nothing but what is to be judged: it is held to that of all sets. */}}
 - alert: TagfleetDefaultsHigh
   expr: |
-    tagfleet:defaulted:ratio15m{ {{- $of -}} }
-      > clamp_min(2 * (
-        tagfleet:defaulted:ratio1d{ {{- $of -}} } offset 1d >= 0
-        or 0 * tagfleet:defaulted:ratio15m{ {{- $of -}} } + on (namespace) group_left tagfleet:defaulted_of_all:ratio1d{ {{- $of -}} }
-      ), {{ $rules.defaultsShare }})
+    (
+      tagfleet:defaulted:ratio15m{ {{- $of -}} }
+        > clamp_min(2 * (
+          tagfleet:defaulted:ratio1d{ {{- $of -}} } offset 1d >= 0
+          or 0 * tagfleet:defaulted:ratio15m{ {{- $of -}} } + on (namespace) group_left tagfleet:defaulted_of_all:ratio1d{ {{- $of -}} }
+        ), {{ $rules.defaultsShare }})
+      or tagfleet:defaulted:ratio15m{ {{- $of -}} } > {{ $limits.defaultsCeiling }}
+    )
+    and on (namespace, set) sum by (namespace, set) (rate(tagfleet_worker_set_jobs_total{ {{- $of -}} }[15m])) {{ $enough }}
   for: 15m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $value | humanizePercentage }} of the images have the defaults, with the model set {{ $labels.set }}.` | quote }}
-    description: More than twice its share of the day before, or of all sets where it is new. A roll-out, or a source that sends what is no picture.
+    description: More than twice its share of the day before, or of all sets where it is new, or more than is ever right. A roll-out, or a source that sends what is no picture.
 - alert: TagfleetSkipsHigh
   expr: |
-    tagfleet:skipped:ratio15m{ {{- $of -}} }
-      > clamp_min(2 * (tagfleet:skipped:ratio1d{ {{- $of -}} } or 0 * tagfleet:skipped:ratio15m{ {{- $of -}} }), {{ $rules.skipsShare }})
+    (
+      tagfleet:skipped:ratio15m{ {{- $of -}} }
+        > clamp_min(2 * (tagfleet:skipped:ratio1d{ {{- $of -}} } or 0 * tagfleet:skipped:ratio15m{ {{- $of -}} }), {{ $rules.skipsShare }})
+      or tagfleet:skipped:ratio15m{ {{- $of -}} } > {{ $limits.skipsCeiling }}
+    )
+    and on (namespace) sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} }[15m])) {{ $enough }}
   for: 15m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $value | humanizePercentage }} of the images are skipped.` | quote }}
-    description: More than twice the share of the last day. A host that is down, or our own way out.
+    description: More than twice the share of the last day, or more than is ever right. A host that is down, or our own way out.
 - alert: TagfleetCacheCollapsed
   expr: |
     tagfleet:cache_known:ratio15m{ {{- $of -}} } < 0.5 * tagfleet:cache_known:ratio1d{ {{- $of -}} }
@@ -134,7 +146,7 @@ What is read from the database or the broker is the same in every scheduler: `ma
     description: A pool with GPUs whose workers compute on the CPU is paid for and does a fraction of the work.
 - alert: TagfleetServerAway
   expr: |
-    sum by (namespace, server) (increase(tagfleet_worker_outages_total{ {{- $of -}} }[5m])) > 0
+    sum by (namespace, server) (tagfleet_worker_held{ {{- $of -}} }) > 0
     or max by (namespace, server) (tagfleet_scheduler_held{ {{- $of -}} ,why="away"}) > 0
   for: 2m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
@@ -150,13 +162,16 @@ What is read from the database or the broker is the same in every scheduler: `ma
     description: It is short of memory or disk, a queue is full, or a queue is missing. Nothing is lost.
 - alert: TagfleetRestartLoop
   expr: |
-    changes(process_start_time_seconds{ {{- $of -}} }[15m]) > 2
-    and on (namespace, pod) (tagfleet_worker_build_info{ {{- $of -}} } or tagfleet_scheduler_build_info{ {{- $of -}} })
+    max by (namespace, pod) (
+      changes(process_start_time_seconds{ {{- $of -}} }[15m])
+      and on (namespace, pod) (tagfleet_worker_build_info{ {{- $of -}} } or tagfleet_scheduler_build_info{ {{- $of -}} } or tagfleet_console_build_info{ {{- $of -}} })
+    ) > 2
+    or max by (namespace, pod) (increase(kube_pod_container_status_restarts_total{ {{- $of -}} ,container=~"worker|scheduler|console"}[30m])) > 2
   for: 1m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
-    summary: {{ `{{ $labels.pod }} started {{ $value }} times within 15 minutes.` | quote }}
-    description: It is killed or gives up. Its last log line and the pod's last state say why.
+    summary: {{ `{{ $labels.pod }} was started anew {{ $value | printf "%.0f" }} times within minutes.` | quote }}
+    description: It is killed or gives up; one that dies before its metrics are read is seen where kube-state-metrics is. Its last log line and the pod's last state say why.
 - alert: TagfleetConsumersGone
   expr: |
     sum by (namespace, lane) (tagfleet_worker_lane_receiving{ {{- $of -}} })
@@ -187,13 +202,18 @@ What is read from the database or the broker is the same in every scheduler: `ma
 - alert: TagfleetServiceLevelFast
   expr: |
     tagfleet:late_images:ratio1h{ {{- $of -}} } > {{ mulf 14.4 $budget | printf "%.4g" }} and tagfleet:late_images:ratio5m{ {{- $of -}} } > {{ mulf 14.4 $budget | printf "%.4g" }}
+      and on (namespace) sum by (namespace) (rate(tagfleet_scheduler_images_tagged_total{ {{- $of -}} ,lane!="bulk"}[1h])) {{ $enough }}
     or tagfleet:late_images:ratio6h{ {{- $of -}} } > {{ mulf 6.0 $budget | printf "%.4g" }} and tagfleet:late_images:ratio30m{ {{- $of -}} } > {{ mulf 6.0 $budget | printf "%.4g" }}
+      and on (namespace) sum by (namespace) (rate(tagfleet_scheduler_images_tagged_total{ {{- $of -}} ,lane!="bulk"}[6h])) {{ $enough }}
+  for: 2m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $value | humanizePercentage }} of the images came late: the service level of a month is used up within days.` | quote }}
     description: Images of express and standard that had their outcome later than announce.in_time after the event.
 - alert: TagfleetServiceLevelSlow
-  expr: tagfleet:late_images:ratio3d{ {{- $of -}} } > {{ $budget | printf "%.4g" }} and tagfleet:late_images:ratio6h{ {{- $of -}} } > {{ $budget | printf "%.4g" }}
+  expr: |
+    tagfleet:late_images:ratio3d{ {{- $of -}} } > {{ $budget | printf "%.4g" }} and tagfleet:late_images:ratio6h{ {{- $of -}} } > {{ $budget | printf "%.4g" }}
+      and on (namespace) sum by (namespace) (rate(tagfleet_scheduler_images_tagged_total{ {{- $of -}} ,lane!="bulk"}[6h])) {{ $enough }}
   for: 1h
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
@@ -202,11 +222,15 @@ What is read from the database or the broker is the same in every scheduler: `ma
 - alert: TagfleetModelsFail
   expr: |
     sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="defaulted",reason="inference"}[15m]))
-    / sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} }[15m])) > 0.01
+    / sum by (namespace) (
+        rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="inferred"}[15m])
+        or rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="defaulted",reason="inference"}[15m])
+      ) > 0.01
+    and on (namespace) sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} }[15m])) {{ $enough }}
   for: 15m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
-    summary: {{ `The models fail on {{ $value | humanizePercentage }} of the pictures.` | quote }}
+    summary: {{ `The models fail on {{ $value | humanizePercentage }} of the pictures that they look at.` | quote }}
     description: They get the defaults. Look at the model set that came last.
 - alert: TagfleetModelSetsDiffer
   expr: count by (namespace, pool) (count by (namespace, pool, digest) (tagfleet_worker_model_info{ {{- $of -}} })) > 1
@@ -234,14 +258,18 @@ What is read from the database or the broker is the same in every scheduler: `ma
 - alert: TagfleetDiskFull
   expr: |
     min by (namespace, persistentvolumeclaim)
-      (kubelet_volume_stats_available_bytes{ {{- $of -}} } / kubelet_volume_stats_capacity_bytes{ {{- $of -}} }) < 0.1
+      (kubelet_volume_stats_available_bytes{ {{- $near -}} } / kubelet_volume_stats_capacity_bytes{ {{- $near -}} }) < 0.1
   for: 10m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $labels.persistentvolumeclaim }} has {{ $value | humanizePercentage }} left.` | quote }}
     description: A broker or a database without disk takes nothing any more.
 - alert: TagfleetCertificateEnds
-  expr: min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds{ {{- $of -}} }) - time() < 7 * 86400
+  expr: |
+    min by (namespace, name) (
+      label_replace(certmanager_certificate_expiration_timestamp_seconds{exported_ {{- $near -}} }, "namespace", "$1", "exported_namespace", "(.*)")
+      or certmanager_certificate_expiration_timestamp_seconds{ {{- $near -}} ,exported_namespace=""}
+    ) - time() < 7 * 86400
   for: 1h
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:

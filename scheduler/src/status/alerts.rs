@@ -6,17 +6,25 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tagfleet_shared::reports::EndingsReport;
 
 use super::look::{Status, WorkerStatus};
 use super::text::duration;
 use crate::config::AlertLimits;
+use crate::queues::SUSPECTS;
 
 /// Nothing is tagged: told where the oldest image has waited for longer than a few reports of a worker take.
 const BEFORE_NOTHING_IS_TAGGED: f64 = 60.0;
 
-/// How many times faster than allowed the service level may be used up: the first pair of windows of the
-/// alert, an hour and five minutes.
-const BURN_RATE: f64 = 14.4;
+/// How many times faster than allowed the service level may be used up: within an hour and the last five
+/// minutes of it, and within six hours and the last half of one.
+const BURN_RATES: [f64; 2] = [14.4, 6.0];
+
+/// Share of the pictures that the models may fail on.
+const MODELS_FAIL: f64 = 0.01;
+
+/// The seconds of what the workers tell of.
+const QUARTER: f64 = 900.0;
 
 /// An alert that would fire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +38,7 @@ pub struct Alert {
 }
 
 /// Every alert that `status` knows, and its `for` in the chart.
-const KNOWN: [(&str, &str); 13] = [
+const KNOWN: [(&str, &str); 17] = [
     ("TagfleetServerAway", "2m"),
     ("TagfleetNoScheduler", "5m"),
     ("TagfleetNothingTagged", "5m"),
@@ -40,7 +48,11 @@ const KNOWN: [(&str, &str); 13] = [
     ("TagfleetLaneWithoutWorker", "5m"),
     ("TagfleetConsumersGone", "5m"),
     ("TagfleetJobsGetLost", "5m"),
-    ("TagfleetServiceLevelFast", "0s"),
+    ("TagfleetServiceLevelFast", "2m"),
+    ("TagfleetPublishingBlocked", "2m"),
+    ("TagfleetDefaultsHigh", "15m"),
+    ("TagfleetSkipsHigh", "15m"),
+    ("TagfleetModelsFail", "15m"),
     ("TagfleetModelSetsDiffer", "1h"),
     ("TagfleetWrongProvider", "10m"),
     ("TagfleetFanOutBehind", "10m"),
@@ -79,7 +91,15 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
     let untagged: i64 = status.lanes.iter().filter_map(|lane| lane.untagged).sum();
     let oldest = status.lanes.iter().filter_map(|lane| lane.oldest_seconds).fold(0.0, f64::max);
     let per_second: f64 = status.lanes.iter().filter_map(|lane| lane.per_second).sum();
-    if untagged > 0 && per_second == 0.0 && oldest > BEFORE_NOTHING_IS_TAGGED {
+    // Where all that is untagged was put off, nobody can be quicker.
+    let suspects = status.queues.iter().flatten().filter(|queue| queue.queue == SUSPECTS);
+    let jobs = suspects.map(|queue| i64::from(queue.ready)).sum::<i64>()
+        + status
+            .lanes
+            .iter()
+            .map(|lane| i64::from(lane.ready.unwrap_or(1)) + lane.at_work.unwrap_or(0))
+            .sum::<i64>();
+    if untagged > 0 && jobs > 0 && per_second == 0.0 && oldest > BEFORE_NOTHING_IS_TAGGED {
         fire("TagfleetNothingTagged", format!("{untagged} images wait, and none comes to its outcome"));
     }
     if let Some(stuck) = status.scrapes.as_ref().map(|scrapes| scrapes.stuck).filter(|stuck| *stuck > 0) {
@@ -103,15 +123,30 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
         if recent.swept > 0 {
             fire("TagfleetJobsGetLost", format!("{} scrapes were swept within the last hour", recent.swept));
         }
-        let most = BURN_RATE * (1.0 - limits.objective);
-        if let Some((hour, now)) = recent.late_share.zip(recent.late_share_now)
-            && hour > most
-            && now > most
-        {
+        let windows = [
+            (recent.late_share, recent.late_share_now, recent.images, 1.0),
+            (recent.late_share_six_hours, recent.late_share_half_hour, recent.images_six_hours, 6.0),
+        ];
+        let used_up = windows.into_iter().zip(BURN_RATES).find_map(|((share, now, images, hours), burn)| {
+            let most = burn * (1.0 - limits.objective);
+            let enough = images as f64 / (3600.0 * hours) > limits.least_rate;
+            (enough && share? > most && now? > most).then_some((share?, hours))
+        });
+        if let Some((share, hours)) = used_up {
             fire(
                 "TagfleetServiceLevelFast",
-                format!("{:.1} % of the images of the last hour came late", 100.0 * hour),
+                format!("{:.1} % of the images of the last {hours}h came late", 100.0 * share),
             );
+        }
+    }
+    if let Some(error) = &status.publishing_error {
+        fire("TagfleetPublishingBlocked", error.clone());
+    }
+    if let Some(endings) = &status.endings {
+        for (alert, share, most, what) in shares(endings, limits) {
+            if share > most {
+                fire(alert, format!("{:.1} % of the images of the last 15 minutes {what}", 100.0 * share));
+            }
         }
     }
     let workers = status.workers.as_deref().unwrap_or_default();
@@ -121,7 +156,35 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
     for (pool, providers) in differing(workers, |worker| &worker.provider) {
         fire("TagfleetWrongProvider", format!("pool {pool} runs on {providers} providers"));
     }
+    for pool in &limits.gpu_pools {
+        let on_cpu =
+            |worker: &&WorkerStatus| !worker.silent && worker.pool == *pool && worker.provider == "cpu";
+        match workers.iter().filter(on_cpu).count() {
+            0 => {}
+            count => fire("TagfleetWrongProvider", format!("{count} workers of pool {pool} run on the CPU")),
+        }
+    }
     alerts
+}
+
+/// What is judged by itself, whatever was usual before: the alert, a share, the most that it may be, and of what.
+/// None where there are so few images that a share says nothing.
+fn shares(endings: &EndingsReport, limits: &AlertLimits) -> Vec<(&'static str, f64, f64, &'static str)> {
+    let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+    if endings.ended as f64 / QUARTER <= limits.least_rate {
+        return Vec::new();
+    }
+    let EndingsReport { ended, skipped, defaulted, inferred, failed } = *endings;
+    vec![
+        ("TagfleetDefaultsHigh", share(defaulted, ended), limits.defaults_ceiling, "got the defaults"),
+        ("TagfleetSkipsHigh", share(skipped, ended), limits.skips_ceiling, "were skipped"),
+        (
+            "TagfleetModelsFail",
+            share(failed, inferred + failed),
+            MODELS_FAIL,
+            "that the models looked at made them fail",
+        ),
+    ]
 }
 
 /// Pools whose workers differ in something, and in how many ways.
@@ -196,6 +259,9 @@ mod tests {
             assert_eq!(of_the_chart, limit, "{key}");
         }
         assert_eq!(value("eventsWaiting"), limits.events_waiting.to_string());
+        assert_eq!(value("leastRate"), limits.least_rate.to_string());
+        assert_eq!(value("defaultsCeiling"), limits.defaults_ceiling.to_string());
+        assert_eq!(value("skipsCeiling"), limits.skips_ceiling.to_string());
         assert_eq!(value("objective"), limits.objective.to_string());
     }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use serde::Serialize;
-use tagfleet_shared::broker::Broker;
+use tagfleet_shared::broker::{Broker, Outgoing};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::reports::FailedImage;
+use tagfleet_shared::reports::{EndingsReport, FailedImage};
 use tagfleet_shared::wall_clock;
 
 use super::alerts::{self, Alert};
@@ -22,14 +22,17 @@ const FAILURES: usize = 10;
 /// The longest that a server may take to answer: whoever asks is in a hurry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest that a broker that is well needs to take a message.
+const CONFIRMED: Duration = Duration::from_secs(1);
+
 /// What `status` does not know, and who does.
 ///
 /// With the alert of each: a test sees to it that every alert of the chart is known, or named here.
 pub(super) const UNKNOWN: [&str; 5] = [
     "unacknowledged: only what workers have begun; what the broker has sent them beyond that is in `untagged`",
-    "how long a condition has lasted, and what went on for days (TagfleetServiceLevelSlow): see Grafana",
-    "shares of all images (TagfleetDefaultsHigh, TagfleetSkipsHigh, TagfleetCacheCollapsed, TagfleetModelsFail): see Grafana",
-    "what single processes say of themselves (TagfleetPublishingBlocked, TagfleetRestartLoop, TagfleetDatabaseConnectionsShort): see their /metrics and logs",
+    "how long a condition has lasted, what was usual before (shares are judged by their ceilings alone), and what went on for days (TagfleetServiceLevelSlow, TagfleetCacheCollapsed): see Grafana",
+    "what single processes cannot reach, though this one can, and a queue that takes no more: see /readyz and the logs",
+    "what single processes say of themselves (TagfleetRestartLoop, TagfleetDatabaseConnectionsShort): see their /metrics and logs",
     "what only the cluster knows (TagfleetDiskFull, TagfleetCertificateEnds)",
 ];
 
@@ -40,12 +43,16 @@ pub struct Status {
     pub at: Timestamp,
     /// The broker and the database.
     pub servers: Vec<ServerStatus>,
+    /// Why the broker takes no messages, though it answers.
+    pub publishing_error: Option<String>,
     /// Every lane.
     pub lanes: Vec<LaneStatus>,
     /// Scrapes that are not tagged yet, and the events of those to come.
     pub scrapes: Option<ScrapesStatus>,
     /// The last hour.
     pub recent: Option<RecentStatus>,
+    /// What came of the images of the last quarter of an hour, by the last reports of the workers.
+    pub endings: Option<EndingsReport>,
     /// Every queue.
     pub queues: Option<Vec<QueueStatus>>,
     /// Every worker that reports.
@@ -99,23 +106,31 @@ pub struct ScrapesStatus {
     pub fanning_out: i64,
     /// Scrapes whose images are worked on.
     pub tagging: i64,
-    /// Of both, scrapes in which nothing moves.
+    /// Micro-scrapes: pictures that changed.
+    pub changing: i64,
+    /// Of all of these, scrapes in which nothing moves.
     pub stuck: i64,
     /// Age of the oldest.
     pub oldest_seconds: Option<f64>,
 }
 
-/// What became of the scrapes of the last hour.
+/// What became of the scrapes of the last hours.
 #[derive(Debug, Serialize)]
 pub struct RecentStatus {
-    /// Scrapes whose jobs were lost or late, and were published again.
+    /// Scrapes whose jobs were lost or late, and were published again within an hour.
     pub swept: i64,
-    /// Images of `express` and `standard` of scrapes that were announced.
+    /// Images of `express` and `standard` of scrapes that were announced within an hour.
     pub images: i64,
     /// Share of these that had their outcome later than `announce.in_time`; none without any.
     pub late_share: Option<f64>,
     /// The same of the last five minutes.
     pub late_share_now: Option<f64>,
+    /// Images of six hours,
+    pub images_six_hours: i64,
+    /// the share of these that came late,
+    pub late_share_six_hours: Option<f64>,
+    /// and the same of the last half an hour.
+    pub late_share_half_hour: Option<f64>,
 }
 
 /// A queue.
@@ -167,7 +182,8 @@ impl Status {
     pub async fn look(broker: &Broker, pool: &Pool, config: &SchedulerConfig) -> Self {
         let limits = &config.alerts;
         let asking = async { queues::depths(broker).await.map_err(|error| error.to_string()) };
-        let (broker, queues) = asked("broker", asking).await;
+        let (answered, queues) = asked("broker", asking).await;
+        let publishing_error = if queues.is_some() { publishing_error(broker).await } else { None };
         let idle = queues.as_deref().map(queues::idle_lanes).unwrap_or_default();
         let reading = async { rows(pool, config, &idle).await.map_err(|error| error.to_string()) };
         let (database, rows) = asked("database", reading).await;
@@ -175,11 +191,13 @@ impl Status {
         let lane = |lane| LaneStatus::of(lane, queues.as_deref(), rows.as_ref());
         let mut status = Self {
             at: wall_clock::now(),
-            servers: vec![broker, database],
+            servers: vec![answered, database],
+            publishing_error,
             lanes: Lane::ALL.map(lane).into(),
             scrapes: rows.as_ref().map(|rows| ScrapesStatus::of(&rows.standing)),
             recent: rows.as_ref().map(|rows| RecentStatus::of(&rows.recent)),
             workers: rows.as_ref().map(|rows| rows.workers.iter().map(WorkerStatus::of).collect()),
+            endings: rows.as_ref().map(|rows| endings(&rows.workers)),
             failures: rows.map(|rows| last_failures(&rows.workers)).unwrap_or_default(),
             queues: queues.map(|queues| queues.into_iter().map(QueueStatus::of).collect()),
             alerts: Vec::new(),
@@ -253,6 +271,7 @@ impl ScrapesStatus {
         Self {
             fanning_out: scrapes("fanning_out"),
             tagging: scrapes("tagging"),
+            changing: scrapes("changing"),
             stuck: standing.iter().map(|of_it| of_it.stuck).sum(),
             oldest_seconds: standing.iter().map(|of_it| of_it.oldest_seconds).reduce(f64::max),
         }
@@ -261,12 +280,14 @@ impl ScrapesStatus {
 
 impl RecentStatus {
     fn of(recent: &Recent) -> Self {
-        let shares = recent.late_shares();
         Self {
             swept: recent.swept,
-            images: recent.images,
-            late_share: shares.map(|(hour, _)| hour),
-            late_share_now: shares.map(|(_, now)| now),
+            images: recent.hour.images,
+            late_share: recent.hour.late_share(),
+            late_share_now: recent.five_minutes.late_share(),
+            images_six_hours: recent.six_hours.images,
+            late_share_six_hours: recent.six_hours.late_share(),
+            late_share_half_hour: recent.half_hour.late_share(),
         }
     }
 }
@@ -293,6 +314,25 @@ impl WorkerStatus {
             silent: worker.is_silent(),
         }
     }
+}
+
+/// A broker that is short of memory or disk answers, and takes nothing: it says so to whoever publishes.
+async fn publishing_error(broker: &Broker) -> Option<String> {
+    let (publisher, probe) = (broker.publisher(), [Outgoing::probe(broker.topology())]);
+    match tokio::time::timeout(CONFIRMED, publisher.publish(&probe)).await {
+        Ok(confirmed) => confirmed.err().map(|error| error.to_string()),
+        Err(_) => {
+            let asked = broker.depth(&broker.topology().dead()).await;
+            Some(asked.err().map_or_else(|| "it confirms nothing".to_owned(), |error| error.to_string()))
+        }
+    }
+}
+
+/// Those of all workers that speak.
+fn endings(workers: &[Worker]) -> EndingsReport {
+    let mut all = EndingsReport::default();
+    workers.iter().filter(|worker| !worker.is_silent()).for_each(|worker| all.add(worker.endings));
+    all
 }
 
 fn last_failures(workers: &[Worker]) -> Vec<FailedImage> {

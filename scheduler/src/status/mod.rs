@@ -2,7 +2,7 @@
 //!
 //! It asks the broker and the database itself, so it works while every scheduler is down, and reads what the
 //! workers report there. What it cannot know that way it says. Where one of the chart's alerts would fire, if
-//! what it sees lasts, the exit code is 1.
+//! what it sees lasts, the exit code is 1; where it cannot look at all, as with settings that make no sense, 2.
 
 mod alerts;
 mod look;
@@ -35,7 +35,7 @@ pub struct StatusArgs {
 }
 
 impl StatusArgs {
-    /// Tells it. Returns whether no alert would fire.
+    /// Tells it. Returns whether no alert would fire, by the last look.
     ///
     /// # Errors
     ///
@@ -45,9 +45,11 @@ impl StatusArgs {
         let broker = Broker::lazy(&config.broker, "tagfleet-scheduler status");
         let pool = db::pool(&config.database)?;
         let stop = shutdown::on_signal()?;
+        let mut well = true;
         loop {
             let looking = Status::look(&broker, &pool, config);
-            let Some(status) = stop.run_until_cancelled(looking).await else { return Ok(true) };
+            let Some(status) = stop.run_until_cancelled(looking).await else { return Ok(well) };
+            well = status.alerts.is_empty();
             let mut out = std::io::stdout();
             if self.watch && !self.json && out.is_terminal() {
                 // Home, and nothing below.
@@ -66,7 +68,7 @@ impl StatusArgs {
             out.flush()?;
             let again = tokio::time::sleep(Duration::from_secs(self.every));
             if !self.watch || stop.run_until_cancelled(again).await.is_none() {
-                return Ok(status.alerts.is_empty());
+                return Ok(well);
             }
         }
     }

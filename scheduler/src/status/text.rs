@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tagfleet_shared::reports::FailedImage;
+use tagfleet_shared::reports::{EndingsReport, FailedImage};
 
 use super::look::{LaneStatus, RecentStatus, ScrapesStatus, Status, WorkerStatus};
 
@@ -18,11 +18,14 @@ pub(super) fn page(status: &Status) -> String {
     for alert in &status.alerts {
         let _ = writeln!(page, "  {} (after {}): {}", alert.alert, alert.lasting, alert.what);
     }
-    let heads = ["LANE", "READY", "UNACKED", "UNTAGGED", "OLDEST", "PER SECOND", "DRAINED IN", "CONSUMERS"];
+    let heads = ["LANE", "READY", "AT WORK", "UNTAGGED", "OLDEST", "PER SECOND", "DRAINED IN", "CONSUMERS"];
     table(&mut page, heads, status.lanes.iter().map(lane));
     let _ = writeln!(page, "\n{}", scrapes(status.scrapes.as_ref()));
     if let Some(recent) = &status.recent {
         let _ = writeln!(page, "last hour: {}", last_hour(recent));
+    }
+    if let Some(endings) = &status.endings {
+        let _ = writeln!(page, "last 15 minutes: {}", last_quarter(endings));
     }
     let queues = status.queues.iter().flatten().filter(|queue| !queue.queue.starts_with("jobs."));
     let queues: Vec<_> = queues.map(|queue| format!("{} {}", queue.queue, queue.ready)).collect();
@@ -30,17 +33,19 @@ pub(super) fn page(status: &Status) -> String {
         let _ = writeln!(page, "queues: {}", queues.join(", "));
     }
     let heads =
-        ["WORKER", "POOL", "PROVIDER", "MODEL SET", "VERSION", "PER SECOND", "UNACKED", "LAST HEARD OF"];
+        ["WORKER", "POOL", "PROVIDER", "MODEL SET", "VERSION", "PER SECOND", "AT WORK", "LAST HEARD OF"];
     match &status.workers {
         None => page.push_str("\nworkers: not known, the database is away\n"),
         Some(workers) if workers.is_empty() => page.push_str("\nworkers: none reports\n"),
         Some(workers) => table(&mut page, heads, workers.iter().map(worker)),
     }
     let servers = status.servers.iter().map(|server| {
-        let how = server.error.as_ref().map_or_else(
-            || format!("ok, {} ms", server.took_ms.unwrap_or_default()),
-            |error| format!("AWAY: {error}"),
-        );
+        let takes_nothing = status.publishing_error.as_ref().filter(|_| server.server == "broker");
+        let how = match (&server.error, takes_nothing) {
+            (Some(error), _) => format!("AWAY: {error}"),
+            (None, Some(error)) => format!("TAKES NO MESSAGES: {error}"),
+            (None, None) => format!("ok, {} ms", server.took_ms.unwrap_or_default()),
+        };
         [server.server.to_owned(), how]
     });
     table(&mut page, ["SERVER", ""], servers);
@@ -77,8 +82,10 @@ fn scrapes(scrapes: Option<&ScrapesStatus>) -> String {
     let Some(scrapes) = scrapes else { return "scrapes: not known, the database is away".into() };
     let oldest =
         scrapes.oldest_seconds.map_or_else(String::new, |age| format!(", the oldest {}", duration(age)));
-    let ScrapesStatus { fanning_out, tagging, stuck, .. } = scrapes;
-    format!("scrapes: {fanning_out} fanning out, {tagging} tagging{oldest}; {stuck} stuck")
+    let ScrapesStatus { fanning_out, tagging, changing, stuck, .. } = scrapes;
+    format!(
+        "scrapes: {fanning_out} fanning out, {tagging} tagging, {changing} of pictures that changed{oldest}; {stuck} stuck"
+    )
 }
 
 fn last_hour(recent: &RecentStatus) -> String {
@@ -93,6 +100,21 @@ fn last_hour(recent: &RecentStatus) -> String {
         },
     );
     format!("{in_time}; {} scrapes swept", recent.swept)
+}
+
+fn last_quarter(endings: &EndingsReport) -> String {
+    let EndingsReport { ended, skipped, defaulted, inferred, failed } = *endings;
+    if ended == 0 {
+        return "no image came to its outcome".into();
+    }
+    let percent = |part: u64, of: u64| 100.0 * part as f64 / of.max(1) as f64;
+    format!(
+        "{ended} images, {:.1} % skipped, {:.1} % with the defaults; {} seen by the models, which failed on {:.1} %",
+        percent(skipped, ended),
+        percent(defaulted, ended),
+        inferred + failed,
+        percent(failed, inferred + failed)
+    )
 }
 
 fn worker(worker: &WorkerStatus) -> [String; 8] {

@@ -32,7 +32,7 @@ pub use changes::{
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{Listed, OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};
-pub use recent::{Recent, recent};
+pub use recent::{Recent, Window, recent};
 pub use retention::{
     Kept, drop_old_partitions, ensure_partitions, forget_old_changes, forget_old_failures, kept_for,
 };

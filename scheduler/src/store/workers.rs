@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::lane::Lane;
-use tagfleet_shared::reports::{FailedImage, LaneReport};
+use tagfleet_shared::reports::{EndingsReport, FailedImage, LaneReport};
 use tokio_postgres::types::Json;
 
 use super::Client;
@@ -35,6 +35,8 @@ pub struct Worker {
     pub lanes: BTreeMap<String, LaneReport>,
     /// The last images that it skipped or defaulted.
     pub failures: Vec<FailedImage>,
+    /// What came of its jobs lately.
+    pub endings: EndingsReport,
 }
 
 impl Worker {
@@ -71,6 +73,7 @@ pub async fn workers(client: &Client) -> Result<Vec<Worker>, DbError> {
         every_seconds: row.get("every_seconds"),
         lanes: row.get::<_, Json<_>>("lanes").0,
         failures: row.get::<_, Json<_>>("failures").0,
+        endings: row.get::<_, Json<_>>("endings").0,
     };
     Ok(rows.iter().map(worker).collect())
 }

@@ -68,6 +68,11 @@ impl Outgoing {
         Self { message_id: Some(message_id), must_route, ..new }
     }
 
+    /// A message that is for nobody: whether the broker takes any at all.
+    pub fn probe(topology: &Topology) -> Self {
+        Self { must_route: false, ..Self::new(topology.jobs_exchange(), "nobody".into(), Vec::new()) }
+    }
+
     /// A job for a lane.
     pub fn job(topology: &Topology, lane: Lane, body: Vec<u8>) -> Self {
         let mut new = Self::new(topology.jobs_exchange(), lane.as_str().into(), body);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use serde_json::Value;
+use tagfleet_loadtest::origin::Response;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Fleet, Options, Process, eventually, listed, scrape, signal};
@@ -114,6 +115,76 @@ async fn a_fleet_without_workers_tells_what_waits_and_which_alert_would_fire() {
     fleet.abandon().await;
 }
 
+/// What was put off waits in no lane: nobody can be quicker than its host allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_their_host_puts_off_are_no_alert() {
+    let fleet = Fleet::with(reporting()).await;
+    fleet.origin.put(
+        "/1.jpg",
+        Response::StatusThenBytes {
+            status: 429,
+            times: u64::MAX,
+            headers: vec![("Retry-After", "1800".to_owned())],
+            body: Vec::new().into(),
+        },
+    );
+    fleet.publish(&scrape("dealer", vec![listed(fleet.origin.url("/1.jpg"))])).await;
+    eventually("it is put off", || async {
+        let (_, told) = json(&fleet).await;
+        let put_off = told["queues"].as_array()?.iter().any(|queue| {
+            queue["queue"].as_str().is_some_and(|name| name.starts_with("retry.")) && queue["ready"] == 1
+        });
+        (put_off && lane(&told, "express")["at_work"] == 0).then_some(())
+    })
+    .await;
+    fleet.execute("UPDATE scrapes SET received_at = now() - interval '5 minutes'").await;
+
+    let (code, told) = json(&fleet).await;
+
+    assert_eq!((code, alerts(&told)), (Some(0), vec![]), "{told:#}");
+    assert_eq!(lane(&told, "express")["untagged"], 1);
+    fleet.abandon().await;
+}
+
+/// A pool that is paid for its GPUs and computes on the CPU is told, also where all its workers do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gpu_pool_on_the_cpu_and_shares_that_are_never_right_are_told() {
+    let fleet = Fleet::with(reporting()).await;
+    fleet
+        .execute(
+            "INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds, lanes,
+                                         failures, endings)
+             VALUES ('gpu/1', 'gpu', '1', 'set', 'd', 'cpu', now(), 3600, '{}', '[]',
+                     '{\"ended\":1000,\"skipped\":510,\"defaulted\":300,\"inferred\":100,\"failed\":2}')",
+        )
+        .await;
+    assert_eq!(
+        alerts(&json(&fleet).await.1),
+        ["TagfleetDefaultsHigh", "TagfleetSkipsHigh", "TagfleetModelsFail"],
+        "whose GPUs these are is a setting"
+    );
+
+    let settings = [("TAGFLEET__ALERTS__GPU_POOLS", "gpu")];
+    let (code, page) = status_with(&fleet, &[], &settings).await;
+
+    assert_eq!(code, Some(1));
+    for words in ["TagfleetWrongProvider (after 10m): 1 workers of pool gpu run on the CPU", "51.0 % skipped"]
+    {
+        assert!(page.contains(words), "no {words:?} in\n{page}");
+    }
+    fleet.end().await;
+}
+
+/// A script tells a fleet that is unwell from a question that could not be asked.
+#[test]
+fn settings_that_make_no_sense_are_another_exit_code() {
+    let mut command = Process::command("tagfleet-scheduler");
+    command.arg("status").env("TAGFLEET__ALERTS__OBJECTIVE", "much");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("alerts.objective"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_a_stuck_scrape_and_workers_that_differ_are_told() {
     let fleet = Fleet::with(reporting()).await;
@@ -181,9 +252,13 @@ async fn what_the_last_hour_and_the_workers_tell_is_an_alert_too() {
         )
         .await;
 
-    let (code, told) = json(&fleet).await;
+    let of_few = [("TAGFLEET__ALERTS__LEAST_RATE", "0")];
+    let (code, told) = status_with(&fleet, &["--json"], &of_few).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(code, Some(1));
     assert_eq!(alerts(&told), ["TagfleetConsumersGone", "TagfleetJobsGetLost", "TagfleetServiceLevelFast"]);
+    let (_, usual) = json(&fleet).await;
+    assert!(!alerts(&usual).contains(&"TagfleetServiceLevelFast"), "two of four images wake nobody");
     assert_eq!((&told["recent"]["late_share"], &told["recent"]["swept"]), (&0.5.into(), &1.into()));
     let (_, page) = status(&fleet, &[]).await;
     assert!(

@@ -200,7 +200,7 @@ async fn a_scrape_that_ended_or_was_swept_within_the_hour_counts_however_many_ca
 
     let recent = store::recent(&client, Duration::from_secs(600)).await.unwrap();
 
-    assert_eq!((recent.images, recent.late, recent.swept), (12_001, 1, 1));
+    assert_eq!((recent.hour.images, recent.hour.late, recent.swept), (12_001, 1, 1));
     drop(client);
     fleet.end().await;
 }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use prometheus::core::Collector;
+use prometheus::proto::{LabelPair, MetricFamily};
 use prometheus::{HistogramTimer, IntGauge};
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::metrics::{begin, set_connections};
-use tagfleet_shared::outcome::OutcomeKind;
+use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
+use tagfleet_shared::reports::EndingsReport;
 
 use super::{Look, Metrics, RETURNED, Stage, Tier};
 use crate::decode::format_name;
@@ -101,6 +104,29 @@ impl Metrics {
         let label = [lane.as_str()];
         let at_work = self.lane_jobs_in_flight.with_label_values(&label).get();
         (at_work, self.jobs_ended_total.with_label_values(&label).get())
+    }
+
+    /// What came of all jobs since the start.
+    pub fn endings(&self) -> EndingsReport {
+        let mut all = EndingsReport::default();
+        for series in self.jobs_total.collect().iter().flat_map(MetricFamily::get_metric) {
+            let label = |name| series.get_label().iter().find(|label| label.name() == name);
+            let (outcome, reason) = (label("outcome"), label("reason"));
+            let [outcome, reason] = [outcome, reason].map(|label| label.map_or("", LabelPair::value));
+            let count = series.get_counter().get_value() as u64;
+            all.ended += count;
+            match (outcome, reason) {
+                ("skipped", SUPERSEDED) => {}
+                ("skipped", _) => all.skipped += count,
+                ("inferred", _) => all.inferred += count,
+                ("defaulted", _) => all.defaulted += count,
+                _ => {}
+            }
+            if (outcome, reason) == ("defaulted", "inference") {
+                all.failed += count;
+            }
+        }
+        all
     }
 
     /// A job went to a retry queue.
