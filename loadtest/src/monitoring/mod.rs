@@ -10,6 +10,7 @@ mod boards;
 mod everyday;
 mod faults;
 mod gate;
+mod known;
 mod outages;
 mod pictures;
 mod prometheus;
@@ -79,6 +80,8 @@ impl MonitoringArgs {
             }
         }
         problems.extend(answers::rules(prometheus, &rules, from).await?);
+        let (compared, untrue) = proof.numbers_are_true().await?;
+        problems.extend(untrue);
         proof.end().await?;
         let (alerts, records) = (rules.alerts().len(), rules.records().len());
         if !problems.is_empty() {
@@ -86,7 +89,7 @@ impl MonitoringArgs {
             bail!("{} problems; logs are in {}", problems.len(), proof::FOLDER);
         }
         say(&format!(
-            "{alerts} alerts fired by their fault, ended with it, and did not fire otherwise; {records} recording rules and {asked} expressions of {} dashboards gave data of a sane range",
+            "{alerts} alerts fired by their fault, ended with it, and did not fire otherwise; {records} recording rules and {asked} expressions of {} dashboards gave data of a sane range, {compared} of them held against the database",
             boards.len()
         ));
         Ok(())

@@ -101,6 +101,7 @@ impl Proof {
         }
         faults::purge(&self.arena, &self.arena.broker.topology().lane_queue(Lane::Bulk)).await?;
         self.watch.fire(FAULT, GONE).await?;
+        self.status_tells(&["TagfleetLaneWithoutWorker"]).await?;
         self.gate.until(&faults::all_are_late()).await?;
         for worker in faults::members(&self.arena, true) {
             worker.start().await?;
@@ -123,6 +124,7 @@ impl Proof {
             scheduler.stop().await?;
         }
         self.watch.fire(FAULT, GONE).await?;
+        self.status_tells(&["TagfleetNoScheduler"]).await?;
         // Whoever starts has jobs to publish at once.
         self.events("blocked", 5).await?;
         faults::memory_alarm(&self.arena, true).await?;
@@ -130,8 +132,9 @@ impl Proof {
             scheduler.start().await?;
         }
         let fired = self.watch.fire(FAULT, BLOCKED).await;
+        let told = self.status_tells(&["TagfleetPublishingBlocked"]).await;
         faults::memory_alarm(&self.arena, false).await?;
-        fired?;
+        fired.and(told)?;
         self.gate.reopen().await?;
         self.watch.ends(FAULT).await
     }

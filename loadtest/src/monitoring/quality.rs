@@ -38,6 +38,7 @@ impl Proof {
             ended = self.gate.keep_publishing("troubled", troubled) => ended?,
             ended = self.a_scheduler_dies_again_and_again() => ended?,
         }
+        self.status_tells(&["TagfleetDeadLetters", "TagfleetWrongProvider", "TagfleetConsumersGone"]).await?;
         faults::cluster(&self.arena, 0.5, now() + 1e7);
         faults::purge(&self.arena, "chaos.dead").await?;
         for scheduler in faults::members(&self.arena, false) {
@@ -86,6 +87,7 @@ impl Proof {
             fired = self.watch.fire(FAULT, ALERTS) => fired?,
             ended = self.gate.keep_publishing("red", |id| pictures::red(&self.arena, id, 60)) => ended?,
         }
+        self.status_tells(&["TagfleetModelSetsDiffer"]).await?;
         faults::copy_of_the_set(Path::new(FOLDER))?;
         last.post("/models/reload").await?;
         self.watch.ends(FAULT).await

@@ -132,7 +132,11 @@ impl Watch {
             say(&format!("{fault}: {does} after {seconds} s: {}", names(alerts)));
             return;
         }
-        let problem = format!("{fault}: not within {seconds} s: {does}: {}", names(missing));
+        self.problem(format!("{fault}: not within {seconds} s: {does}: {}", names(missing))).await;
+    }
+
+    /// Something else that is not as it must be.
+    pub async fn problem(&self, problem: String) {
         say(&problem);
         self.problems.lock().await.push(problem);
     }
