@@ -34,8 +34,11 @@ pub(super) fn large(image: &Uuid, version: &str) -> String {
 
 /// With the bytes of the version: what is seen is what a correction says that it saw, and not what some cache had.
 fn address(image: &Uuid, version: &str, size: Size) -> String {
-    let bytes = version.split_once('.').map_or("0", |(_, bytes)| bytes);
-    format!("/thumbnails/{image}?size={}&of={bytes}", size.pixels())
+    format!("/thumbnails/{image}?size={}&of={}", size.pixels(), bytes_of(version))
+}
+
+fn bytes_of(version: &str) -> &str {
+    version.split_once('.').map_or("0", |(_, bytes)| bytes)
 }
 
 /// Sends a small picture, or a drawing that says why there is none. The latter with status 200 as well:
@@ -48,20 +51,22 @@ pub async fn thumbnail(
 ) -> Result<Response, Problem> {
     let size = Size::named(wanted.size);
     let size = size.ok_or_else(|| Problem::new(Kind::BadRequest, "size must be 320 or 1280"))?;
-    let bytes = match wanted.of.as_deref() {
-        None => 0,
-        Some(text) => u32::from_str_radix(text, 16)
-            .map_err(|_| Problem::new(Kind::BadRequest, "of must be the part of a version after its dot"))?,
+    let bytes = wanted.of.as_deref().map_or(Some(0), |of| u32::from_str_radix(of, 16).ok());
+    let bytes = bytes
+        .ok_or_else(|| Problem::new(Kind::BadRequest, "of must be the part of a version after its dot"))?;
+    let find = async {
+        let found = pictures::url_of(&console.pool, image).await?;
+        Ok::<_, DbError>(
+            found.map(|(url, version)| (url, u32::from_str_radix(bytes_of(&version), 16).unwrap_or(0))),
+        )
     };
-    let wanted = thumbnails::Wanted { image, bytes, size };
-    let made = console.thumbnails.of(wanted, pictures::url_of(&console.pool, image)).await;
-    let made = made.map_err(|error: std::sync::Arc<DbError>| {
-        tracing::warn!(%error, "the database did not answer");
-        Problem::new(Kind::Unavailable, "the database does not answer").after(5)
-    })?;
+    let made = console.thumbnails.of(thumbnails::Wanted { image, bytes, size }, find).await?;
     console.metrics.thumbnail(made.missing.is_none());
     // Only for whoever may see it.
-    let keep = format!("private, max-age={}", made.keep.as_secs());
+    let keep = match made.keep.as_secs() {
+        0 => "no-store".into(),
+        seconds => format!("private, max-age={seconds}"),
+    };
     let about = [(header::ETAG, made.etag.clone()), (header::CACHE_CONTROL, keep)];
     let had = headers.get(header::IF_NONE_MATCH).and_then(|had| had.to_str().ok());
     if had.is_some_and(|had| had.split(',').any(|tag| tag.trim() == made.etag)) {

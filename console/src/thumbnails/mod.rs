@@ -156,23 +156,25 @@ impl Thumbnails {
         })
     }
 
-    /// The one that is `wanted`, from the URL that `find` gives. Those who want the same at the same time wait for one.
+    /// The one that is `wanted`, from the URL that `find` gives with the bytes that the image has now: of others there is
+    /// none to be had, and none is kept. Those who want the same at the same time wait for one.
     ///
     /// # Errors
     ///
     /// Whatever kept `find` from its answer; a picture that cannot be had is none.
-    pub async fn of<E: Send + Sync + 'static>(
+    pub async fn of<E>(
         &self,
         wanted: Wanted,
-        find: impl Future<Output = Result<Option<String>, E>>,
-    ) -> Result<Thumbnail, Arc<E>> {
-        let make = async {
-            Ok(match find.await? {
-                Some(url) => self.make(&url, wanted.size).await,
-                None => self.blank("not_listed"),
-            })
-        };
-        self.kept.try_get_with(wanted, make).await
+        find: impl Future<Output = Result<Option<(String, u32)>, E>>,
+    ) -> Result<Thumbnail, E> {
+        if let Some(kept) = self.kept.get(&wanted).await {
+            return Ok(kept);
+        }
+        let Some((url, bytes)) = find.await? else { return Ok(self.blank("not_listed")) };
+        let there = Wanted { bytes, ..wanted };
+        let made = self.kept.get_with(there, self.make(&url, there.size)).await;
+        let keep = if there == wanted { made.keep } else { Duration::ZERO };
+        Ok(Thumbnail { keep, ..made })
     }
 
     async fn make(&self, url: &str, size: Size) -> Thumbnail {

@@ -35,6 +35,13 @@ async fn pictures_come_through_the_console_once_and_from_public_addresses_only()
     let again = thumbnail(&reader.clone().with("if-none-match", picture.header("etag")), &first).await;
     assert_eq!(again.status, 304);
     assert_eq!(fleet.origin.requests("/one.jpg"), 1);
+    // Other bytes than it has are not to be had: nobody has it fetched again and again by asking for them.
+    for of in 1..5 {
+        let other = reader.ask("GET", &format!("/thumbnails/{first}?size=320&of={of}"), &Value::Null).await;
+        assert_eq!((other.status, other.header("cache-control")), (200, "no-store"));
+        assert_eq!(other.header("etag"), picture.header("etag"));
+    }
+    assert_eq!(fleet.origin.requests("/one.jpg"), 1);
 
     for (seq, reason) in [(1, "forbidden_address"), (2, "gone")] {
         let blank = thumbnail(&reader, &image(&fleet, seq).await).await;
