@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::http::Response;
 use base64::Engine;
@@ -25,6 +26,9 @@ use crate::web::{Kind, Problem};
 
 /// Largest answer of a provider that is read.
 const MOST_BYTES: usize = 1 << 20;
+
+/// How long who has logged out waits for what the provider says of itself.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// The provider, and what it knows us by.
 pub struct Provider {
@@ -65,7 +69,7 @@ impl Provider {
     pub fn new(config: LoginConfig, redirect: Url) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(10))
+            .timeout(Duration::from_secs(10))
             .build()?;
         Ok(Self { config, redirect, http: Http(client), metadata: Mutex::default() })
     }
@@ -114,7 +118,9 @@ impl Provider {
     /// Where the provider ends its own login (RP-initiated logout), if it says so and is there. Nothing is said of who
     /// leaves, nor where they go from there: that takes what we do not keep, and what must be known to the provider.
     pub async fn leave(&self) -> Option<Url> {
-        let endpoint = self.metadata().await.ok()?.additional_metadata().end_session_endpoint.clone()?;
+        // It is said to whoever has logged out already, and waits for the provider no longer than they would.
+        let metadata = tokio::time::timeout(LEAVING, self.metadata()).await.ok()?.ok()?;
+        let endpoint = metadata.additional_metadata().end_session_endpoint.clone()?;
         let request =
             LogoutRequest::from(endpoint).set_client_id(ClientId::new(self.config.client_id.clone()));
         Some(request.http_get_url()).filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -264,7 +270,7 @@ mod tests {
             viewers: words("support"),
             editors: words("editor"),
             operators: words("sre"),
-            lasts: std::time::Duration::from_secs(1),
+            lasts: Duration::from_secs(1),
         }
     }
 
@@ -279,6 +285,20 @@ mod tests {
         );
         assert_eq!(role("role", json!({"role": "operator"})), None, "only the configured words count");
         assert_eq!(role("role", json!({})), None);
+    }
+
+    #[tokio::test]
+    async fn who_has_logged_out_does_not_wait_for_a_provider_that_hangs() {
+        // It takes what comes, and says nothing.
+        let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", hangs.local_addr().unwrap());
+        tagfleet_shared::tls::install();
+        let provider = Provider::new(
+            LoginConfig { issuer, ..config("role") },
+            Url::parse("http://console.test").unwrap(),
+        );
+        let left = tokio::time::timeout(Duration::from_secs(5), provider.unwrap().leave()).await;
+        assert_eq!(left, Ok(None));
     }
 
     #[test]
