@@ -216,6 +216,10 @@ impl Check for ConsoleConfig {
         self.http.check(problems);
         self.broker.check(problems);
         self.database.check(problems);
+        if self.database.pool_size == 1 {
+            problems
+                .push("database.pool_size must be at least 2: who looks at dead letters holds one".into());
+        }
         problems.extend(self.download.problems());
         self.thumbnails.check(problems);
         self.login.check(&self.http.public_url, problems);
@@ -248,6 +252,13 @@ mod tests {
     #[test]
     fn the_defaults_lack_only_the_servers() {
         assert_eq!(problems(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn one_connection_is_too_few() {
+        let with = |size| problems(&[("TAGFLEET__DATABASE__POOL_SIZE", size)]);
+        assert_eq!(with("1"), ["database.pool_size must be at least 2: who looks at dead letters holds one"]);
+        assert_eq!(with("2"), Vec::<String>::new());
     }
 
     #[test]
