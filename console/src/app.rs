@@ -106,17 +106,16 @@ impl App {
     }
 }
 
-/// Has refusals that were too many for lines of their own in one line each minute.
-async fn note_refusals(console: Console) {
-    let mut every = tokio::time::interval(NOTE_EVERY);
-    loop {
-        every.tick().await;
-        let refusals = console.auth.limits.unnoted();
-        if refusals > 0
-            && let Err(error) = audit::refused_more(&console.pool, refusals).await
-        {
-            warn!(%error, refusals, "refusals could not be noted");
-        }
+/// Has refusals that were too many for lines of their own in one line.
+async fn note_refusals(console: &Console) {
+    let limits = &console.auth.limits;
+    let refusals = limits.unnoted();
+    if refusals == 0 {
+        return;
+    }
+    match audit::refused_more(&console.pool, refusals).await {
+        Ok(()) => limits.noted(refusals),
+        Err(error) => warn!(%error, refusals, "refusals could not be noted yet"),
     }
 }
 
@@ -144,7 +143,14 @@ impl Open {
                 sampled.auth.limits.forget();
             }
         });
-        let noting = tokio::spawn(note_refusals(console.clone()));
+        let noted = console.clone();
+        let noting = tokio::spawn(async move {
+            let mut every = tokio::time::interval(NOTE_EVERY);
+            loop {
+                every.tick().await;
+                note_refusals(&noted).await;
+            }
+        });
         let announcer = tokio::spawn(Announcer::of(&console).run(stop.clone()));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let asked = stop.clone();
@@ -164,6 +170,8 @@ impl Open {
         }
         sampler.abort();
         noting.abort();
+        let _ = noting.await;
+        note_refusals(&console).await;
         // A step of it is a transaction: one that is cut off is done again.
         let _ = tokio::time::timeout(console.config.shutdown.grace, announcer).await;
         info!("stopped");

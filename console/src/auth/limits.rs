@@ -1,5 +1,6 @@
 //! How often one may try.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,7 +37,7 @@ impl Limits {
     ///
     /// If there were too many of late.
     pub fn login(&self, address: &str) -> Result<(), Problem> {
-        count(&self.logins, address, "logins from this address")
+        count(&self.logins, &network(address), "logins from this address")
     }
 
     /// Counts a write of `who`.
@@ -54,14 +55,21 @@ impl Limits {
     ///
     /// If there were too many of late: this one is only counted, and stands in no line of its own.
     pub fn refusal(&self, address: &str) -> Result<(), Problem> {
-        count(&self.refusals, address, "requests without a login from this address").inspect_err(|_| {
-            self.unnoted.fetch_add(1, Ordering::Relaxed);
-        })
+        count(&self.refusals, &network(address), "requests without a login from this address").inspect_err(
+            |_| {
+                self.unnoted.fetch_add(1, Ordering::Relaxed);
+            },
+        )
     }
 
-    /// How many refusals were only counted since somebody asked.
+    /// How many refusals are only counted yet.
     pub fn unnoted(&self) -> u64 {
-        self.unnoted.swap(0, Ordering::Relaxed)
+        self.unnoted.load(Ordering::Relaxed)
+    }
+
+    /// So many of them stand in the audit now.
+    pub fn noted(&self, refusals: u64) {
+        self.unnoted.fetch_sub(refusals, Ordering::Relaxed);
     }
 
     /// Forgets who has not come for long.
@@ -70,6 +78,15 @@ impl Limits {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
+    }
+}
+
+/// What is counted as one address: whoever has one of IPv6 has the other 2^64 of its /64 as well.
+fn network(address: &str) -> String {
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string() + "/64",
+        Ok(address) => address.to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -95,5 +112,14 @@ mod tests {
         assert!(limits.write("ann").is_ok() && limits.write("ann").is_ok());
         assert_eq!(limits.write("ann").unwrap_err().kind(), Kind::TooMany);
         assert!(limits.write("bob").is_ok() && limits.login("ann").is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_address_is_counted_with_its_neighbours() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(network("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
+        assert_ne!(network("2001:db8:1:3::1"), "2001:db8:1:2::/64");
+        assert_eq!((&*network("192.0.2.7"), &*network("::ffff:192.0.2.7")), ("192.0.2.7", "192.0.2.7"));
+        assert_eq!(network("unknown"), "unknown");
     }
 }
