@@ -14,7 +14,8 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
-use super::supersede::supersede_older;
+use super::changes::mark_removed_since;
+use super::supersede::{supersede_older, take_turns};
 use super::{Client, Scrape};
 use crate::inventory::Row;
 
@@ -30,7 +31,6 @@ pub struct Listed {
 /// Records a page of images, and how far the scrape is by now, in one
 /// transaction. Learns whether the scrape was superseded meanwhile.
 ///
-///
 /// # Errors
 ///
 /// If the database is away; then neither the page nor `scrape` has changed.
@@ -41,7 +41,9 @@ pub async fn list(
     lane: Lane,
 ) -> Result<Listed, DbError> {
     let transaction = client.transaction().await?;
+    take_turns(&transaction, &scrape.advertiser_id).await?;
     copy(&transaction, scrape, page).await?;
+    mark_removed_since(&transaction, scrape, scrape.listed).await?;
     let supersedes = if scrape.listed == 0 { supersede_older(&transaction, scrape).await? } else { 0 };
     let listed = scrape.listed + page.len() as i32;
     let (superseded, any_replaced) = advance(&transaction, scrape, listed, lane).await?;

@@ -291,6 +291,38 @@ async fn a_picture_that_is_removed_leaves_the_feed_of_its_advertiser_and_keeps_i
     fleet.end().await;
 }
 
+/// Its event waited, or its manifest is long: what was removed meanwhile is shown by none of its pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_was_removed_before_its_inventory_was_listed_is_not_in_the_feed() {
+    const FED: &str = "SELECT url FROM feed_images ORDER BY url";
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let url = fleet.picture("/1.jpg");
+    let (now, kept) = (Timestamp::now(), fleet.picture("/2.jpg"));
+    let removed = |ago: i64, listing| ImageChanged {
+        changed_at: now - ago.seconds(),
+        ..changed("dealer", Change::Removed, shown(&url, listing))
+    };
+    // Of car-3 before the scrape ended, which has seen it there again.
+    fleet.publish_changes(&[removed(30, "car-1"), removed(90, "car-3")]).await;
+    for _ in 0..2 {
+        assert_eq!(told.next().await.reason.as_deref(), Some("removed"));
+    }
+    let images = vec![shown(&url, "car-1"), shown(&url, "car-2"), shown(&url, "car-3"), listed(&kept)];
+    let event = ScrapeFinished { finished_at: now - 60.seconds(), ..scrape("dealer", images) };
+
+    let tagged = fleet.tag(&event).await;
+
+    assert_eq!((tagged.images, tagged.outcomes["skipped"]), (4, 0));
+    let client = fleet.database.pool.get().await.unwrap();
+    let fed: Vec<String> = client.query(FED, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(fed, [&*url, &*url, &*kept]);
+    let marked = "SELECT count(*) FROM scrape_images WHERE listing_id = 'car-1' AND removed_at IS NOT NULL AND outcome <> 'skipped'";
+    assert_eq!(fleet.count(marked).await, 1);
+    drop(client);
+    fleet.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_change_is_dead_lettered_with_its_field_and_can_be_sent_back() {
     let fleet = Fleet::start().await;

@@ -2,8 +2,10 @@
 
 mod gather;
 mod note;
+mod removed;
 mod tell;
 
 pub use gather::{Gathered, gather, mark_published, unpublished};
 pub use note::note;
+pub(super) use removed::mark_removed_since;
 pub use tell::{TOLD_AT_ONCE, Tagged, Told, mark_told, untold};
