@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
 
@@ -22,7 +21,7 @@ pub struct Seen {
     /// When it is due to be looked at again; never, where there is none.
     pub due: Option<Instant>,
     /// When that look began.
-    pub began: Timestamp,
+    pub began: Instant,
     /// Whether that look trusted nothing that was known: it was told that the picture was replaced.
     pub anew: bool,
     /// The bytes that were known of it before, where they were others.
@@ -43,7 +42,7 @@ impl Freshness {
     /// What `image`, which was looked at `ago`, is remembered with.
     pub fn seen(self, image: ImageId, validators: Validators, ago: Duration) -> Seen {
         let due = Some(self.due(image, ago));
-        Seen { validators, due, began: Timestamp::now(), anew: false, replaces: None }
+        Seen { validators, due, began: Instant::now(), anew: false, replaces: None }
     }
 
     /// Up to a quarter longer, by the image: those that were tagged in one day

@@ -5,9 +5,8 @@
 use std::hash::{BuildHasher, Hash};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_download::Validators;
@@ -179,7 +178,7 @@ impl KnownImages {
 
     /// What is remembered of a picture at which a look `began` just now; nothing
     /// where nobody will look again and nothing is to be replaced.
-    pub fn seen(&self, image: &Wanted, validators: Validators, began: Timestamp) -> Option<Seen> {
+    pub fn seen(&self, image: &Wanted, validators: Validators, began: Instant) -> Option<Seen> {
         let anew = image.trust == Trust::Nothing;
         if !matches!(image.source, Source::Url(_)) || self.freshness.is_none() && !anew {
             return None;

@@ -8,9 +8,9 @@
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use tagfleet_download::places::{Place, Places};
 use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
@@ -144,7 +144,7 @@ impl Pipeline {
                 return Ok(Outcome::Renewed(known.with(set.known.seen(
                     image,
                     validators.unwrap_or_default(),
-                    Timestamp::now(),
+                    Instant::now(),
                 ))));
             }
             // It is not there now, or cannot be read.
@@ -158,7 +158,7 @@ impl Pipeline {
     async fn look(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         // Sick models are not brought one picture after another.
         set.models.check().await?;
-        let began = Timestamp::now();
+        let began = Instant::now();
         let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
         let seen = set.known.seen(image, validators, began);
         let hash = BytesHash::of(&bytes);
@@ -174,7 +174,7 @@ impl Pipeline {
         known: &Known,
     ) -> Result<Outcome, Stop> {
         set.models.check().await?;
-        let began = Timestamp::now();
+        let began = Instant::now();
         let (again, place) = self.download_again(image, known).await?;
         let Downloaded { bytes, validators, room } = match again {
             Again::Sent(downloaded) => downloaded,

@@ -5,10 +5,9 @@ mod rows;
 mod validated;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{GenericClient, Pool};
-use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::TagImage;
@@ -31,9 +30,11 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The model set that it ended with.
     pub set: Arc<SetAtWork>,
-    /// When the work on it began, where it was told that the picture was replaced: what was known before is
-    /// forgotten, unless the picture is still the same.
-    pub replaced: Option<Timestamp>,
+    /// When the work on it began. The database is told how long ago that is: no clock but its own says what was first.
+    pub began: Instant,
+    /// Whether it was told that the picture was replaced: what was known before is forgotten, unless the picture
+    /// is still the same.
+    pub is_replaced: bool,
 }
 
 /// Batched writes.
@@ -97,7 +98,8 @@ impl Table {
 
     /// One statement, so one transaction and one round trip:
     ///
-    /// 1. what the models said of new images goes into `image_tags`;
+    /// 1. what the models said of new images goes into `image_tags`, unless the picture was replaced since the
+    ///    work on it began;
     /// 2. what they made of it in numbers, if anything, into `embeddings`;
     /// 3. what cannot be had goes into `image_failures`;
     /// 4. each row that has no outcome yet gets it, with its tags merged by
@@ -113,8 +115,9 @@ impl Table {
     /// Where pictures were looked at again, or will be, that is noted in the same
     /// transaction; and there is forgotten what is not true any more.
     async fn write(&self, batch: &[Ended]) -> Result<(), DbError> {
-        let rows = Rows::of(batch);
         let mut client = self.pool.get().await?;
+        // Not before there is a connection: they say how long ago something was.
+        let rows = Rows::of(batch);
         if rows.validated.is_empty() && rows.forgotten.is_empty() {
             self.store(&client, &rows).await?;
         } else {
@@ -140,7 +143,10 @@ impl Table {
                 INSERT INTO image_tags (image_id, model_set, tags, scores, bytes_hash, width, height)
                 SELECT image_id, model_set, tags, scores, bytes_hash, width, height
                   FROM unnest($9::uuid[], $10::jsonb[], $11::jsonb[], $12::uuid[], $13::int4[], $14::int4[],
-                              $19::int4[]) AS k (image_id, tags, scores, bytes_hash, width, height, model_set)
+                              $19::int4[], $24::float8[])
+                       AS k (image_id, tags, scores, bytes_hash, width, height, model_set, ago)
+                 WHERE NOT EXISTS (SELECT FROM image_changes c
+                                    WHERE c.image_id = k.image_id AND c.replaced_at > now() - k.ago * interval '1 second')
                 ON CONFLICT (image_id, model_set) DO NOTHING
             ), embedded AS (
                 INSERT INTO embeddings (bytes_hash, model_set, embedding)
@@ -198,6 +204,7 @@ impl Table {
                     &rows.embedded.model_set,
                     &rows.embedded.embedding,
                     &rows.failed.url,
+                    &rows.known.ago,
                 ],
             )
             .await?;

@@ -1,7 +1,7 @@
 //! A worker's own cache and recorder, with models that can be told from one another.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use deadpool_postgres::Pool;
@@ -105,7 +105,13 @@ impl Worker {
 
     /// Writes an outcome, as a worker does: until it is written.
     pub async fn record(&self, job: &Arc<TagImage>, outcome: Outcome) -> anyhow::Result<()> {
-        let ended = Ended { job: job.clone(), outcome, set: self.set.clone(), replaced: None };
+        let ended = Ended {
+            job: job.clone(),
+            outcome,
+            set: self.set.clone(),
+            began: Instant::now(),
+            is_replaced: false,
+        };
         loop {
             match self.recorder.record(ended.clone()).await {
                 Ok(()) => return Ok(()),

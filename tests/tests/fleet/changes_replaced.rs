@@ -167,6 +167,28 @@ async fn a_look_that_ends_while_the_replaced_picture_is_looked_for_does_not_brin
     fleet.end().await;
 }
 
+/// The old picture may be so slow that the new one was asked for, and could not be had, before it has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_old_picture_that_ends_after_that_at_the_new_one_is_not_kept() {
+    let fleet = Fleet::start().await;
+    let mut told = fleet.listen_to_pictures().await;
+    let (old, url) = (jpeg(), fleet.origin.url("/1.jpg"));
+    let bytes_per_second = old.len() as u64 / 3;
+    fleet.origin.put("/1.jpg", Response::SlowBody { body: old.into(), bytes_per_second });
+    let inventory = || scrape("dealer", vec![listed(&url)]);
+    let first = inventory();
+    fleet.publish(&first).await;
+    fleet.requested("/1.jpg", 1).await;
+    fleet.origin.put("/1.jpg", Response::Status(404));
+
+    assert_eq!(replaced(&fleet, &mut told, listed(&url)).await.outcome, "skipped");
+
+    assert_eq!(fleet.announced(&first.scrape_id).await.outcomes["inferred"], 1, "it came later");
+    assert_eq!(fleet.count("SELECT count(*) FROM image_tags").await, 0);
+    assert_eq!(fleet.tag(&inventory()).await.outcomes["skipped"], 1);
+    fleet.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_is_replaced_in_many_listings_is_asked_for_once() {
     let fleet = Fleet::start().await;

@@ -1,7 +1,6 @@
 //! What is not true any more of pictures that were replaced.
 
 use deadpool_postgres::GenericClient;
-use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use uuid::Uuid;
 
@@ -13,8 +12,8 @@ pub(super) struct ForgottenRows {
     image: Vec<Uuid>,
     /// The bytes that are shown now; none where they could not be had, or not be read.
     bytes: Vec<Option<Uuid>>,
-    /// When the work on them began, which is later than they were replaced.
-    began: Vec<Timestamp>,
+    /// Seconds since the work on them began, which is later than they were replaced.
+    ago: Vec<f64>,
 }
 
 impl ForgottenRows {
@@ -22,10 +21,11 @@ impl ForgottenRows {
     pub(super) fn of(batch: &[&Ended]) -> Self {
         let mut rows = Self::default();
         for ended in batch {
-            let Some(began) = ended.replaced else { continue };
-            rows.image.push(ended.job.image.0);
-            rows.bytes.push(ended.outcome.known().map(|known| known.bytes.0));
-            rows.began.push(began);
+            if ended.is_replaced {
+                rows.image.push(ended.job.image.0);
+                rows.bytes.push(ended.outcome.known().map(|known| known.bytes.0));
+                rows.ago.push(ended.began.elapsed().as_secs_f64());
+            }
         }
         rows
     }
@@ -40,11 +40,11 @@ impl ForgottenRows {
     pub(super) async fn delete(&self, client: &impl GenericClient) -> Result<(), DbError> {
         const SQL: &str = "
             DELETE FROM image_tags t
-             USING unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS f (image_id, bytes_hash, began)
+             USING unnest($1::uuid[], $2::uuid[], $3::float8[]) AS f (image_id, bytes_hash, ago)
              WHERE t.image_id = f.image_id AND t.bytes_hash IS DISTINCT FROM f.bytes_hash
-               AND coalesce(t.validated_at < f.began, true)";
+               AND coalesce(t.validated_at < now() - f.ago * interval '1 second', true)";
         let statement = client.prepare_cached(SQL).await?;
-        client.execute(&statement, &[&self.image, &self.bytes, &self.began]).await?;
+        client.execute(&statement, &[&self.image, &self.bytes, &self.ago]).await?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A batch of outcomes as columns.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use jiff::civil::Date;
 use tagfleet_shared::tags::{Scores, Tags};
@@ -40,6 +41,8 @@ pub(super) struct KnownRows<'a> {
     pub width: Vec<i32>,
     pub height: Vec<i32>,
     pub model_set: Vec<i32>,
+    /// Seconds since the work on it began.
+    pub ago: Vec<f64>,
 }
 
 #[derive(Default)]
@@ -89,10 +92,10 @@ impl<'a> Rows<'a> {
         batch.sort_by_key(|ended| (ended.job.image, ended.set.id, latest_first(&ended.outcome)));
         rows.validated = ValidatedRows::of(&batch);
         rows.forgotten = ForgottenRows::of(&batch);
-        for Ended { job, outcome, set, .. } in batch {
+        for Ended { job, outcome, set, began, .. } in batch {
             let image = job.image.0;
             if let Some(known) = new(outcome).filter(|_| rows.known.last() != Some((image, set.id))) {
-                rows.known.push(image, set.id, known);
+                rows.known.push(image, set.id, known, *began);
             }
             if let Some(reason) = lasting(outcome).filter(|_| rows.failed.image.last() != Some(&image)) {
                 rows.failed.image.push(image);
@@ -110,9 +113,10 @@ impl<'a> KnownRows<'a> {
         Some((*self.image.last()?, *self.model_set.last()?))
     }
 
-    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known) {
+    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known, began: Instant) {
         self.image.push(image);
         self.model_set.push(model_set);
+        self.ago.push(began.elapsed().as_secs_f64());
         self.tags.push(Json(&known.answer.tags));
         self.scores.push(Json(&known.answer.scores));
         self.bytes.push(known.bytes.0);

@@ -1,9 +1,9 @@
 //! What was looked at, as the second tier remembers it for the next look.
 
 use std::cmp::Reverse;
+use std::time::Instant;
 
 use deadpool_postgres::GenericClient;
-use jiff::Timestamp;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::tags::{Scores, Tags};
 use tokio_postgres::types::Json;
@@ -28,7 +28,8 @@ pub(super) struct ValidatedRows<'a> {
     url: Vec<Uuid>,
     etag: Vec<Option<&'a str>>,
     last_modified: Vec<Option<&'a str>>,
-    began: Vec<Timestamp>,
+    /// Seconds since the look began.
+    ago: Vec<f64>,
     anew: Vec<bool>,
 }
 
@@ -59,7 +60,7 @@ impl<'a> ValidatedRows<'a> {
         self.url.push(seen.validators.url);
         self.etag.push(seen.validators.etag.as_deref());
         self.last_modified.push(seen.validators.last_modified.as_deref());
-        self.began.push(seen.began);
+        self.ago.push(seen.began.elapsed().as_secs_f64());
         self.anew.push(seen.anew);
     }
 
@@ -75,15 +76,17 @@ impl<'a> ValidatedRows<'a> {
     pub(super) async fn write(&self, client: &impl GenericClient) -> Result<(), DbError> {
         const SQL: &str = "
             UPDATE image_tags t
-               SET validated_at = greatest(t.validated_at, v.began), url_id = v.url_id, etag = v.etag, last_modified = v.last_modified,
+               SET validated_at = greatest(t.validated_at, v.began),
+                   url_id = v.url_id, etag = v.etag, last_modified = v.last_modified,
                    bytes_hash = v.bytes_hash, width = v.width, height = v.height,
                    tags      = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tags ELSE v.tags END,
                    scores    = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.scores ELSE v.scores END,
                    tagged_at = CASE WHEN t.bytes_hash = v.bytes_hash THEN t.tagged_at ELSE now() END
-              FROM unnest($1::uuid[], $2::int4[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $7::int4[],
-                          $8::int4[], $9::uuid[], $10::text[], $11::text[], $12::timestamptz[], $13::bool[])
-                   AS v (image_id, model_set, bytes_hash, replaces, tags, scores, width, height,
-                         url_id, etag, last_modified, began, anew)
+              FROM (SELECT *, now() - ago * interval '1 second' AS began
+                      FROM unnest($1::uuid[], $2::int4[], $3::uuid[], $4::uuid[], $5::jsonb[], $6::jsonb[], $7::int4[],
+                                  $8::int4[], $9::uuid[], $10::text[], $11::text[], $12::float8[], $13::bool[])
+                           AS u (image_id, model_set, bytes_hash, replaces, tags, scores, width, height,
+                                 url_id, etag, last_modified, ago, anew)) v
              WHERE t.image_id = v.image_id AND t.model_set = v.model_set
                AND (t.bytes_hash IN (v.bytes_hash, v.replaces)
                     OR v.anew AND coalesce(t.validated_at < v.began, true))";
@@ -103,7 +106,7 @@ impl<'a> ValidatedRows<'a> {
                     &self.url,
                     &self.etag,
                     &self.last_modified,
-                    &self.began,
+                    &self.ago,
                     &self.anew,
                 ],
             )
@@ -122,7 +125,7 @@ fn looked_at(outcome: &Outcome) -> Option<(&Known, &Seen)> {
 
 /// Of several looks at one image in one batch the one comes first that was told of a replacement, and of these
 /// the one that began last.
-pub(super) fn latest_first(outcome: &Outcome) -> Reverse<Option<(bool, Timestamp)>> {
+pub(super) fn latest_first(outcome: &Outcome) -> Reverse<Option<(bool, Instant)>> {
     Reverse(looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began)))
 }
 
@@ -130,13 +133,12 @@ pub(super) fn latest_first(outcome: &Outcome) -> Reverse<Option<(bool, Timestamp
 mod tests {
     use super::*;
     use crate::model::Answer;
-    use jiff::ToSpan;
     use std::sync::Arc;
+    use std::time::Duration;
     use tagfleet_download::Validators;
     use tagfleet_shared::ids::BytesHash;
 
-    fn look(anew: bool, seconds: i32) -> Outcome {
-        let began = Timestamp::UNIX_EPOCH + seconds.seconds();
+    fn look(anew: bool, began: Instant) -> Outcome {
         let seen = Some(Seen { validators: Validators::default(), due: None, began, anew, replaces: None });
         let bytes = BytesHash(Uuid::nil());
         Outcome::Renewed(Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, seen }))
@@ -144,11 +146,11 @@ mod tests {
 
     #[test]
     fn of_several_looks_the_one_comes_first_that_was_told_of_a_replacement_and_of_these_the_last() {
-        let mut batch = [Outcome::superseded(), look(false, 9), look(true, 1), look(true, 2)];
+        let [first, second, last] = [1, 2, 9].map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let mut batch = [Outcome::superseded(), look(false, last), look(true, first), look(true, second)];
         batch.sort_by_key(latest_first);
-        let order = batch
-            .each_ref()
-            .map(|outcome| looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began.as_second())));
-        assert_eq!(order, [Some((true, 2)), Some((true, 1)), Some((false, 9)), None]);
+        let order =
+            batch.each_ref().map(|outcome| looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began)));
+        assert_eq!(order, [Some((true, second)), Some((true, first)), Some((false, last)), None]);
     }
 }

@@ -90,8 +90,8 @@ impl Worker {
 impl AtWork {
     /// This job, which has come to its end.
     pub(super) fn ended(&self, received: &Received, outcome: Outcome, set: Arc<SetAtWork>) -> Ended {
-        let replaced = (received.trust == Trust::Nothing).then_some(self.began);
-        Ended { job: self.job.clone(), outcome, set, replaced }
+        let is_replaced = received.trust == Trust::Nothing;
+        Ended { job: self.job.clone(), outcome, set, began: self.began, is_replaced }
     }
 }
 

@@ -30,9 +30,8 @@ mod job;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
@@ -119,7 +118,7 @@ struct AtWork {
     /// Whether this trial is noted in the row of its image.
     noted: AtomicBool,
     /// When the work on it began.
-    began: Timestamp,
+    began: Instant,
     in_flight: InFlight,
 }
 
@@ -236,7 +235,7 @@ impl Worker {
         };
         let span = info_span!("job", scrape.id = %job.scrape_id, image.id = %job.image);
         traces::follow(&span, &received);
-        let (noted, began) = (AtomicBool::new(false), Timestamp::now());
+        let (noted, began) = (AtomicBool::new(false), Instant::now());
         let at_work = AtWork { job, lane, trial, noted, began, in_flight };
         self.settle(received, &at_work, &abandon).instrument(span).await;
     }
