@@ -29,7 +29,7 @@
 //! | `forbidden_address` | the host is, or resolves to, an address that is not public | no |
 //! | `too_many_redirects` | more than `max_redirects` | no |
 //! | `redirect_loop` | redirected to a URL that was asked before | no |
-//! | `bad_url` | scheme other than http and https, credentials, cannot be parsed | no |
+//! | `bad_url` | scheme other than http and https, credentials, a port of another protocol, cannot be parsed | no |
 //!
 //! A host that fails again and again is left alone for a while: its pictures
 //! then fail with its last word, without being asked for. Those of a host that

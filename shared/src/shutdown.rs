@@ -36,12 +36,12 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Waits for the tasks in `running`; abandons those still there after `grace`.
-/// Their messages were never acknowledged, so the broker delivers them again.
+/// Waits for the tasks in `running`. Those still there after `grace` are told by `abandon`, and waited for however
+/// long they then take: the caller says what they do, and bounds it.
 pub async fn drain(running: TaskTracker, abandon: CancellationToken, grace: Duration) {
     running.close();
     if tokio::time::timeout(grace, running.wait()).await.is_err() {
-        warn!(jobs = running.len(), "grace period over, abandoning jobs in flight");
+        warn!(tasks = running.len(), "grace period over, abandoning what is in flight");
         abandon.cancel();
         running.wait().await;
     }

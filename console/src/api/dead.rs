@@ -29,7 +29,7 @@ pub struct Groups {
 pub struct Group {
     /// A stable word for why.
     reason: String,
-    /// `event`, `job` or `unknown`.
+    /// `event`, `change` (`image.changed`), `job` or `unknown`.
     kind: String,
     /// The lane of jobs.
     lane: Option<String>,
@@ -85,7 +85,7 @@ pub struct Letter {
     reason: String,
     /// What is wrong, in words.
     error: Option<String>,
-    /// `event`, `job` or `unknown`.
+    /// `event`, `change` (`image.changed`), `job` or `unknown`.
     kind: String,
     /// The lane of a job.
     lane: Option<String>,

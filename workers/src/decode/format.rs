@@ -101,12 +101,14 @@ mod tests {
 
     #[test]
     fn the_format_is_told_by_content() {
-        let accepted: [(&[u8], &str); 5] = [
+        let accepted: [(&[u8], &str); 7] = [
             (b"\xff\xd8\xff\xe0rest", "jpeg"),
             (b"\x89PNG\r\n\x1a\nrest", "png"),
             (b"GIF89arest", "gif"),
             (b"RIFF\x10\0\0\0WEBPVP8 ", "webp"),
             (b"BMrest", "bmp"),
+            (b"II*\0rest", "tiff"),
+            (b"MM\0*rest", "tiff"),
         ];
         for (bytes, name) in accepted {
             assert_eq!(Format::of(bytes).unwrap().name(), name);

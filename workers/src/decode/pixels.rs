@@ -59,7 +59,7 @@ impl Pixels {
         self.height
     }
 
-    /// What the picture was decoded from: `jpeg`, `png`, `gif`, `webp` or `bmp`.
+    /// What the picture was decoded from: `jpeg`, `png`, `gif`, `webp`, `bmp` or `tiff`.
     pub fn format(&self) -> &'static str {
         self.format
     }
