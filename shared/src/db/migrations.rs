@@ -39,17 +39,22 @@ pub async fn ensure_migrated(pool: &Pool) -> anyhow::Result<()> {
 ///
 /// If the database is away.
 async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
-    const APPLIED: &str = "SELECT version FROM refinery_schema_history";
     let client = pool.get().await?;
-    let applied: Vec<i32> = match client.query(APPLIED, &[]).await {
-        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
-        // Nobody has ever migrated it.
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+    let applied = applied(&client).await?;
     let known = embedded::migrations::runner();
     let missing = known.get_migrations().iter().filter(|migration| !applied.contains(&migration.version()));
     Ok(missing.map(ToString::to_string).collect())
+}
+
+/// The versions of the migrations that the database has.
+async fn applied(client: &Client) -> Result<Vec<i32>, tokio_postgres::Error> {
+    const APPLIED: &str = "SELECT version FROM refinery_schema_history";
+    match client.query(APPLIED, &[]).await {
+        Ok(rows) => Ok(rows.iter().map(|row| row.get(0)).collect()),
+        // Nobody has ever migrated it.
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Brings the schema up to date. Several may call it at once: an advisory lock
@@ -59,9 +64,12 @@ async fn missing_migrations(pool: &Pool) -> Result<Vec<String>, DbError> {
 /// for longer than a moment, by a backup perhaps: each migration is a transaction, and is tried again until it
 /// gets its turn.
 ///
+/// A database that a later release has migrated is left as it is: this one works with it (the schema of a release
+/// suits the programs of the one before), and whoever goes back to it by an upgrade migrates too.
+///
 /// # Errors
 ///
-/// If the database is away, or holds migrations that this binary does not know.
+/// If the database is away, or its migrations are not those that this binary knows.
 pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
     // Taken out of the pool: its statements have other limits from now on.
     let client = pool.get().await.context("no database connection")?;
@@ -73,10 +81,27 @@ pub async fn migrate(pool: &Pool) -> anyhow::Result<()> {
         )
         .await?;
     let client: &mut Client = &mut client;
-    let result = apply(client).await;
+    let result = match newer(client).await {
+        Ok(Some(version)) => {
+            info!(version, "the schema is that of a later release (V{version}), nothing to do");
+            Ok(())
+        }
+        Ok(None) => apply(client).await.map_err(anyhow::Error::from),
+        Err(error) => Err(error.into()),
+    };
     // Where it fails the connection is gone, and the lock with it; `result` knows why.
     let _ = client.batch_execute("SELECT pg_advisory_unlock(hashtextextended('tagfleet migrate', 0))").await;
     result.context("cannot migrate the database")
+}
+
+/// The database's version, if it has all migrations that this binary knows and later ones.
+async fn newer(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
+    let applied = applied(client).await?;
+    let known = embedded::migrations::runner();
+    let mut known = known.get_migrations().iter().map(|migration| migration.version());
+    let latest = known.clone().max();
+    let has_all = known.all(|version| applied.contains(&version));
+    Ok(applied.into_iter().max().filter(|version| has_all && latest.is_some_and(|latest| *version > latest)))
 }
 
 async fn apply(client: &mut Client) -> Result<(), refinery::Error> {

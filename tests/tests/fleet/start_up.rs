@@ -99,3 +99,26 @@ fn a_setting_that_is_missing_is_one_line_in_every_program() {
         assert_eq!(said(program, "run", database), (Some(1), missing.to_owned()), "{program}");
     }
 }
+
+/// Whoever goes back by an upgrade, as tools do that go by a repository, migrates with the older program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_a_later_release_is_left_as_it_is() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (1000, 'later', '', '1')";
+    fleet.execute(later).await;
+    let migrated = || {
+        let mut command = Process::command("tagfleet-scheduler");
+        command.arg("migrate").envs(fleet.settings_of_scheduler());
+        command.output().unwrap()
+    };
+
+    let output = migrated();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("the schema is that of a later release (V1000), nothing to do"), "{log}");
+
+    // One that lacks what this release knows is no later one, whatever else it has.
+    fleet.execute("DELETE FROM refinery_schema_history WHERE version = 2").await;
+    assert!(!migrated().status.success());
+    fleet.end().await;
+}
