@@ -15,6 +15,7 @@ import unittest
 import commented
 
 GOLDEN = commented.manifests((commented.CHART / "ci/golden/air-gapped.yaml").read_text())
+EVERYTHING = commented.manifests((commented.CHART / "ci/golden/everything.yaml").read_text())
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -67,6 +68,23 @@ class Models(unittest.TestCase):
         code, said = self.fetched(self.address + ".gone", self.sha256)
         self.assertEqual((code, said.count("\n")), (1, 1), said)
         self.assertIn("404", said)
+
+
+class Copied(unittest.TestCase):
+    def test_a_set_is_copied_out_of_an_image_that_has_it_where_the_set_goes(self):
+        pods = [each["spec"]["template"]["spec"] for each in EVERYTHING if each["kind"] == "Deployment"]
+        found = [container for pod in pods for container in pod.get("initContainers", []) if container["name"] == "models" and container["command"][0] == "cp"]
+        *_, source, target = found[0]["command"]
+        mounted = {mount["mountPath"] for mount in found[0]["volumeMounts"]}
+        self.assertIn(target, mounted)
+        self.assertFalse(any(source.startswith(path) for path in mounted), f"{source} is hidden by {mounted}")
+        self.assertEqual(source, "/models/.", "the default, which is the likeliest folder of all")
+
+    def test_a_set_is_fetched_with_the_certificates_of_the_company(self):
+        pods = [each["spec"]["template"]["spec"] for each in GOLDEN if each["kind"] == "Deployment"]
+        found = [container for pod in pods for container in pod.get("initContainers", []) if container["name"] == "models"]
+        bundle = next(one["value"] for one in found[0]["env"] if one["name"] == "CURL_CA_BUNDLE")
+        self.assertIn(bundle.rsplit("/", 1)[0], {mount["mountPath"] for mount in found[0]["volumeMounts"]})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@
 name: models
 {{- if eq $models.source "copy" }}
 image: {{ include "tagfleet.image" (dict "root" .root "image" $models.copy.image "key" (printf "%s.copy.image" $at)) }}
-command: [cp, -R, {{ printf "%s/." $models.copy.folder | quote }}, /models]
+# Not to /models: the image may have its set there.
+command: [cp, -R, {{ printf "%s/." $models.copy.folder | quote }}, /copied]
 {{- else }}
 image: {{ include "tagfleet.image" (dict "root" .root "image" .root.Values.fetchImage "key" "fetchImage") }}
 command: [sh, -ec]
@@ -46,6 +47,12 @@ env:
     value: {{ $models.url.address | quote }}
   - name: SHA256
     value: {{ $models.url.sha256 | quote }}
+  {{- with .root.Values.caBundle }}
+  {{- if .configMap }}
+  - name: CURL_CA_BUNDLE
+    value: /etc/tagfleet-ca/{{ .key }}
+  {{- end }}
+  {{- end }}
   {{- if $models.url.authorizationSecret.name }}
   - name: AUTHORIZATION
     valueFrom:
@@ -60,8 +67,10 @@ resources:
   limits: {cpu: "1", memory: 256Mi}
 securityContext:
   {{- include "tagfleet.containerSecurity" .root | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
-  - {name: models, mountPath: /models}
+  - {name: models, mountPath: {{ eq $models.source "copy" | ternary "/copied" "/models" }}}
   - {name: fetched, mountPath: /tmp}
+  {{- with include "tagfleet.caMount" .root | trim }}{{ . | nindent 2 }}{{ end }}
 {{- end -}}
 {{- end -}}
