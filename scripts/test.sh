@@ -36,8 +36,15 @@ monitoring() {
   printf '\nmonitoring: not as it must be; once more, should the machine have been busy\n'
   scripts/monitoring-test.sh
 }
-# Twenty minutes, and a cluster that one has in mind: make cluster-test.
-cluster() { KUBECONFIG='' scripts/cluster-test.sh; }
+# Twenty minutes, and a cluster that one has in mind: make cluster-test. Its judges are tried here, on processes.
+cluster() {
+  if command -v jq >/dev/null && command -v psql >/dev/null; then
+    scripts/cluster/rehearse.sh
+  else
+    printf 'skipped: the judges of the cluster test: no jq or no psql\n'
+  fi
+  KUBECONFIG='' scripts/cluster-test.sh
+}
 scripts_check() {
   local check
   for check in scripts/check-*.sh; do "$check"; done

@@ -52,8 +52,15 @@ rolled_out() { kube rollout status deployment --selector "app.kubernetes.io/inst
 
 # Restarts by a probe. A pod may be unready as long as a server is away; it must not be restarted for that.
 restarts_by_probes() {
-  kube get events --field-selector reason=Killing --output 'jsonpath={range .items[*]}{.involvedObject.name}: {.message}{"\n"}{end}' |
-    grep -E 'failed (liveness|startup) probe' || true
+  local events
+  events=$(kube get events --field-selector reason=Killing --output 'jsonpath={range .items[*]}{.involvedObject.name}: {.message}{"\n"}{end}')
+  grep -E 'failed (liveness|startup) probe' <<<"$events" || true
+}
+# Restarts of containers, for whatever reason, of the pods that there are.
+restarts() {
+  local counts
+  counts=$(kube get pods --selector "app.kubernetes.io/instance=$release" --output 'jsonpath={.items[*].status.containerStatuses[*].restartCount}')
+  say $((0 $(printf ' + %s' ${counts:-0})))
 }
 
 # The metrics of every pod of a component, one after another.
