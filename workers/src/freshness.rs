@@ -13,9 +13,9 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(3600);
 #[derive(Clone, Copy, Debug)]
 pub struct Freshness(Duration);
 
-/// What was seen of a picture when it was last looked at.
+/// The last look at a picture: what was seen of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct LastLook {
     /// What its server said of it.
     pub validators: Validators,
     /// When it is due to be looked at again; never, where there is none.
@@ -40,9 +40,9 @@ impl Freshness {
     }
 
     /// What `image`, which was looked at `ago`, is remembered with.
-    pub fn seen(self, image: ImageId, validators: Validators, ago: Duration) -> Seen {
+    pub fn last_look(self, image: ImageId, validators: Validators, ago: Duration) -> LastLook {
         let due = Some(self.due(image, ago));
-        Seen { validators, due, began: Instant::now(), anew: false, replaces: None }
+        LastLook { validators, due, began: Instant::now(), anew: false, replaces: None }
     }
 
     /// Up to a quarter longer, by the image: those that were tagged in one day
@@ -52,7 +52,7 @@ impl Freshness {
     }
 }
 
-impl Seen {
+impl LastLook {
     /// Whether it is time to look again.
     pub fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= Instant::now())
@@ -76,7 +76,7 @@ mod tests {
         let freshness = Freshness::after(20 * DAY).unwrap();
         let due = |byte: u8, ago| {
             let image = ImageId(Uuid::from_bytes([byte; 16]));
-            freshness.seen(image, Validators::default(), ago).is_due()
+            freshness.last_look(image, Validators::default(), ago).is_due()
         };
 
         assert_eq!([due(0, 19 * DAY), due(0, 20 * DAY)], [false, true]);

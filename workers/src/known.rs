@@ -15,7 +15,7 @@ use tagfleet_shared::jobs::{MEMORY_LASTS, Trust};
 use tagfleet_shared::traces::TARGET;
 use tracing::{Instrument, info_span};
 
-use crate::freshness::{Freshness, Seen};
+use crate::freshness::{Freshness, LastLook};
 use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered, ScrapeKey};
 use crate::metrics::{Metrics, Tier};
@@ -178,13 +178,13 @@ impl KnownImages {
 
     /// What is remembered of a picture at which a look `began` just now; nothing
     /// where nobody will look again and nothing is to be replaced.
-    pub fn seen(&self, image: &Wanted, validators: Validators, began: Instant) -> Option<Seen> {
+    pub fn note_look(&self, image: &Wanted, validators: Validators, began: Instant) -> Option<LastLook> {
         let anew = image.trust == Trust::Nothing;
         if !matches!(image.source, Source::Url(_)) || self.freshness.is_none() && !anew {
             return None;
         }
         let due = self.freshness.map(|freshness| freshness.due(image.id, Duration::ZERO));
-        Some(Seen { validators, due, began, anew, replaces: None })
+        Some(LastLook { validators, due, began, anew, replaces: None })
     }
 
     /// Runs `look` unless these bytes are known under whatever key, or somebody
@@ -272,7 +272,7 @@ fn weight(known: &Arc<Known>) -> u32 {
     let tags = known.answer.tags.0.iter();
     let text: usize = tags.map(|(name, value)| 2 * name.len() + value.as_ref().map_or(0, String::len)).sum();
     let embedding = known.answer.embedding.as_ref().map_or(0, |embedding| embedding.bytes().len());
-    let validators = known.seen.as_ref().map_or(0, |seen| seen.validators.weight());
+    let validators = known.last_look.as_ref().map_or(0, |last_look| last_look.validators.weight());
     let bytes = text + embedding + validators + 900;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -290,7 +290,7 @@ mod tests {
 
     fn known(embedding: Option<Embedding>) -> Arc<Known> {
         let answer = Answer { embedding, ..Answer::default() };
-        Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, seen: None })
+        Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, last_look: None })
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::batch::Batcher;
-use crate::freshness::{Freshness, Seen};
+use crate::freshness::{Freshness, LastLook};
 use crate::metrics::{Metrics, Stage};
 use crate::model::Answer;
 use crate::outcome::{Known, Stop};
@@ -59,7 +59,7 @@ pub struct Lookup {
 
 impl Lookup {
     /// Look-ups of what the set with the id `model_set` said.
-    /// Where images have a `freshness`, what is known of them comes with what was seen.
+    /// Where images have a `freshness`, what is known of them comes with the last look at it.
     pub fn new(pool: Pool, model_set: i32, freshness: Option<Freshness>, metrics: Metrics) -> Self {
         let by_image = {
             let (pool, metrics) = (pool.clone(), metrics.clone());
@@ -182,8 +182,8 @@ fn remembered(
     }
     if row.try_get(1)? {
         let known = known(row, 4)?;
-        let seen = freshness.map(|freshness| seen(row, 9, image, freshness)).transpose()?;
-        return Ok(Remembered::Known(Known { seen, ..known }));
+        let last_look = freshness.map(|freshness| read_last_look(row, 9, image, freshness)).transpose()?;
+        return Ok(Remembered::Known(Known { last_look, ..known }));
     }
     Ok(match row.try_get::<_, Option<&str>>(2)? {
         Some("defaulted") => Remembered::Failed(OutcomeKind::Defaulted, row.try_get(3)?),
@@ -193,17 +193,17 @@ fn remembered(
 }
 
 /// Reads the age in seconds, `url_id, etag, last_modified` from column `first` on.
-fn seen(
+fn read_last_look(
     row: &Row,
     first: usize,
     image: ImageId,
     freshness: Freshness,
-) -> Result<Seen, tokio_postgres::Error> {
+) -> Result<LastLook, tokio_postgres::Error> {
     let ago = Duration::try_from_secs_f64(row.try_get(first)?).unwrap_or_default();
     let url: Option<Uuid> = row.try_get(first + 1)?;
     let (etag, last_modified) = (row.try_get(first + 2)?, row.try_get(first + 3)?);
     let validators = Validators { url: url.unwrap_or_default(), etag, last_modified };
-    Ok(freshness.seen(image, validators, ago))
+    Ok(freshness.last_look(image, validators, ago))
 }
 
 /// Any one of the images that have the same bytes: they all have the same tags,
@@ -241,6 +241,6 @@ fn known(row: &Row, first: usize) -> Result<Known, tokio_postgres::Error> {
         answer: Answer { tags, scores, embedding: None },
         width: row.try_get::<_, i32>(first + 3)?.unsigned_abs(),
         height: row.try_get::<_, i32>(first + 4)?.unsigned_abs(),
-        seen: None,
+        last_look: None,
     })
 }

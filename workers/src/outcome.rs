@@ -10,7 +10,7 @@ use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
 use crate::decoding::{NotDecoded, Poison};
-use crate::freshness::Seen;
+use crate::freshness::LastLook;
 use crate::model::Answer;
 
 /// A stable word: a value in the database and a metric's label.
@@ -27,19 +27,19 @@ pub struct Known {
     pub width: u32,
     /// Of the picture as it was sent, in pixels.
     pub height: u32,
-    /// What was seen of it at its URL; none where nobody will look again.
-    pub seen: Option<Seen>,
+    /// The last look at its URL; none where nobody will look again.
+    pub last_look: Option<LastLook>,
 }
 
 impl Known {
     /// Whether it is time to look at the picture again.
     pub fn is_due(&self) -> bool {
-        self.seen.as_ref().is_some_and(Seen::is_due)
+        self.last_look.as_ref().is_some_and(LastLook::is_due)
     }
 
-    /// The same of a picture of which this was seen.
-    pub fn with(&self, seen: Option<Seen>) -> Arc<Self> {
-        Arc::new(Self { seen, ..self.clone() })
+    /// The same of a picture at which this was the last look.
+    pub fn with(&self, last_look: Option<LastLook>) -> Arc<Self> {
+        Arc::new(Self { last_look, ..self.clone() })
     }
 }
 
@@ -111,11 +111,11 @@ impl Outcome {
         }
     }
 
-    /// The same, and this was seen of the picture.
-    pub fn seen(self, seen: Option<Seen>) -> Self {
+    /// The same, and this was the last look at the picture.
+    pub fn with_last_look(self, last_look: Option<LastLook>) -> Self {
         match self {
-            Self::Inferred(known) if seen.is_some() => Self::Inferred(known.with(seen)),
-            Self::Matched(known) if seen.is_some() => Self::Matched(known.with(seen)),
+            Self::Inferred(known) if last_look.is_some() => Self::Inferred(known.with(last_look)),
+            Self::Matched(known) if last_look.is_some() => Self::Matched(known.with(last_look)),
             other => other,
         }
     }

@@ -21,7 +21,7 @@ use tagfleet_shared::traces::TARGET;
 use tracing::{Instrument, error, info_span};
 use url::Url;
 
-use crate::freshness::Seen;
+use crate::freshness::LastLook;
 use crate::known::Found;
 use crate::lookup::ScrapeKey;
 use crate::metrics::{Look, Metrics, Stage};
@@ -79,14 +79,14 @@ impl Pipeline {
         let found = set.known.find(image).instrument(info_span!(target: TARGET, "lookup")).await?;
         failpoint::here(Point::LookedUp);
         match found {
-            found if image.trust == Trust::Nothing => Box::pin(self.look_anew(set, image, found)).await,
+            found if image.trust == Trust::Nothing => Box::pin(self.tag_replaced(set, image, found)).await,
             Found::Known(known) => Ok(Outcome::Cached(known)),
             Found::Due(known) if image.suspected => Ok(Outcome::Cached(known)),
             Found::Nothing if image.suspected => Err(Stop::Not(Unfinished::Suspected)),
             // Boxed: nine jobs in ten are known, and need not be as large as this.
-            Found::Due(known) => Box::pin(self.look_again(set, image, known)).await,
+            Found::Due(known) => Box::pin(self.revalidate(set, image, known)).await,
             Found::Nothing => {
-                let look = Box::pin(self.look(set, image));
+                let look = Box::pin(self.tag_unknown(set, image));
                 Box::pin(set.known.once(image, look)).await
             }
         }
@@ -94,29 +94,27 @@ impl Pipeline {
 
     /// What is known is due: it is renewed, or told anew where there is another
     /// picture now; and it stays where that cannot be found out.
-    async fn look_again(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
+    async fn revalidate(&self, set: &SetAtWork, image: &Wanted, known: Arc<Known>) -> Result<Outcome, Stop> {
         let look = async {
-            let stop = match self.look_unless_unchanged(set, image, &known).await {
+            let stop = match self.tag_if_changed(set, image, &known).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(stop) => stop,
             };
-            self.not_looked_at(set, image, &known, stop)
+            self.keep_what_is_known(set, image, &known, stop)
         };
         set.known.again(image, Box::pin(look)).await
     }
 
     /// The picture was replaced: what is known is told of this one only if it has the same bytes still. Where
     /// it cannot be had it ends like a picture that nobody knows, for the one before is not shown any more.
-    async fn look_anew(&self, set: &SetAtWork, image: &Wanted, found: Found) -> Result<Outcome, Stop> {
+    async fn tag_replaced(&self, set: &SetAtWork, image: &Wanted, found: Found) -> Result<Outcome, Stop> {
         if image.suspected {
             return Err(Stop::Not(Unfinished::Suspected));
         }
         let look = async {
             let outcome = match found {
-                Found::Known(known) | Found::Due(known) => {
-                    self.look_unless_unchanged(set, image, &known).await?
-                }
-                Found::Nothing => self.look(set, image).await?,
+                Found::Known(known) | Found::Due(known) => self.tag_if_changed(set, image, &known).await?,
+                Found::Nothing => self.tag_unknown(set, image).await?,
             };
             set.known.replace(image.id, &outcome).await;
             Ok(outcome)
@@ -126,7 +124,7 @@ impl Pipeline {
 
     /// What becomes of an image that is known and due, where `stop` kept it from being looked at: nothing
     /// gets worse, its tags stay.
-    fn not_looked_at(
+    fn keep_what_is_known(
         &self,
         set: &SetAtWork,
         image: &Wanted,
@@ -140,8 +138,8 @@ impl Pipeline {
             Stop::Not(Unfinished::Poison(poison)) => {
                 error!(reason = poison.reason(), "the picture of a known image is poison now, its tags stay");
                 self.metrics.looked_again(Look::Failed);
-                let validators = known.seen.as_ref().map(|seen| seen.validators.clone());
-                return Ok(Outcome::Renewed(known.with(set.known.seen(
+                let validators = known.last_look.as_ref().map(|last_look| last_look.validators.clone());
+                return Ok(Outcome::Renewed(known.with(set.known.note_look(
                     image,
                     validators.unwrap_or_default(),
                     Instant::now(),
@@ -151,28 +149,23 @@ impl Pipeline {
             Stop::End(_) | Stop::Not(Unfinished::Later(_) | Unfinished::Suspected) => {}
         }
         self.metrics.looked_again(Look::Failed);
-        Ok(Outcome::Cached(known.with(known.seen.clone().map(Seen::put_off))))
+        Ok(Outcome::Cached(known.with(known.last_look.clone().map(LastLook::put_off))))
     }
 
     /// Looks at a picture of which nothing is known.
-    async fn look(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
+    async fn tag_unknown(&self, set: &SetAtWork, image: &Wanted) -> Result<Outcome, Stop> {
         // Sick models are not brought one picture after another.
         set.models.check().await?;
         let began = Instant::now();
         let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
-        let seen = set.known.seen(image, validators, began);
+        let last_look = set.known.note_look(image, validators, began);
         let hash = BytesHash::of(&bytes);
         let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
-        Ok(outcome.seen(seen))
+        Ok(outcome.with_last_look(last_look))
     }
 
     /// Looks at a picture, unless it is the `known` one still.
-    async fn look_unless_unchanged(
-        &self,
-        set: &SetAtWork,
-        image: &Wanted,
-        known: &Known,
-    ) -> Result<Outcome, Stop> {
+    async fn tag_if_changed(&self, set: &SetAtWork, image: &Wanted, known: &Known) -> Result<Outcome, Stop> {
         set.models.check().await?;
         let began = Instant::now();
         let (again, place) = self.download_again(image, known).await?;
@@ -180,18 +173,19 @@ impl Pipeline {
             Again::Sent(downloaded) => downloaded,
             Again::NotModified(validators) => {
                 self.metrics.looked_again(Look::Unchanged);
-                return Ok(Outcome::Renewed(known.with(set.known.seen(image, validators, began))));
+                return Ok(Outcome::Renewed(known.with(set.known.note_look(image, validators, began))));
             }
         };
-        let seen = set.known.seen(image, validators, began);
+        let last_look = set.known.note_look(image, validators, began);
         let hash = BytesHash::of(&bytes);
         if hash == known.bytes {
             self.metrics.looked_again(Look::SameBytes);
-            return Ok(Outcome::Renewed(known.with(seen)));
+            return Ok(Outcome::Renewed(known.with(last_look)));
         }
         let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
         self.metrics.looked_again(Look::Changed);
-        Ok(outcome.seen(seen.map(|seen| Seen { replaces: Some(known.bytes), ..seen })))
+        Ok(outcome
+            .with_last_look(last_look.map(|last_look| LastLook { replaces: Some(known.bytes), ..last_look })))
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
@@ -210,7 +204,7 @@ impl Pipeline {
         let (turn, place) = self.turn_and_place(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let nothing = Validators::default();
-        let validators = known.seen.as_ref().map_or(&nothing, |seen| &seen.validators);
+        let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
         let again = image.source.fetch_again(&self.downloader, turn, validators);
         let again = again.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);

@@ -100,7 +100,7 @@ impl Worker {
         let says =
             |attribute: &&'static str| (*attribute, Some(format!("{} of {}", attribute, self.set.name)));
         let answer = Answer { tags: ATTRIBUTES.iter().map(says).collect(), ..Answer::default() };
-        Known { answer, bytes: BytesHash(job.image.0), width: 1, height: 1, seen: None }
+        Known { answer, bytes: BytesHash(job.image.0), width: 1, height: 1, last_look: None }
     }
 
     /// Writes an outcome, as a worker does: until it is written.

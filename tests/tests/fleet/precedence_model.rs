@@ -168,7 +168,7 @@ fn outcome(end: &End) -> Outcome {
         End::Inferred(tags) => {
             let answer = Answer { tags: tags.clone(), ..Answer::default() };
             let bytes = BytesHash(Uuid::new_v4());
-            Outcome::Inferred(Known { answer, bytes, width: 1, height: 1, seen: None }.into())
+            Outcome::Inferred(Known { answer, bytes, width: 1, height: 1, last_look: None }.into())
         }
         End::Defaulted => Outcome::parked("killed_worker"),
         End::Skipped => Outcome::superseded(),

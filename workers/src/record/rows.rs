@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn of_two_copies_of_a_job_the_one_that_looked_is_recorded() {
         let bytes = BytesHash(Uuid::nil());
-        let known = Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, seen: None });
+        let known =
+            Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, last_look: None });
         let mut copies = [Outcome::Cached(known.clone()), Outcome::superseded(), Outcome::Inferred(known)];
         copies.sort_by_key(news_first);
         assert!(matches!(copies[0], Outcome::Inferred(_)));

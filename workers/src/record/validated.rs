@@ -10,7 +10,7 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::Ended;
-use crate::freshness::Seen;
+use crate::freshness::LastLook;
 use crate::outcome::{Known, Outcome};
 
 /// Pictures that were looked at, and for how long that holds: where
@@ -39,29 +39,29 @@ impl<'a> ValidatedRows<'a> {
         let mut rows = Self::default();
         for ended in batch {
             let (image, set) = (ended.job.image.0, ended.set.id);
-            if let Some((known, seen)) = looked_at(&ended.outcome)
+            if let Some((known, last_look)) = looked_at(&ended.outcome)
                 && (rows.image.last(), rows.model_set.last()) != (Some(&image), Some(&set))
             {
-                rows.push(image, set, known, seen);
+                rows.push(image, set, known, last_look);
             }
         }
         rows
     }
 
-    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known, seen: &'a Seen) {
+    fn push(&mut self, image: Uuid, model_set: i32, known: &'a Known, last_look: &'a LastLook) {
         self.image.push(image);
         self.model_set.push(model_set);
         self.bytes.push(known.bytes.0);
-        self.replaces.push(seen.replaces.map(|bytes| bytes.0));
+        self.replaces.push(last_look.replaces.map(|bytes| bytes.0));
         self.tags.push(Json(&known.answer.tags));
         self.scores.push(Json(&known.answer.scores));
         self.width.push(i32::try_from(known.width).unwrap_or(i32::MAX));
         self.height.push(i32::try_from(known.height).unwrap_or(i32::MAX));
-        self.url.push(seen.validators.url);
-        self.etag.push(seen.validators.etag.as_deref());
-        self.last_modified.push(seen.validators.last_modified.as_deref());
-        self.ago.push(seen.began.elapsed().as_secs_f64());
-        self.anew.push(seen.anew);
+        self.url.push(last_look.validators.url);
+        self.etag.push(last_look.validators.etag.as_deref());
+        self.last_modified.push(last_look.validators.last_modified.as_deref());
+        self.ago.push(last_look.began.elapsed().as_secs_f64());
+        self.anew.push(last_look.anew);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -115,18 +115,18 @@ impl<'a> ValidatedRows<'a> {
     }
 }
 
-/// What was seen of a picture for this very outcome, not for an earlier one.
-fn looked_at(outcome: &Outcome) -> Option<(&Known, &Seen)> {
+/// The look at a picture for this very outcome, not for an earlier one.
+fn looked_at(outcome: &Outcome) -> Option<(&Known, &LastLook)> {
     let (Outcome::Inferred(known) | Outcome::Matched(known) | Outcome::Renewed(known)) = outcome else {
         return None;
     };
-    Some((known, known.seen.as_ref()?))
+    Some((known, known.last_look.as_ref()?))
 }
 
 /// Of several looks at one image in one batch the one comes first that was told of a replacement, and of these
 /// the one that began last.
 pub(super) fn latest_first(outcome: &Outcome) -> Reverse<Option<(bool, Instant)>> {
-    Reverse(looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began)))
+    Reverse(looked_at(outcome).map(|(_, last_look)| (last_look.anew, last_look.began)))
 }
 
 #[cfg(test)]
@@ -139,9 +139,10 @@ mod tests {
     use tagfleet_shared::ids::BytesHash;
 
     fn look(anew: bool, began: Instant) -> Outcome {
-        let seen = Some(Seen { validators: Validators::default(), due: None, began, anew, replaces: None });
+        let last_look =
+            Some(LastLook { validators: Validators::default(), due: None, began, anew, replaces: None });
         let bytes = BytesHash(Uuid::nil());
-        Outcome::Renewed(Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, seen }))
+        Outcome::Renewed(Arc::new(Known { answer: Answer::default(), bytes, width: 1, height: 1, last_look }))
     }
 
     #[test]
@@ -149,8 +150,9 @@ mod tests {
         let [first, second, last] = [1, 2, 9].map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let mut batch = [Outcome::superseded(), look(false, last), look(true, first), look(true, second)];
         batch.sort_by_key(latest_first);
-        let order =
-            batch.each_ref().map(|outcome| looked_at(outcome).map(|(_, seen)| (seen.anew, seen.began)));
+        let order = batch
+            .each_ref()
+            .map(|outcome| looked_at(outcome).map(|(_, last_look)| (last_look.anew, last_look.began)));
         assert_eq!(order, [Some((true, second)), Some((true, first)), Some((false, last)), None]);
     }
 }

@@ -66,7 +66,7 @@ impl SetAtWork {
         let (width, height) = (pixels.width(), pixels.height());
         let answer = self.models.infer(pixels).instrument(info_span!(target: TARGET, "infer")).await?;
         failpoint::here(Point::Inferred);
-        Ok(Known { answer, bytes: hash, width, height, seen: None })
+        Ok(Known { answer, bytes: hash, width, height, last_look: None })
     }
 }
 
