@@ -2,8 +2,9 @@
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
-use std::hash::{BuildHasher, Hash};
-use std::pin::pin;
+mod memory;
+mod single_flight;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,13 @@ use moka::future::Cache;
 use serde::Deserialize;
 use tagfleet_download::Validators;
 use tagfleet_shared::ids::{BytesHash, ImageId};
-use tagfleet_shared::jobs::{MEMORY_LASTS, Trust};
+use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::traces::TARGET;
 use tracing::{Instrument, info_span};
 
+use self::memory::{Tier1, tier1};
+use self::single_flight::once;
 use crate::freshness::{Freshness, LastLook};
-use crate::hashed::BuildAlreadyHashed;
 use crate::lookup::{Lookup, Remembered, ScrapeKey};
 use crate::metrics::{Metrics, Tier};
 use crate::outcome::{Known, Outcome, Stop};
@@ -39,9 +41,6 @@ pub struct CacheConfig {
 /// micro-scrape are worked on together.
 const ANEW: u64 = 1000;
 const ANEW_LASTS: Duration = Duration::from_secs(300);
-
-/// The first tier, by one kind of key.
-type Tier1<K> = Cache<K, Arc<Known>, BuildAlreadyHashed>;
 
 /// The two-tier cache, and the rule that one image is worked on once at a time.
 pub struct KnownImages {
@@ -214,73 +213,16 @@ impl KnownImages {
     }
 }
 
-/// Runs `work` on what is `at` a URL unless somebody else is at work on this `key`: see [`KnownImages::once`].
-async fn once<
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    S: BuildHasher + Clone + Send + Sync + 'static,
->(
-    cache: &Cache<K, Arc<Known>, S>,
-    key: K,
-    at: &Source,
-    work: impl Future<Output = Result<Outcome, Stop>>,
-) -> Result<Outcome, Stop> {
-    let mut ours = None;
-    let known = {
-        let stopped = |stop| Stopped { at: at.clone(), stop };
-        let mut work = pin!(async {
-            let outcome = work.await.map_err(stopped)?;
-            let known = outcome.known().cloned().ok_or_else(|| stopped(Stop::End(outcome.clone())))?;
-            ours = Some(outcome);
-            Ok::<_, Stopped>(known)
-        });
-        loop {
-            match cache.try_get_with(key.clone(), work.as_mut()).await {
-                Ok(known) => break known,
-                Err(stopped) if stopped.at == *at => return Err(stopped.stop.clone()),
-                // It was not ours, which has not begun.
-                Err(_) => {}
-            }
-        }
-    };
-    Ok(ours.unwrap_or(Outcome::Cached(known)))
-}
-
-/// What kept somebody from what they looked for, and where they did.
-struct Stopped {
-    at: Source,
-    stop: Stop,
-}
-
 impl Found {
     fn of(known: Arc<Known>) -> Self {
         if known.is_due() { Self::Due(known) } else { Self::Known(known) }
     }
 }
 
-fn tier1<K: Hash + Eq + Send + Sync + 'static>(max_bytes: u64) -> Tier1<K> {
-    let weigher = |_: &K, known: &Arc<Known>| weight(known);
-    Cache::builder()
-        .time_to_live(MEMORY_LASTS)
-        .max_capacity(max_bytes)
-        .weigher(weigher)
-        .build_with_hasher(BuildAlreadyHashed::default())
-}
-
-/// Bytes on the heap, roughly: names, values, the embedding, tree nodes, and moka's
-/// own entry.
-fn weight(known: &Arc<Known>) -> u32 {
-    let tags = known.answer.tags.0.iter();
-    let text: usize = tags.map(|(name, value)| 2 * name.len() + value.as_ref().map_or(0, String::len)).sum();
-    let embedding = known.answer.embedding.as_ref().map_or(0, |embedding| embedding.bytes().len());
-    let validators = known.last_look.as_ref().map_or(0, |last_look| last_look.validators.weight());
-    let bytes = text + embedding + validators + 900;
-    u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Answer, Embedding};
+    use crate::model::Answer;
     use prometheus::Registry;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tagfleet_shared::lane::Lane;
@@ -288,16 +230,9 @@ mod tests {
     use tokio::sync::oneshot;
     use uuid::Uuid;
 
-    fn known(embedding: Option<Embedding>) -> Arc<Known> {
-        let answer = Answer { embedding, ..Answer::default() };
-        Arc::new(Known { answer, bytes: BytesHash(Uuid::nil()), width: 1, height: 1, last_look: None })
-    }
-
-    #[test]
-    fn an_embedding_counts_with_its_bytes() {
-        let numbers = Embedding::of_f32(&[0.5; 1280]);
-        assert!(numbers.is_some());
-        assert_eq!(weight(&known(numbers)), weight(&known(None)) + 2560);
+    fn known() -> Arc<Known> {
+        let (answer, bytes) = (Answer::default(), BytesHash(Uuid::nil()));
+        Arc::new(Known { answer, bytes, width: 1, height: 1, last_look: None })
     }
 
     fn nothing_known() -> KnownImages {
@@ -325,7 +260,7 @@ mod tests {
             gate.await.unwrap();
             gone()
         });
-        let good = images.once(&good, async { Ok(Outcome::Inferred(known(None))) });
+        let good = images.once(&good, async { Ok(Outcome::Inferred(known())) });
         // `join!` polls in this order: the good one waits before the dead one has its end.
         let opener = async { open.send(()).unwrap() };
         let (dead, good, ()) = tokio::join!(biased; dead, good, opener);
@@ -342,7 +277,7 @@ mod tests {
             let image = Wanted { scrape: Some(scrape), trust: Trust::Nothing, ..at("http://a/1.jpg") };
             let look = async {
                 looks.fetch_add(1, Ordering::Relaxed);
-                Ok(Outcome::Inferred(known(None)))
+                Ok(Outcome::Inferred(known()))
             };
             images.anew(&image, look).await.unwrap();
         }
@@ -353,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_with_the_same_url_shares_what_is_found_good_or_bad() {
         let (images, image) = (nothing_known(), at("http://a/1.jpg"));
-        for end in [gone as fn() -> _, || Ok(Outcome::Inferred(known(None)))] {
+        for end in [gone as fn() -> _, || Ok(Outcome::Inferred(known()))] {
             let (open, gate) = oneshot::channel();
             let first = images.once(&image, async {
                 gate.await.unwrap();
