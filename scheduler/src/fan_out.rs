@@ -10,11 +10,10 @@
 //!                    moves listed                   moves published
 //! ```
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
-use futures::FutureExt;
 use tagfleet_shared::broker::Received;
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::failpoint::{self, Point};
@@ -24,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, info_span, warn};
 
 use crate::config::LaneSizes;
-use crate::halt::{Halt, Refusal};
+use crate::halt::{Halt, Refusal, unpanicked};
 use crate::hold::{Hold, Stopped};
 use crate::listing::{Listing, Page};
 use crate::lock::ScrapeLock;
@@ -68,6 +67,15 @@ struct Asked<'a> {
     since: Instant,
 }
 
+/// How much of an inventory is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Whatever is not listed yet.
+    All,
+    /// Nothing: reading it met a mistake in the scheduler, and would again.
+    NoMore,
+}
+
 impl FanOut {
     /// Takes one event to its end. Whatever happens, the broker may forget the
     /// event, or it goes back to the queue because this scheduler is stopping.
@@ -86,8 +94,8 @@ impl FanOut {
         }
     }
 
-    /// One of the trace of the scrape, if that has one. The pipeline that sent the event may have another, and
-    /// is linked to.
+    /// The span of this fan-out, in the trace of the scrape if that has one. The pipeline that sent the event
+    /// may have another, and is linked to.
     fn span(&self, Asked { received, event, .. }: Asked<'_>) -> Span {
         let span = info_span!("fan_out", scrape.id = %event.scrape_id);
         if let Some(trace) = self.sampling.trace(&event.scrape_id) {
@@ -105,16 +113,15 @@ impl FanOut {
     /// the scrape is only brought to its end: nothing more of it is read.
     async fn until_fanned_out(&self, asked: Asked<'_>) -> Result<(), Stopped> {
         let mut hold = Hold::new("the scrape", &self.metrics, &self.stop);
-        let mut panicked = false;
+        let mut reading = Reading::All;
         let refusal = loop {
-            let attempt = AssertUnwindSafe(self.fan_out(asked, panicked, &mut hold)).catch_unwind();
-            match attempt.await {
+            match unpanicked(self.fan_out(asked, reading, &mut hold)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(Halt::Refused(refusal))) => break refusal,
                 Ok(Err(Halt::Stopped)) => return Err(Stopped),
                 Ok(Err(Halt::Outage(error))) => hold.wait(error.into()).await?,
-                Err(_) if panicked => break Refusal::panic(),
-                Err(_) => panicked = true,
+                Err(_) if reading == Reading::All => reading = Reading::NoMore,
+                Err(panicked) => break panicked,
             }
         };
         self.publisher.dead_letter(asked.received, &refusal).await
@@ -122,7 +129,7 @@ impl FanOut {
 
     /// From the event to the last confirmed job. Any error drops the lock, and
     /// the connection with it.
-    async fn fan_out(&self, asked: Asked<'_>, panicked: bool, hold: &mut Hold) -> Result<(), Halt> {
+    async fn fan_out(&self, asked: Asked<'_>, reading: Reading, hold: &mut Hold) -> Result<(), Halt> {
         let event = asked.event;
         let mut lock = self.lock(&event.scrape_id).await?;
         failpoint::here(Point::Locked);
@@ -132,12 +139,16 @@ impl FanOut {
         match accepted {
             Accepted::New(scrape) | Accepted::Resumed(scrape) => {
                 let mut listing = Listing::new(self, event, scrape, lock.connection(), hold);
-                let read = if panicked {
-                    Err(Refusal::panic().into())
-                } else {
-                    self.list_and_publish(&mut listing).await
+                let read = match reading {
+                    Reading::All => self.list_and_publish(&mut listing).await,
+                    Reading::NoMore => Err(Refusal::panic().into()),
                 };
-                self.bring_to_its_end(&mut listing, read, asked).await?;
+                match read {
+                    Ok(()) => {}
+                    Err(Halt::Refused(refusal)) => self.keep_listed(&mut listing, asked, refusal).await?,
+                    Err(halt) => return Err(halt),
+                }
+                self.end(&mut listing, asked).await?;
             }
             Accepted::Repeated => info!("scrape {} was fanned out before", event.scrape_id),
             Accepted::Taken(other) => return Err(Refusal::taken(&other).into()),
@@ -183,7 +194,7 @@ impl FanOut {
     }
 
     /// Publishes, and waits until the broker has confirmed every job. Returns
-    /// what [`Scrape::published`](store::Scrape::published) is by now.
+    /// the first place of the inventory whose job is not confirmed.
     async fn publish(&self, page: Page) -> Result<i32, Halt> {
         failpoint::here(Point::PagePublishing);
         self.publisher.publish(&page.jobs).instrument(info_span!(target: TARGET, "publish")).await?;
@@ -198,25 +209,22 @@ impl FanOut {
     ///
     /// What is fanned out is never read again: the dead letter, which is all
     /// that tells of the rest, is confirmed before that. Twice is harmless.
-    async fn bring_to_its_end(
+    async fn keep_listed(
         &self,
         listing: &mut Listing<'_>,
-        read: Result<(), Halt>,
         asked: Asked<'_>,
+        refusal: Refusal,
     ) -> Result<(), Halt> {
-        let refusal = match read {
-            Ok(()) => None,
-            Err(Halt::Refused(refusal)) => Some(refusal),
-            Err(halt) => return Err(halt),
-        };
-        if let Some(refusal) = refusal {
-            if listing.scrape.listed == 0 {
-                listing.refuse().await?;
-                return Err(refusal.into());
-            }
-            self.publish_listed(listing).await?;
-            self.publisher.dead_letter(asked.received, &refusal).await?;
+        if listing.scrape.listed == 0 {
+            listing.refuse().await?;
+            return Err(refusal.into());
         }
+        self.publish_listed(listing).await?;
+        Ok(self.publisher.dead_letter(asked.received, &refusal).await?)
+    }
+
+    /// All that is listed has its jobs.
+    async fn end(&self, listing: &mut Listing<'_>, asked: Asked<'_>) -> Result<(), Halt> {
         failpoint::here(Point::AllPublished);
         listing.fanned_out().await?;
         failpoint::here(Point::FannedOut);
