@@ -70,6 +70,9 @@ pub enum DbError {
     /// The statement failed.
     #[error("{}", describe(.0))]
     Sql(#[from] tokio_postgres::Error),
+    /// The step that would have asked it panicked: a mistake of ours. The log has said so.
+    #[error("not asked: a step of ours panicked, see above")]
+    Panicked,
 }
 
 impl DbError {

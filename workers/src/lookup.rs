@@ -110,7 +110,7 @@ impl Lookup {
 }
 
 fn lost(_: crate::batch::Lost) -> Stop {
-    Arc::new(DbError::Pool(deadpool_postgres::PoolError::Closed)).into()
+    Arc::new(DbError::Panicked).into()
 }
 
 /// One answer for each question, or the same error for all.

@@ -71,8 +71,8 @@ impl Recorder {
     /// If nothing was written: hold the job and record it again, unless the
     /// error [is about the data](DbError::is_about_data) themselves.
     pub async fn record(&self, ended: Ended) -> Result<(), Arc<DbError>> {
-        let closed = |_| Err(Arc::new(DbError::Pool(deadpool_postgres::PoolError::Closed)));
-        self.batches.ask(ended).await.unwrap_or_else(closed)
+        let lost = |_| Err(Arc::new(DbError::Panicked));
+        self.batches.ask(ended).await.unwrap_or_else(lost)
     }
 }
 
