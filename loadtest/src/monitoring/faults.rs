@@ -37,6 +37,8 @@ pub fn settings(name: &str, models: &Path) -> Vec<Setting> {
         ]);
     } else {
         settings.push(setting("report.every", "1s"));
+        // As their targets are labelled.
+        settings.push(setting("report.pool", if name == "worker-4" { "gpu" } else { "cpu" }));
     }
     if name == "worker-1" {
         settings.push(setting("cache.revalidate_after", "5s"));
