@@ -14,6 +14,8 @@ import commented
 HELM = os.environ.get("HELM") or str(commented.ROOT / ".tagfleet/bin/helm")
 RESOURCES = [
     {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret", "verbs": ["get"]},
+    {"name": "configmaps", "singularName": "configmap", "namespaced": True, "kind": "ConfigMap", "verbs": ["get"]},
+    {"name": "persistentvolumeclaims", "singularName": "persistentvolumeclaim", "namespaced": True, "kind": "PersistentVolumeClaim", "verbs": ["get"]},
     {"name": "serviceaccounts", "singularName": "serviceaccount", "namespaced": True, "kind": "ServiceAccount", "verbs": ["get"]},
 ]
 URLS = {"broker-url": "YQ==", "database-url": "YQ=="}
@@ -88,6 +90,15 @@ class Lookup(unittest.TestCase):
     def test_the_login_provider_s_secret_is_asked_for_too(self):
         options = ["--set", "console.enabled=true,console.loginSecret.name=login"]
         self.refused('console.loginSecret.name: there is no Secret "login"', {"tagfleet-servers": URLS}, *options)
+
+    def test_whatever_else_a_pod_would_wait_for_is_asked_for_too(self):
+        servers = {"tagfleet-servers": URLS}
+        self.refused('caBundle.configMap: there is no ConfigMap "ca" in the namespace "fleet"', servers, "--set", "caBundle.configMap=ca")
+        claim = ["--set", "poolDefaults.models.source=claim,poolDefaults.models.claim.name=sets"]
+        self.refused('models.claim.name: there is no PersistentVolumeClaim "sets" in the namespace "fleet"', servers, *claim)
+        store = f"source=url,poolDefaults.models.url.address=https://a.example/b.tar.gz,poolDefaults.models.url.sha256={'0' * 64}"
+        options = ["--set", f"poolDefaults.models.{store},poolDefaults.models.url.authorizationSecret.name=store"]
+        self.refused('models.url.authorizationSecret.name: there is no Secret "store" in the namespace "fleet"', servers, *options)
 
 
 if __name__ == "__main__":

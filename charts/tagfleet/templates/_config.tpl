@@ -102,6 +102,9 @@
 {{- if and (eq $models.source "claim") (not $models.claim.name) -}}
 {{- fail (printf "%s.models.claim.name is not set: name the PersistentVolumeClaim that holds the model set" $at) -}}
 {{- end -}}
+{{- if eq $models.source "claim" -}}
+{{- include "tagfleet.checkThere" (dict "root" .root "value" (printf "%s.models.claim.name" $at) "kind" "PersistentVolumeClaim" "name" $models.claim.name) -}}
+{{- end -}}
 {{- if eq $models.source "url" -}}
 {{- if not (and $models.url.address $models.url.sha256) -}}
 {{- fail (printf "%s.models.url needs both address and sha256" $at) -}}

@@ -54,6 +54,7 @@ env:
   {{- end }}
   {{- end }}
   {{- if $models.url.authorizationSecret.name }}
+  {{- include "tagfleet.checkSecret" (dict "root" .root "value" (printf "%s.url.authorizationSecret.name" $at) "ref" $models.url.authorizationSecret) }}
   - name: AUTHORIZATION
     valueFrom:
       secretKeyRef:

@@ -106,6 +106,20 @@ ref (name, key). Only a cluster that answers can tell; every namespace of one ha
 {{- end -}}
 {{- end -}}
 
+{{/* A ConfigMap or a claim that a value names is there: dict root, value, kind, name, and key where it must have one. Asked as above. */}}
+{{- define "tagfleet.checkThere" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- if lookup "v1" "ServiceAccount" $namespace "default" -}}
+{{- $there := lookup "v1" .kind $namespace .name -}}
+{{- if not $there -}}
+{{- fail (printf "%s: there is no %s %q in the namespace %q" .value .kind .name $namespace) -}}
+{{- end -}}
+{{- if and .key (not (hasKey ($there.data | default dict) .key)) -}}
+{{- fail (printf "%s: the %s %q in the namespace %q has no key %s" .value .kind .name $namespace .key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A variable with the value of such a URL: dict root, which, variable. */}}
 {{- define "tagfleet.secretEnv" -}}
 {{- $ref := include "tagfleet.secret" . | splitList "|" -}}

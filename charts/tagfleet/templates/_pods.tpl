@@ -112,6 +112,7 @@ livenessProbe:
 
 {{- define "tagfleet.caVolume" -}}
 {{- with .Values.caBundle.configMap }}
+{{- include "tagfleet.checkThere" (dict "root" $ "value" "caBundle.configMap" "kind" "ConfigMap" "name" . "key" $.Values.caBundle.key) }}
 - name: ca
   configMap:
     name: {{ . }}
