@@ -146,7 +146,7 @@ impl Metrics {
             )?,
             open_scrapes: add.gauges(
                 "open_scrapes",
-                "Scrapes that are not tagged yet, by state: fanning_out, tagging, or changing (a micro-scrape). All growing: the fleet is too small, or held. The same in every scheduler.",
+                "Scrapes that are not announced yet, by state: fanning_out, tagging, changing (a micro-scrape), or announcing (tagged, and the listing site is not told). All growing: the fleet is too small, or held; announcing alone: see held. The same in every scheduler.",
                 &["state"],
             )?,
             stuck_scrapes: add.gauges(
@@ -156,7 +156,7 @@ impl Metrics {
             )?,
             oldest_scrape_seconds: add.fractions(
                 "oldest_scrape_seconds",
-                "Age of the oldest scrape that is not tagged yet, by state. Growing while jobs are done: stuck. The same in every scheduler.",
+                "Age of the oldest scrape that is not announced yet, by state. Growing while jobs are done: stuck. The same in every scheduler.",
                 &["state"],
             )?,
             untagged_images: add.gauges(
@@ -354,7 +354,7 @@ impl Metrics {
         let sum = |of: &dyn Fn(&&Standing) -> bool, what: &dyn Fn(&Standing) -> i64| {
             standing.iter().filter(of).map(what).sum()
         };
-        for state in ["fanning_out", "tagging", "changing"] {
+        for state in ["fanning_out", "tagging", "changing", "announcing"] {
             let of_it = |standing: &&Standing| standing.state == state;
             self.open_scrapes.with_label_values(&[state]).set(sum(&of_it, &|of_it| of_it.scrapes));
             self.oldest_scrape_seconds.with_label_values(&[state]).set(oldest(&of_it));

@@ -4,6 +4,7 @@ from parts import *
 
 ENDED = f"sum(tagfleet:jobs_ended:rate5m{{{LANE}}})"
 WAITS = f"tagfleet:untagged_images:by_lane{{{LANE}}}"
+NO_JOBS = f"(sum(max by (namespace, queue) (tagfleet_scheduler_queue_messages{{{FLEET},queue=~\"jobs[.]($lane)|suspects\"}})) == 0 unless sum(tagfleet_worker_lane_jobs_in_flight{{{LANE}}}) > 0)"
 
 BOARD = dashboard(
     "fleet", "Fleet",
@@ -12,8 +13,8 @@ BOARD = dashboard(
     section(
         "In a minute",
         (4,
-         number("Is anything tagged?", "Images that come to their outcome. 0, red: images wait and none has ended for five minutes: look at what is held, below, and at the workers.",
-                IMAGES_RATE, f"{ENDED} > 0 or (sum({WAITS}) == 0) + Inf or 0 * sum({WAITS})",
+         number("Is anything tagged?", "Images that come to their outcome. 0, red: jobs are ready or at work and none has ended for five minutes: look at what is held, below, and at the workers. Images that their hosts put off are no jobs that wait.",
+                IMAGES_RATE, f"{ENDED} > 0 or (sum({WAITS}) == 0) + Inf or {NO_JOBS} + Inf or 0 * sum({WAITS})",
                 thresholds=limits((0.001, "green"), good="red"), texts={"Infinity": ("nothing waits", "green")}, decimals=1),
          number("How many images wait?", "Listed and without an outcome, wherever their jobs are. Not bad in itself: read it with the two to the right.",
                 COUNT, f"sum({WAITS})"),
@@ -24,10 +25,10 @@ BOARD = dashboard(
                 thresholds=limits((600, "yellow"), (7200, "red")), texts={"Infinity": ("never", "red")}),
          number("Tagged in time, last hour", "Share of the images of express and standard, whatever lane is chosen, that had their outcome within announce.in_time of the event. Green from 99 %, as monitoring.rules.objective comes.",
                 SHARE, f"1 - max(tagfleet:late_images:ratio1h{{{FLEET}}})", thresholds=limits((0.98, "yellow"), (0.99, "green"), good="red"), decimals=2),
-         number("Which alerts fire?", "How many, of all lanes. Their sections in docs/RUNBOOK.md say what to do.",
-                COUNT, f'count(ALERTS{{{FLEET},alertname=~"Tagfleet.*",alertstate="firing"}}) or vector(0)', thresholds=limits((1, "red")))),
+         number("Which alerts fire?", "How many, of all lanes; those of severity info are left out. Their sections in docs/RUNBOOK.md say what to do.",
+                COUNT, f'count(ALERTS{{{FLEET},alertname=~"Tagfleet.*",alertstate="firing",severity!="info"}}) or vector(0)', thresholds=limits((1, "red")))),
         (4,
-         number("Stuck scrapes", "Nothing moves in them although no job of their lane waits. More than none: TagfleetScrapeStuck in the runbook.",
+         number("Stuck scrapes", "Nothing moves in them although no job of their lane waits, or for a day. More than none: TagfleetScrapeStuck in the runbook.",
                 COUNT, f"sum({same('tagfleet_scheduler_stuck_scrapes', LANE, 'lane')})", thresholds=limits((1, "red"))),
          number("Dead letters", "Jobs of all lanes and events that wait for a person: `tagfleet-scheduler dead list`.",
                 COUNT, same("tagfleet_scheduler_queue_messages", f'{FLEET},queue="dead"'), thresholds=limits((1, "yellow"))),

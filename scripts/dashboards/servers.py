@@ -41,7 +41,7 @@ BOARD = dashboard(
                BYTES, query(same("tagfleet_scheduler_database_bytes", FLEET), "database")),
          graph("How much does it record?", "Outcomes that were written, and in how large batches.",
                IMAGES_RATE, query(rate("tagfleet_worker_stage_batch_images_sum", f'{FLEET},stage="record"'), "outcomes")),
-         graph("How old are these numbers?", "Since each scheduler last counted scrapes and queues. One above a minute: its reads fail, its log says why. Panels show the highest count of all schedulers, so an old one can hide what is true now.",
+         graph("How old are these numbers?", "Since each scheduler last read from the database what is the same in all of them. One above a minute: its reads fail, its log says why, and it tells these numbers no more; nor those of the queues, where the broker has not answered for a minute.",
                SECONDS, query(f"clamp_min(time() - {COUNTED}, 0)", "{{pod}}"), thresholds=limits((60, "red")))),
     ),
     section(

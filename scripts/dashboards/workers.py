@@ -48,7 +48,7 @@ BOARD = dashboard(
                JOBS_RATE, query(rate("tagfleet_worker_jobs_returned_total", POOL) + " or vector(0)", "returned"),
                query(rate("tagfleet_worker_jobs_suspected_total", POOL), "suspected"), query(rate("tagfleet_worker_jobs_given_back_total", POOL), "given back")),
          graph("Do workers start again and again?", "Starts within 15 minutes. More than two are no roll-out.",
-               COUNT, query(f"max by (pod) (changes(process_start_time_seconds{{{FLEET}}}[15m]) and on (pod) tagfleet_worker_build_info{{{POOL}}})", "{{pod}}"), thresholds=limits((2, "red"))),
+               COUNT, query(f"max by (pod) (changes(process_start_time_seconds{{{FLEET}}}[15m]) and on (pod) tagfleet_worker_build_info{{{POOL}}})", "{{pod}}"), thresholds=limits((3, "red"))),
          graph("Do they receive?", "Workers that believe to receive a lane. Fewer than workers: some have lost their consumer, their log says why.",
                COUNT, query(f"sum by (lane) (tagfleet_worker_lane_receiving{{{POOL}}})", "{{lane}}")),
          graph("Do decoders die?", "Processes that decode and were lost, by reason. A few are bad pictures; many: the kernel ends them for memory.",

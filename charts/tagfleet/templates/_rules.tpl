@@ -48,6 +48,11 @@ What is read from the database or the broker is the same in every scheduler: `ma
 {{- $gpuPools := include "tagfleet.gpuPools" .root | fromJsonArray -}}
 {{- /* Where volumes and certificates are looked for: broker and database may be elsewhere. */}}
 {{- $near := prepend $rules.serverNamespaces .root.Release.Namespace | uniq | join "|" | printf "namespace=~%q" -}}
+{{- /* Volumes with model sets are read, and may be full. */}}
+{{- $sets := list -}}
+{{- range $name, $pool := include "tagfleet.pools" .root | fromYaml -}}
+{{- if eq $pool.models.source "claim" -}}{{- $sets = append $sets $pool.models.claim.name -}}{{- end -}}
+{{- end -}}
 {{- $enough := printf "> %v" $limits.leastRate -}}
 - alert: TagfleetNoScheduler
   expr: |
@@ -66,11 +71,11 @@ What is read from the database or the broker is the same in every scheduler: `ma
       or sum by (namespace) (tagfleet_worker_lane_jobs_in_flight{ {{- $of -}} }) > 0
     )
     unless on (namespace) sum by (namespace) (increase(tagfleet_worker_jobs_ended_total{ {{- $of -}} }[5m])) > 0
-  for: 5m
+  for: 10m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
     summary: {{ `Nothing is tagged, and {{ $value }} images wait.` | quote }}
-    description: Jobs are ready or at work; there are no workers, or all of them hold their jobs.
+    description: Jobs are ready or at work; there are no workers, or all of them hold their jobs. A pool that comes up from none has ten minutes.
 - alert: TagfleetImagesWait
   expr: |
     max by (namespace, lane) (tagfleet_scheduler_oldest_untagged_image_seconds{ {{- $of -}} ,lane="express"}) > {{ include "tagfleet.seconds" $limits.oldestExpress }}
@@ -86,8 +91,8 @@ What is read from the database or the broker is the same in every scheduler: `ma
   for: 5m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
-    summary: {{ printf `Nothing has moved in {{ $value }} scrapes of the lane {{ $labels.lane }} for %s.` $limits.stuckAfter | quote }}
-    description: No job of their lane waits. Look at the view scrape_overview for their progress.
+    summary: {{ printf `Nothing has moved in {{ $value }} scrapes of the lane {{ $labels.lane }} for %s or more.` $limits.stuckAfter | quote }}
+    description: No job of their lane waits, or they have stood for a day. Look at the view scrape_overview for their progress.
 - alert: TagfleetDeadLetters
   expr: max by (namespace) (tagfleet_scheduler_queue_messages{ {{- $of -}} ,queue="dead"}) > 0
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
@@ -146,13 +151,14 @@ What is read from the database or the broker is the same in every scheduler: `ma
     description: A pool with GPUs whose workers compute on the CPU is paid for and does a fraction of the work.
 - alert: TagfleetServerAway
   expr: |
-    sum by (namespace, server) (tagfleet_worker_held{ {{- $of -}} }) > 0
-    or max by (namespace, server) (tagfleet_scheduler_held{ {{- $of -}} ,why="away"}) > 0
+    max by (namespace, server) (min_over_time(tagfleet_worker_held{ {{- $of -}} ,server=~"database|broker"}[1m])) > 0
+    or max by (namespace, server, pod) (min_over_time(tagfleet_worker_held{ {{- $of -}} ,server=~"models|decoders"}[1m])) > 0
+    or max by (namespace, server) (tagfleet_scheduler_held{ {{- $of -}} ,why=~"away|panic"}) > 0
   for: 2m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
-    summary: {{ `Work is held: {{ $labels.server }} is away.` | quote }}
-    description: Nothing is lost. /readyz of every pod says what is away.
+    summary: {{ `Work has been held for minutes{{ with $labels.pod }} in {{ . }}{{ end }}, because of: {{ $labels.server }}.` | quote }}
+    description: Nothing is lost. /readyz of every pod says what is away. `none` is a step of a scheduler that panics again and again; its log says where.
 - alert: TagfleetPublishingBlocked
   expr: max by (namespace, why) (tagfleet_scheduler_held{ {{- $of -}} ,server="broker",why!="away"}) > 0
   for: 2m
@@ -166,7 +172,7 @@ What is read from the database or the broker is the same in every scheduler: `ma
       changes(process_start_time_seconds{ {{- $of -}} }[15m])
       and on (namespace, pod) (tagfleet_worker_build_info{ {{- $of -}} } or tagfleet_scheduler_build_info{ {{- $of -}} } or tagfleet_console_build_info{ {{- $of -}} })
     ) > 2
-    or max by (namespace, pod) (increase(kube_pod_container_status_restarts_total{ {{- $of -}} ,container=~"worker|scheduler|console"}[30m])) > 2
+    or max by (namespace, pod) (increase(kube_pod_container_status_restarts_total{ {{- $of -}} ,container=~"worker|scheduler|console"}[30m])) > 2.5
   for: 1m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
@@ -186,7 +192,8 @@ What is read from the database or the broker is the same in every scheduler: `ma
   expr: |
     max by (namespace, lane)
       (label_replace(tagfleet_scheduler_queue_consumers{ {{- $of -}} ,queue=~"jobs[.].*"}, "lane", "$1", "queue", "jobs[.](.*)")) == 0
-    and on (namespace, lane) max by (namespace, lane) (tagfleet_scheduler_untagged_images{ {{- $of -}} }) > 0
+    and on (namespace, lane) max by (namespace, lane)
+      (label_replace(tagfleet_scheduler_queue_messages{ {{- $of -}} ,queue=~"jobs[.].*"}, "lane", "$1", "queue", "jobs[.](.*)")) > 0
   for: 5m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
@@ -226,7 +233,7 @@ What is read from the database or the broker is the same in every scheduler: `ma
         rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="inferred"}[15m])
         or rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="defaulted",reason="inference"}[15m])
       ) > 0.01
-    and on (namespace) sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} }[15m])) {{ $enough }}
+    and on (namespace) sum by (namespace) (rate(tagfleet_worker_jobs_total{ {{- $of -}} ,outcome="defaulted",reason="inference"}[15m])) > {{ divf $limits.leastRate 4 }}
   for: 15m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
@@ -248,8 +255,9 @@ What is read from the database or the broker is the same in every scheduler: `ma
     description: Somewhere jobs get lost, or they take longer than sweep.after.
 - alert: TagfleetDatabaseConnectionsShort
   expr: |
-    min by (namespace, pod) (min_over_time(tagfleet_worker_database_connections{ {{- $of -}} ,state="awaited"}[10m])) > 0
-    or min by (namespace, pod) (min_over_time(tagfleet_scheduler_database_connections{ {{- $of -}} ,state="awaited"}[10m])) > 0
+    min by (namespace, pod) (min_over_time(tagfleet_worker_database_connections{ {{- $of -}} ,state="awaited"}[5m])) > 0
+    or min by (namespace, pod) (min_over_time(tagfleet_scheduler_database_connections{ {{- $of -}} ,state="awaited"}[5m])) > 0
+  for: 5m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "warning" "rules" $rules) }}
   annotations:
     summary: {{ `{{ $labels.pod }} has waited for database connections for ten minutes.` | quote }}
@@ -258,7 +266,7 @@ What is read from the database or the broker is the same in every scheduler: `ma
 - alert: TagfleetDiskFull
   expr: |
     min by (namespace, persistentvolumeclaim)
-      (kubelet_volume_stats_available_bytes{ {{- $near -}} } / kubelet_volume_stats_capacity_bytes{ {{- $near -}} }) < 0.1
+      (kubelet_volume_stats_available_bytes{ {{- $near -}} ,persistentvolumeclaim!~"{{ join "|" $sets }}"} / kubelet_volume_stats_capacity_bytes{ {{- $near -}} }) < 0.1
   for: 10m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:

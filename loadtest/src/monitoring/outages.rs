@@ -80,7 +80,7 @@ impl Proof {
         const FAULT: &str = "no workers, and jobs that get lost";
         const GONE: &[Expected] = &[
             any("TagfleetNothingTagged"),
-            of("TagfleetLaneWithoutWorker", "lane", "bulk"),
+            of("TagfleetLaneWithoutWorker", "lane", "express"),
             of("TagfleetImagesWait", "lane", "express"),
             of("TagfleetScrapeStuck", "lane", "bulk"),
             any("TagfleetJobsGetLost"),

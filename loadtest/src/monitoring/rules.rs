@@ -75,7 +75,8 @@ fn short_lasting(lasting: &str) -> &'static str {
 }
 
 /// What a window becomes: longer ones stay longer, or what compares them would be always true.
-const WINDOWS: [(&str, &str); 9] = [
+const WINDOWS: [(&str, &str); 10] = [
+    ("1m", "3s"),
     ("5m", "5s"),
     ("10m", "5s"),
     ("15m", "20s"),

@@ -20,8 +20,9 @@ const BEFORE_NOTHING_IS_TAGGED: f64 = 60.0;
 /// minutes of it, and within six hours and the last half of one.
 const BURN_RATES: [f64; 2] = [14.4, 6.0];
 
-/// Share of the pictures that the models may fail on.
+/// Share of the pictures that the models may fail on, where they fail on more than a part of the least rate.
 const MODELS_FAIL: f64 = 0.01;
+const PART_OF_LEAST_RATE: f64 = 0.25;
 
 /// The seconds of what the workers tell of.
 const QUARTER: f64 = 900.0;
@@ -41,7 +42,7 @@ pub struct Alert {
 const KNOWN: [(&str, &str); 17] = [
     ("TagfleetServerAway", "2m"),
     ("TagfleetNoScheduler", "5m"),
-    ("TagfleetNothingTagged", "5m"),
+    ("TagfleetNothingTagged", "10m"),
     ("TagfleetImagesWait", "5m"),
     ("TagfleetScrapeStuck", "5m"),
     ("TagfleetDeadLetters", "0s"),
@@ -75,7 +76,7 @@ pub(super) fn would_fire(status: &Status, limits: &AlertLimits) -> Vec<Alert> {
         if oldest > limits.oldest(lane.lane).as_secs_f64() {
             fire("TagfleetImagesWait", format!("the oldest image in {} for {}", lane.lane, duration(oldest)));
         }
-        if lane.consumers == Some(0) && lane.untagged.is_none_or(|images| images > 0) {
+        if lane.consumers == Some(0) && lane.ready.is_none_or(|jobs| jobs > 0) {
             fire("TagfleetLaneWithoutWorker", format!("nobody takes jobs of {}", lane.lane));
         }
         if let Some((receiving, consumers)) = lane.receiving.zip(lane.consumers)
@@ -175,12 +176,13 @@ fn shares(endings: &EndingsReport, limits: &AlertLimits) -> Vec<(&'static str, f
         return Vec::new();
     }
     let EndingsReport { ended, skipped, defaulted, inferred, failed } = *endings;
+    let few_fail = failed as f64 / QUARTER <= PART_OF_LEAST_RATE * limits.least_rate;
     vec![
         ("TagfleetDefaultsHigh", share(defaulted, ended), limits.defaults_ceiling, "got the defaults"),
         ("TagfleetSkipsHigh", share(skipped, ended), limits.skips_ceiling, "were skipped"),
         (
             "TagfleetModelsFail",
-            share(failed, inferred + failed),
+            if few_fail { 0.0 } else { share(failed, inferred + failed) },
             MODELS_FAIL,
             "that the models looked at made them fail",
         ),

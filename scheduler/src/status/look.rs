@@ -22,15 +22,15 @@ const FAILURES: usize = 10;
 /// The longest that a server may take to answer: whoever asks is in a hurry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest that a broker that is well needs to take a message.
-const CONFIRMED: Duration = Duration::from_secs(1);
+/// The longest that a broker that is well needs to take a message, a connection for it included.
+const CONFIRMED: Duration = Duration::from_secs(3);
 
 /// What `status` does not know, and who does.
 ///
 /// With the alert of each: a test sees to it that every alert of the chart is known, or named here.
 pub(super) const UNKNOWN: [&str; 5] = [
     "unacknowledged: only what workers have begun; what the broker has sent them beyond that is in `untagged`",
-    "how long a condition has lasted, what was usual before (shares are judged by their ceilings alone), and what went on for days (TagfleetServiceLevelSlow, TagfleetCacheCollapsed): see Grafana",
+    "how long a condition has lasted, what was usual before (shares are judged by their ceilings alone, and over all model sets), and what went on for days (TagfleetServiceLevelSlow, TagfleetCacheCollapsed): see Grafana",
     "what single processes cannot reach, though this one can, and a queue that takes no more: see /readyz and the logs",
     "what single processes say of themselves (TagfleetRestartLoop, TagfleetDatabaseConnectionsShort): see their /metrics and logs",
     "what only the cluster knows (TagfleetDiskFull, TagfleetCertificateEnds)",
@@ -108,6 +108,8 @@ pub struct ScrapesStatus {
     pub tagging: i64,
     /// Micro-scrapes: pictures that changed.
     pub changing: i64,
+    /// Scrapes that are tagged, and not announced.
+    pub announcing: i64,
     /// Of all of these, scrapes in which nothing moves.
     pub stuck: i64,
     /// Age of the oldest.
@@ -174,7 +176,8 @@ pub struct WorkerStatus {
 struct Rows {
     standing: Vec<Standing>,
     workers: Vec<Worker>,
-    recent: Recent,
+    /// None where it takes too long: after an outage all that came late is counted.
+    recent: Option<Recent>,
 }
 
 impl Status {
@@ -195,7 +198,7 @@ impl Status {
             publishing_error,
             lanes: Lane::ALL.map(lane).into(),
             scrapes: rows.as_ref().map(|rows| ScrapesStatus::of(&rows.standing)),
-            recent: rows.as_ref().map(|rows| RecentStatus::of(&rows.recent)),
+            recent: rows.as_ref().and_then(|rows| rows.recent.as_ref()).map(RecentStatus::of),
             workers: rows.as_ref().map(|rows| rows.workers.iter().map(WorkerStatus::of).collect()),
             endings: rows.as_ref().map(|rows| endings(&rows.workers)),
             failures: rows.map(|rows| last_failures(&rows.workers)).unwrap_or_default(),
@@ -227,8 +230,15 @@ async fn asked<T>(
 async fn rows(pool: &Pool, config: &SchedulerConfig, idle: &[Lane]) -> Result<Rows, DbError> {
     let client = pool.get().await?;
     let standing = store::standing(&client, config.alerts.stuck_after, idle).await?;
-    let recent = store::recent(&client, config.announce.in_time).await?;
-    Ok(Rows { standing, workers: store::workers(&client).await?, recent })
+    let workers = store::workers(&client).await?;
+    client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis() / 2)).await?;
+    let recent = match store::recent(&client, config.announce.in_time).await {
+        Err(error) if error.is_too_long() => None,
+        recent => Some(recent?),
+    };
+    // For whoever has this connection next.
+    client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis())).await?;
+    Ok(Rows { standing, workers, recent })
 }
 
 impl LaneStatus {
@@ -272,6 +282,7 @@ impl ScrapesStatus {
             fanning_out: scrapes("fanning_out"),
             tagging: scrapes("tagging"),
             changing: scrapes("changing"),
+            announcing: scrapes("announcing"),
             stuck: standing.iter().map(|of_it| of_it.stuck).sum(),
             oldest_seconds: standing.iter().map(|of_it| of_it.oldest_seconds).reduce(f64::max),
         }

@@ -21,8 +21,14 @@ pub(super) fn page(status: &Status) -> String {
     let heads = ["LANE", "READY", "AT WORK", "UNTAGGED", "OLDEST", "PER SECOND", "DRAINED IN", "CONSUMERS"];
     table(&mut page, heads, status.lanes.iter().map(lane));
     let _ = writeln!(page, "\n{}", scrapes(status.scrapes.as_ref()));
-    if let Some(recent) = &status.recent {
-        let _ = writeln!(page, "last hour: {}", last_hour(recent));
+    match &status.recent {
+        Some(recent) => {
+            let _ = writeln!(page, "last hour: {}", last_hour(recent));
+        }
+        None if status.scrapes.is_some() => {
+            page.push_str("last hour: not known, so much came late that it takes long to count\n")
+        }
+        None => {}
     }
     if let Some(endings) = &status.endings {
         let _ = writeln!(page, "last 15 minutes: {}", last_quarter(endings));
@@ -82,9 +88,9 @@ fn scrapes(scrapes: Option<&ScrapesStatus>) -> String {
     let Some(scrapes) = scrapes else { return "scrapes: not known, the database is away".into() };
     let oldest =
         scrapes.oldest_seconds.map_or_else(String::new, |age| format!(", the oldest {}", duration(age)));
-    let ScrapesStatus { fanning_out, tagging, changing, stuck, .. } = scrapes;
+    let ScrapesStatus { fanning_out, tagging, changing, announcing, stuck, .. } = scrapes;
     format!(
-        "scrapes: {fanning_out} fanning out, {tagging} tagging, {changing} of pictures that changed{oldest}; {stuck} stuck"
+        "scrapes: {fanning_out} fanning out, {tagging} tagging, {changing} of pictures that changed, {announcing} to be announced{oldest}; {stuck} stuck"
     )
 }
 

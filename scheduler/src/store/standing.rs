@@ -8,12 +8,12 @@ use tagfleet_shared::lane::Lane;
 
 use super::Client;
 
-/// The scrapes of a lane that are in one state, not tagged yet.
+/// The scrapes of a lane that are in one state, not announced yet.
 #[derive(Debug)]
 pub struct Standing {
     /// The lane of their last jobs.
     pub lane: Lane,
-    /// `fanning_out`, `tagging` or `changing`.
+    /// `fanning_out`, `tagging`, `changing` or `announcing`: all images have their outcome, and nobody is told yet.
     pub state: String,
     /// Scrapes.
     pub scrapes: i64,
@@ -27,7 +27,7 @@ pub struct Standing {
     pub oldest_untagged_seconds: Option<f64>,
 }
 
-/// The scrapes that are not tagged yet, by lane and state.
+/// The scrapes that are not announced yet, by lane and state.
 ///
 /// Stuck is one in which nothing has moved for
 /// `stuck_after`, though it is in one of the lanes that are `idle`: elsewhere it may only be waiting for its
@@ -45,19 +45,19 @@ pub async fn standing(
     idle: &[Lane],
 ) -> Result<Vec<Standing>, DbError> {
     const SQL: &str = "
-        SELECT s.lane, s.state, count(*) AS scrapes,
-               count(*) FILTER (WHERE greatest(s.received_at, s.published_at, p.last)
+        SELECT s.lane, CASE s.state WHEN 'tagged' THEN 'announcing' ELSE s.state END AS state, count(*) AS scrapes,
+               count(*) FILTER (WHERE greatest(s.received_at, s.published_at, s.tagged_at, p.last)
                                       < now() - CASE WHEN s.lane = ANY($2) THEN $1 * interval '1 second'
                                                      ELSE greatest($1 * interval '1 second', interval '1 day') END
                                ) AS stuck,
-               sum(greatest(s.listed - p.images, 0))::int8 AS untagged,
+               coalesce(sum(greatest(s.listed - p.images, 0)) FILTER (WHERE s.state <> 'tagged'), 0)::int8 AS untagged,
                extract(epoch FROM now() - min(coalesce(s.reopened_at, s.received_at)))::float8 AS oldest,
                extract(epoch FROM now() - min(coalesce(s.reopened_at, s.received_at))
-                                          FILTER (WHERE s.listed > p.images))::float8 AS oldest_untagged
+                                          FILTER (WHERE s.listed > p.images AND s.state <> 'tagged'))::float8 AS oldest_untagged
           FROM scrapes s
          CROSS JOIN LATERAL (SELECT coalesce(sum(images), 0) AS images, max(recorded_at) AS last
                                FROM scrape_progress WHERE scrape = s.key) p
-         WHERE s.state IN ('fanning_out', 'tagging', 'changing') AND s.announced_at IS NULL GROUP BY s.lane, s.state";
+         WHERE s.state IN ('fanning_out', 'tagging', 'changing', 'tagged') AND s.announced_at IS NULL GROUP BY s.lane, s.state";
     let idle: Vec<&str> = idle.iter().map(|lane| lane.as_str()).collect();
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&stuck_after.as_secs_f64(), &idle]).await?;

@@ -175,6 +175,31 @@ async fn a_gpu_pool_on_the_cpu_and_shares_that_are_never_right_are_told() {
     fleet.end().await;
 }
 
+/// All its images have their outcome, and the listing site has not heard of it: it is not done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_that_is_tagged_and_not_announced_is_told_and_none_of_its_images_wait() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..reporting() }).await;
+    fleet
+        .execute(
+            "INSERT INTO scrapes (scrape_id, advertiser_id, lane, state, day, finished_at, received_at, listed, published_at, outcomes, tagged_at)
+             VALUES ('untold', 'dealer', 'express', 'tagged', now()::date, now(), now() - interval '2 hours', 7,
+                     now() - interval '2 hours', '{}', now() - interval '1 hour')",
+        )
+        .await;
+
+    let (code, told) = json(&fleet).await;
+
+    let scrapes = &told["scrapes"];
+    assert_eq!(
+        (&scrapes["announcing"], &scrapes["tagging"], &scrapes["stuck"]),
+        (&1.into(), &0.into(), &1.into())
+    );
+    let express = lane(&told, "express");
+    assert_eq!((&express["untagged"], &express["oldest_seconds"]), (&0.into(), &Value::Null));
+    assert_eq!((code, alerts(&told).contains(&"TagfleetScrapeStuck")), (Some(1), true), "{told:#}");
+    fleet.abandon().await;
+}
+
 /// A script tells a fleet that is unwell from a question that could not be asked.
 #[test]
 fn settings_that_make_no_sense_are_another_exit_code() {
