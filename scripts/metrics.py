@@ -28,7 +28,7 @@ def routes():
 # How many values a label can have in one process. None of them is a host, a URL, an image, a scrape or an advertiser.
 BOUNDS = {
     "lane": 3, "stage": 6, "tier": 3, "outcome": 5, "format": 7, "state": 4, "event": 5, "in_time": 2, "change": 4, "size": 4, "times": 3, "result": 4,
-    "provider": 2, "digest": 2, "version": 1, "server": 4, "why": 6,
+    "provider": 2, "digest": 2, "version": 1, "server": 5, "why": 6,
     # Words of the code: those of downloads, decoding and parking.
     "reason": 40,
     # One, and two while a reload is under way.

@@ -33,7 +33,7 @@ impl Outage {
     /// Which server: a metric label, so never rename one.
     pub fn server(&self) -> &'static str {
         match self {
-            Self::Database(_) => "database",
+            Self::Database(error) => error.server(),
             Self::Broker(_) => "broker",
             Self::Panic => "none",
         }

@@ -76,6 +76,14 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// What keeps the work from being done: a metric label, so never rename one.
+    pub fn server(&self) -> &'static str {
+        match self {
+            Self::Pool(_) | Self::Sql(_) => "database",
+            Self::Panicked => "none",
+        }
+    }
+
     /// Whether the data of this very statement are to blame, so that trying
     /// the same again is of no use: SQLSTATE classes 22 (data), 23 (constraint)
     /// and 54 (a limit of the server).

@@ -27,8 +27,8 @@ const SECONDS: [f64; 21] = [
 /// How sure the models were: finer where it is decided whether a value is told.
 const CONFIDENCE: [f64; 9] = [0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0];
 
-/// Servers that can be away; the label `server`.
-const SERVERS: [&str; 4] = ["database", "broker", "models", "decoders"];
+/// Servers that can be away, and `none` where a step of ours panicked; the label `server`.
+const SERVERS: [&str; 5] = ["database", "broker", "models", "decoders", "none"];
 
 /// How often a job has come back; the label `times`.
 const RETURNED: [&str; 3] = ["1", "2", "more"];

@@ -188,7 +188,7 @@ impl Outage {
     /// Whose: a metric label, so never rename one.
     pub fn server(&self) -> &'static str {
         match self {
-            Self::Database(_) => "database",
+            Self::Database(error) => error.server(),
             Self::Models(_) => "models",
             Self::Decoders(_) => "decoders",
         }

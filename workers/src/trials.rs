@@ -47,7 +47,7 @@ impl Trials {
                     return begun;
                 }
                 Err(error) if error.is_about_data() => return Begun::Noted(0),
-                Err(outage) => hold.wait(&outage, "database").await,
+                Err(outage) => hold.wait(&outage, outage.server()).await,
             }
         }
     }

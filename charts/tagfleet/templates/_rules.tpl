@@ -151,14 +151,14 @@ What is read from the database or the broker is the same in every scheduler: `ma
     description: A pool with GPUs whose workers compute on the CPU is paid for and does a fraction of the work.
 - alert: TagfleetServerAway
   expr: |
-    max by (namespace, server) (min_over_time(tagfleet_worker_held{ {{- $of -}} ,server=~"database|broker"}[1m])) > 0
+    max by (namespace, server) (min_over_time(tagfleet_worker_held{ {{- $of -}} ,server=~"database|broker|none"}[1m])) > 0
     or max by (namespace, server, pod) (min_over_time(tagfleet_worker_held{ {{- $of -}} ,server=~"models|decoders"}[1m])) > 0
     or max by (namespace, server) (tagfleet_scheduler_held{ {{- $of -}} ,why=~"away|panic"}) > 0
   for: 2m
   labels: {{- include "tagfleet.alertLabels" (dict "severity" "critical" "rules" $rules) }}
   annotations:
     summary: {{ `Work has been held for minutes{{ with $labels.pod }} in {{ . }}{{ end }}, because of: {{ $labels.server }}.` | quote }}
-    description: Nothing is lost. /readyz of every pod says what is away. `none` is a step of a scheduler that panics again and again; its log says where.
+    description: Nothing is lost. /readyz of every pod says what is away. `none` is a step of ours that panics again and again; the log says where.
 - alert: TagfleetPublishingBlocked
   expr: max by (namespace, why) (tagfleet_scheduler_held{ {{- $of -}} ,server="broker",why!="away"}) > 0
   for: 2m

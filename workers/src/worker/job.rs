@@ -81,7 +81,7 @@ impl Worker {
                     return Ok(());
                 }
                 Err(error) if error.is_about_data() => return Err(error),
-                Err(outage) => hold.wait(&*outage, "database").await,
+                Err(outage) => hold.wait(&*outage, outage.server()).await,
             }
         }
     }
