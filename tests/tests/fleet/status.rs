@@ -155,7 +155,7 @@ async fn a_gpu_pool_on_the_cpu_and_shares_that_are_never_right_are_told() {
             "INSERT INTO worker_reports (worker, pool, version, model_set, digest, provider, started_at, every_seconds, lanes,
                                          failures, endings)
              VALUES ('gpu/1', 'gpu', '1', 'set', 'd', 'cpu', now(), 3600, '{}', '[]',
-                     '{\"ended\":1000,\"skipped\":510,\"defaulted\":300,\"inferred\":100,\"failed\":2}')",
+                     '{\"ended\":1000,\"skipped\":510,\"defaulted\":300,\"inferred\":170,\"failed\":20}')",
         )
         .await;
     assert_eq!(
