@@ -26,6 +26,11 @@ pub fn listed(url: impl Into<String>) -> ListedImage {
     ListedImage { url: url.into(), ..ListedImage::default() }
 }
 
+/// The same of one listing.
+pub fn shown(url: impl Into<String>, listing: &str) -> ListedImage {
+    ListedImage { listing_id: Some(listing.to_owned()), ..listed(url) }
+}
+
 /// A scrape with a fresh id that has finished now.
 pub fn scrape(advertiser: &str, images: Vec<ListedImage>) -> ScrapeFinished {
     ScrapeFinished {

@@ -7,6 +7,7 @@ mod again;
 mod chains;
 mod changes;
 mod changes_kills;
+mod changes_removed;
 mod changes_replaced;
 mod clocks;
 mod compatibility;
