@@ -109,6 +109,7 @@ impl Hold<'_> {
     /// The work is done, and `server` did its part of it.
     pub fn done_by(self, server: &'static str) {
         self.log.over(server);
+        self.done();
     }
 
     /// The work is done: what it was held by last is well again.

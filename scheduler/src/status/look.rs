@@ -22,6 +22,9 @@ const FAILURES: usize = 10;
 /// The longest that a server may take to answer: whoever asks is in a hurry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest that a single statement may take, so that one that counts much leaves time for the others.
+pub(super) const STATEMENT: Duration = Duration::from_millis(2500);
+
 /// The longest that a broker that is well needs to take a message, a connection for it included.
 const CONFIRMED: Duration = Duration::from_secs(3);
 
@@ -231,13 +234,10 @@ async fn rows(pool: &Pool, config: &SchedulerConfig, idle: &[Lane]) -> Result<Ro
     let client = pool.get().await?;
     let standing = store::standing(&client, config.alerts.stuck_after, idle).await?;
     let workers = store::workers(&client).await?;
-    client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis() / 2)).await?;
     let recent = match store::recent(&client, config.announce.in_time).await {
         Err(error) if error.is_too_long() => None,
         recent => Some(recent?),
     };
-    // For whoever has this connection next.
-    client.batch_execute(&format!("SET statement_timeout = {}", PATIENCE.as_millis())).await?;
     Ok(Rows { standing, workers, recent })
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tagfleet_shared::broker::Broker;
+use tagfleet_shared::db::DatabaseConfig;
 use tagfleet_shared::{db, shutdown, tls};
 
 use crate::config::SchedulerConfig;
@@ -43,7 +44,8 @@ impl StatusArgs {
     pub async fn run(self, config: &SchedulerConfig) -> anyhow::Result<bool> {
         tls::install();
         let broker = Broker::lazy(&config.broker, "tagfleet-scheduler status");
-        let pool = db::pool(&config.database)?;
+        let database = DatabaseConfig { statement_timeout: look::STATEMENT, ..config.database.clone() };
+        let pool = db::pool(&database)?;
         let stop = shutdown::on_signal()?;
         let mut well = true;
         loop {

@@ -43,14 +43,16 @@ pub async fn list(
     let transaction = client.transaction().await?;
     take_turns(&transaction, &scrape.advertiser_id).await?;
     copy(&transaction, scrape, page).await?;
-    mark_removed_since(&transaction, scrape, scrape.listed).await?;
     let supersedes = if scrape.listed == 0 { supersede_older(&transaction, scrape).await? } else { 0 };
     let listed = scrape.listed + page.len() as i32;
-    let (superseded, any_replaced) = advance(&transaction, scrape, listed, lane).await?;
-    let replaced = if any_replaced { replaced(&transaction, page).await? } else { HashSet::new() };
+    let advanced = advance(&transaction, scrape, listed, lane).await?;
+    if advanced.any_removed {
+        mark_removed_since(&transaction, scrape, scrape.listed).await?;
+    }
+    let replaced = if advanced.any_replaced { replaced(&transaction, page).await? } else { HashSet::new() };
     transaction.commit().await?;
 
-    (scrape.listed, scrape.superseded, scrape.lane) = (listed, superseded, lane);
+    (scrape.listed, scrape.superseded, scrape.lane) = (listed, advanced.superseded, lane);
     Ok(Listed { supersedes, replaced })
 }
 
@@ -128,22 +130,33 @@ async fn count_skipped(transaction: &Transaction<'_>, key: i64, images: i32) -> 
     Ok(())
 }
 
-/// Whether the scrape is superseded by now, and whether any picture was replaced lately.
+/// What is learned with the word that a page is there; most pages need no further statement for it.
+struct Advanced {
+    /// The scrape is superseded by now.
+    superseded: bool,
+    /// Some picture was replaced lately.
+    any_replaced: bool,
+    /// The advertiser has removed some picture since the scrape ended.
+    any_removed: bool,
+}
+
 async fn advance(
     transaction: &Transaction<'_>,
     scrape: &Scrape,
     listed: i32,
     lane: Lane,
-) -> Result<(bool, bool), DbError> {
+) -> Result<Advanced, DbError> {
     const SQL: &str = "
-        UPDATE scrapes SET listed = $2, published = $3, lane = $4 WHERE key = $1
+        UPDATE scrapes s SET listed = $2, published = $3, lane = $4 WHERE key = $1
         RETURNING superseded_by IS NOT NULL,
-                  EXISTS (SELECT FROM image_changes WHERE replaced_at > now() - $5 * interval '1 second')";
+                  EXISTS (SELECT FROM image_changes WHERE replaced_at > now() - $5 * interval '1 second'),
+                  EXISTS (SELECT FROM image_changes c WHERE c.advertiser_id = s.advertiser_id AND c.change = 'removed'
+                                                        AND c.changed_at >= s.finished_at)";
     let lately = REPLACED_LATELY.as_secs_f64();
     let row = transaction
         .query_one(SQL, &[&scrape.key, &listed, &scrape.published, &lane.as_str(), &lately])
         .await?;
-    Ok((row.get(0), row.get(1)))
+    Ok(Advanced { superseded: row.get(0), any_replaced: row.get(1), any_removed: row.get(2) })
 }
 
 /// Those of a page whose picture was replaced lately.
