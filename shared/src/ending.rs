@@ -17,8 +17,8 @@ pub fn code_or(done: anyhow::Result<ExitCode>, failure: ExitCode) -> ExitCode {
     })
 }
 
-/// Every cause once: some errors say themselves what their source says.
-fn in_one_line(error: &anyhow::Error) -> String {
+/// The whole chain of causes, every cause once: some errors say themselves what their source says.
+pub fn in_one_line(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
         "" => cause,
         said if said.contains(&cause) => line,

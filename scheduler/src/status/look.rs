@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tagfleet_shared::broker::{Broker, Outgoing};
 use tagfleet_shared::db::DbError;
+use tagfleet_shared::ending::in_one_line;
 use tagfleet_shared::lane::Lane;
 use tagfleet_shared::reports::{EndingsReport, FailedImage};
 use tagfleet_shared::wall_clock;
@@ -187,11 +188,11 @@ impl Status {
     /// Looks at everything, both servers at the same time.
     pub async fn look(broker: &Broker, pool: &Pool, config: &SchedulerConfig) -> Self {
         let limits = &config.alerts;
-        let asking = async { queues::depths(broker).await.map_err(|error| error.to_string()) };
+        let asking = async { queues::depths(broker).await.map_err(|error| in_one_line(&error.into())) };
         let (answered, queues) = asked("broker", asking).await;
         let publishing_error = if queues.is_some() { publishing_error(broker).await } else { None };
         let idle = queues.as_deref().map(queues::idle_lanes).unwrap_or_default();
-        let reading = async { rows(pool, config, &idle).await.map_err(|error| error.to_string()) };
+        let reading = async { rows(pool, config, &idle).await.map_err(|error| in_one_line(&error.into())) };
         let (database, rows) = asked("database", reading).await;
 
         let lane = |lane| LaneStatus::of(lane, queues.as_deref(), rows.as_ref());
