@@ -130,7 +130,7 @@ impl Origin {
         self.host.traffic.most.load(Ordering::Relaxed)
     }
 
-    /// Waits until `path` was asked for `times` times.
+    /// Waits until `path` was asked for `times` times; what is put there from then on is for the next request.
     pub async fn until_requested(&self, path: &str, times: u64) {
         loop {
             let asked = self.host.asked.notified();
@@ -195,28 +195,29 @@ impl Host {
     async fn answer(self: Arc<Self>, uri: Uri, headers: HeaderMap) -> http::Response<Body> {
         let path = uri.path();
         let passage = Traffic::enter(&self.traffic);
+        // Counted when it is settled what it gets: whoever has seen the request may put something else there.
+        let put = self.put_at(path);
         self.moments().entry(path.to_owned()).or_default().push(Instant::now());
         self.asked.notify_waiters();
-        let (response, asked) = match self.put_at(path) {
+        let (response, asked) = match put {
             Some(put) => put,
             None => (self.found_at(path).await, 1),
         };
         response.give(asked, &headers, passage).await
     }
 
-    /// The response that was put at `path`, and the how-many-th time it is given.
+    /// The response that was put at `path`, and the how-many-th time it is given; or that which overrules all
+    /// but these.
     fn put_at(&self, path: &str) -> Option<(Response, u64)> {
         let mut routes = self.routes();
-        let route = routes.get_mut(path)?;
+        let Some(route) = routes.get_mut(path) else {
+            return self.overruled().clone().map(|response| (response, 1));
+        };
         route.asked += 1;
         Some((route.response.clone(), route.asked))
     }
 
     async fn found_at(&self, path: &str) -> Response {
-        let overruled = self.overruled().clone();
-        if let Some(response) = overruled {
-            return response;
-        }
         let found = match &self.content {
             Content::Nothing => None,
             Content::Inventory(inventory) => inventory.get(path).and_then(|entry| entry.file()),

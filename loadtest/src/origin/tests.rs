@@ -130,6 +130,23 @@ async fn a_stalled_request_is_counted_and_never_answered() {
     assert!(connection.read(&mut [0; 1]).is_err());
 }
 
+/// A test that has seen a request puts something else there for the next one.
+#[tokio::test]
+async fn what_is_put_after_a_request_was_counted_is_for_the_next_one() {
+    let origin = origin();
+    for n in 1..=200 {
+        origin.put("/a.jpg", Response::jpeg(BODY));
+        let mut connection = ask(&origin, "/a.jpg");
+        origin.until_requested("/a.jpg", n).await;
+        origin.put("/a.jpg", Response::Status(404));
+
+        let mut received = Vec::new();
+        connection.read_to_end(&mut received).unwrap();
+
+        assert!(received.ends_with(&BODY), "request {n}: {}", String::from_utf8_lossy(&received));
+    }
+}
+
 /// Dropping the origin ends what is in flight, so that a test never hangs on its own fault.
 #[test]
 fn a_dropped_origin_hangs_up() {
