@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::ask::Announcements;
 pub use self::ask::Row;
 use crate::process::path_of;
-use crate::{Console, Process, Services, TestDatabase, jpeg};
+use crate::{Console, Process, Services, TestDatabase, eventually, jpeg};
 
 /// How a fleet differs from the usual one.
 pub struct Options {
@@ -89,9 +89,12 @@ impl Fleet {
         let mut settings = defaults(&services, &database.url, &prefix);
         settings.extend(options.settings.into_iter().map(|(name, value)| (name.to_owned(), value)));
 
+        // A dozen queues want their members of a broker that many tests ask at once.
+        let config = broker_config(&settings);
         let broker =
-            Broker::connect(&broker_config(&settings), "test").await.expect("the test's RabbitMQ is there");
-        let consumer = broker.listen(SCRAPE_TAGGED).await.unwrap();
+            eventually("RabbitMQ is there", || async { Broker::connect(&config, "test").await.ok() }).await;
+        let consumer =
+            eventually("announcements are heard", || async { broker.listen(SCRAPE_TAGGED).await.ok() }).await;
         let announcements = Mutex::new(Announcements::of(consumer));
         let origin = Origin::start(Content::Nothing).unwrap();
         let mut fleet = Self {
@@ -211,7 +214,7 @@ impl Fleet {
 
     async fn clean_up(self) {
         self.announcements.into_inner().consumer.close().finished().await;
-        self.broker.delete_everything().await.unwrap();
+        eventually("the queues are deleted", || async { self.broker.delete_everything().await.ok() }).await;
     }
 }
 

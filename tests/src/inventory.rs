@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use tagfleet_loadtest::draw::{self, Size};
-use tagfleet_shared::events::{ListedImage, ScrapeFinished};
+use tagfleet_shared::events::{ListedImage, ScrapeFinished, ScrapeTagged};
 use tagfleet_shared::ids::{AdvertiserId, ScrapeId};
 use uuid::Uuid;
 
@@ -42,4 +42,11 @@ pub fn scrape(advertiser: &str, images: Vec<ListedImage>) -> ScrapeFinished {
         manifest_url: None,
         images_of: None,
     }
+}
+
+/// Images that this scrape had looked at. Where two copies of a job are at work, one of them learns from the other,
+/// and either may be written down first.
+pub fn looked_at(announced: &ScrapeTagged) -> u64 {
+    let of = |outcome: &str| announced.outcomes.get(outcome).copied().unwrap_or_default();
+    of("inferred") + of("cached")
 }

@@ -31,7 +31,7 @@ pub use database::TestDatabase;
 pub use fleet::{Fleet, Options, Row, Running};
 pub use formats::{every_format, lying_jpeg, pixels, plain_png};
 pub use http::{get, metric, post};
-pub use inventory::{jpeg, listed, scrape, shown};
+pub use inventory::{jpeg, listed, looked_at, scrape, shown};
 pub use many::{fill_grid, fill_inventory};
 pub use models::ModelFolder;
 pub use process::{Process, program, signal};

@@ -9,7 +9,7 @@ use crate::repository;
 
 /// The longest that anything in a test may take on a busy machine. No test
 /// passes or fails by how fast it is.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `what` gives a value.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe: impl FnMut() -> F) -> T {

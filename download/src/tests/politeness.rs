@@ -58,7 +58,7 @@ async fn no_question_goes_to_a_host_before_the_second_that_it_has_named() {
 #[tokio::test]
 async fn a_host_that_is_down_costs_one_question_for_each_pause() {
     let server = Server::start(|_| vec![Act::Stall]).await;
-    let impatient = DownloadConfig { per_host: 8, header_timeout: Duration::from_millis(100), ..config() };
+    let impatient = DownloadConfig { per_host: 8, header_timeout: Duration::from_millis(500), ..config() };
     let downloader = downloader(impatient);
     let all = || async {
         let urls: Vec<_> = (0..200).map(|i| server.url(&format!("/{i}.jpg"))).collect();

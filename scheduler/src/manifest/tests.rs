@@ -20,6 +20,15 @@ async fn manifest<R: IntoResponse>(
     listed: i32,
     answer: impl Fn(usize) -> R + Clone + Send + Sync + 'static,
 ) -> Manifest {
+    with_patience(Duration::from_secs(60), listed, answer).await
+}
+
+/// As [`manifest`], given up where it stays away for longer than `manifest_patience`.
+async fn with_patience<R: IntoResponse>(
+    manifest_patience: Duration,
+    listed: i32,
+    answer: impl Fn(usize) -> R + Clone + Send + Sync + 'static,
+) -> Manifest {
     let requests = Arc::new(AtomicUsize::new(0));
     let handler = move || {
         let response = answer(requests.fetch_add(1, Ordering::Relaxed)).into_response();
@@ -35,7 +44,7 @@ async fn manifest<R: IntoResponse>(
         manifest_connect_timeout: Duration::from_secs(5),
         manifest_idle_timeout: Duration::from_secs(5),
         manifest_timeout: Duration::from_secs(5),
-        manifest_patience: Duration::from_secs(1),
+        manifest_patience,
         manifest_max_images: 100,
     };
     Manifests::new(&config).unwrap().manifest(&url, listed)
@@ -131,7 +140,7 @@ async fn what_is_no_manifest_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_manifest_that_stays_away_is_given_up() {
-    let manifest = manifest(0, |_| StatusCode::BAD_GATEWAY).await;
+    let manifest = with_patience(Duration::from_secs(1), 0, |_| StatusCode::BAD_GATEWAY).await;
     assert_eq!(read(manifest).await, "manifest_url: server answered 502 Bad Gateway");
 }
 

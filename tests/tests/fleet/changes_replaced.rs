@@ -212,7 +212,8 @@ async fn a_picture_that_is_replaced_in_many_listings_is_asked_for_once() {
 /// What a job was told goes with it wherever it goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_that_is_replaced_is_tagged_anew_after_retries() {
-    let fleet = Fleet::start().await;
+    let settings = vec![("TAGFLEET__BROKER__RETRY_DELAYS", vec!["200ms"; 40].join(","))];
+    let fleet = Fleet::with(Options { settings, ..Options::default() }).await;
     let mut told = fleet.listen_to_pictures().await;
     let url = fleet.picture("/1.jpg");
     fleet.tag(&scrape("dealer", vec![listed(&url)])).await;

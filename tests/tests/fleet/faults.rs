@@ -70,7 +70,11 @@ async fn a_lane_that_cannot_be_consumed_takes_no_job_from_the_others() {
     }
     let servers = tokio::task::spawn_blocking(|| Private::start("lanes")).await.unwrap();
     let services = Some(servers.services.clone());
-    let settings = vec![("TAGFLEET__DOWNLOAD__HEADER_TIMEOUT", "5s".to_owned())];
+    // Asked for as long as the broker's tools may take.
+    let settings = vec![
+        ("TAGFLEET__DOWNLOAD__HEADER_TIMEOUT", "5s".to_owned()),
+        ("TAGFLEET__BROKER__RETRY_DELAYS", vec!["200ms"; 40].join(",")),
+    ];
     let fleet = Fleet::with(Options { services, settings, ..Options::default() }).await;
     let bulk = fleet.broker.topology().lane_queue(Lane::Bulk);
     let all_but_bulk = format!("^(?!{}$).*", bulk.replace('.', "\\."));

@@ -81,11 +81,15 @@ async fn a_stop_under_load_causes_no_redelivery_of_finished_work() {
     fleet.start_worker().await;
 
     everything_ended_once(&fleet, &event).await;
-    let mut ended = 0.0;
-    for admin in [first_admin, fleet.workers[0].admin] {
-        ended += metric(&get(admin, "/metrics").await.1, "tagfleet_worker_jobs_total");
-    }
-    assert_eq!(ended, 120.0, "every job was worked on once");
+    let ended = || async {
+        let mut ended = 0.0;
+        for admin in [first_admin, fleet.workers[0].admin] {
+            ended += metric(&get(admin, "/metrics").await.1, "tagfleet_worker_jobs_total");
+        }
+        ended
+    };
+    eventually("the last job is counted", || async { (ended().await >= 120.0).then_some(()) }).await;
+    assert_eq!(ended().await, 120.0, "every job was worked on once");
     fleet.end().await;
 }
 

@@ -103,9 +103,9 @@ async fn readiness_tells_the_truth_while_no_connection_is_free() {
                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("no connection is free", || async { (fleet.count(waiting).await == 7).then_some(()) }).await;
 
-    let (status, text) = get(fleet.schedulers[0].admin, "/readyz").await;
-
-    assert_eq!(status, 200, "{text}");
+    let admin = fleet.schedulers[0].admin;
+    eventually("it is ready", || async { (get(admin, "/readyz").await.0 == 200).then_some(()) }).await;
+    assert_eq!(fleet.count(waiting).await, 7, "and no connection was free");
     held.rollback().await.unwrap();
     drop(client);
     fleet.abandon().await;

@@ -38,7 +38,10 @@ async fn an_image_that_is_opened_again_waits_from_then_and_counts_alone() {
     let worker = fleet.spawn_worker();
     eventually("it is counted", || async { (series(IN_TIME).await == 3.0).then_some(()) }).await;
     assert_eq!((series(LATE).await, series(SCRAPES).await), (0.0, 1.0));
-    assert_eq!(fleet.announcements(&event.scrape_id).await.len(), 2);
+    eventually("it is announced twice", || async {
+        (fleet.announcements(&event.scrape_id).await.len() == 2).then_some(())
+    })
+    .await;
     assert!(worker.terminate().await);
     console.stop().await;
     fleet.end().await;

@@ -36,9 +36,9 @@ fn alerts(status: &Value) -> Vec<&str> {
     status["alerts"].as_array().unwrap().iter().map(|alert| alert["alert"].as_str().unwrap()).collect()
 }
 
-/// Workers report often enough for a test.
+/// Workers report often enough for a test, and are not silent where a report is late.
 fn reporting() -> Options {
-    Options { settings: vec![("TAGFLEET__REPORT__EVERY", "50ms".into())], ..Options::default() }
+    Options { settings: vec![("TAGFLEET__REPORT__EVERY", "2s".into())], ..Options::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
