@@ -11,7 +11,7 @@ use tagfleet_shared::{shutdown, telemetry};
 
 use crate::app::App;
 use crate::config::WorkerConfig;
-use crate::decoding::ApartArgs;
+use crate::decoders::ApartArgs;
 use crate::preprocess::PreprocessArgs;
 use crate::tag::TagArgs;
 

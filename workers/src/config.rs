@@ -14,7 +14,7 @@ use tagfleet_shared::lane::LaneWeights;
 use tagfleet_shared::traces;
 
 use crate::decode::DecodeLimits;
-use crate::decoding::DecodersConfig;
+use crate::decoders::DecodersConfig;
 use crate::known::CacheConfig;
 use crate::model::RuntimeConfig;
 use crate::report::ReportConfig;

@@ -8,7 +8,7 @@ pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod decode;
-pub mod decoding;
+pub mod decoders;
 pub mod elsewhere;
 pub mod files;
 pub mod freshness;

@@ -9,7 +9,7 @@ use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::outcome::{OutcomeKind, SUPERSEDED};
 
 use crate::decode::Undecodable;
-use crate::decoding::{NotDecoded, Poison};
+use crate::decoders::{NotDecoded, Poison};
 use crate::freshness::LastLook;
 use crate::model::Answer;
 

@@ -12,7 +12,7 @@ use tagfleet_shared::jobs::{TagImage, Trust};
 use tagfleet_shared::lane::{Lane, LaneWeights};
 use tagfleet_shared::tags::Tags;
 use tagfleet_worker::config::TaggingConfig;
-use tagfleet_worker::decoding::DecodeThreads;
+use tagfleet_worker::decoders::DecodeThreads;
 use tagfleet_worker::inference::Inference;
 use tagfleet_worker::known::{CacheConfig, Found, KnownImages};
 use tagfleet_worker::lookup::Lookup;

@@ -14,7 +14,7 @@ use tagfleet_tests::{
 };
 use tagfleet_worker::config::{DEFAULTS, WorkerConfig};
 use tagfleet_worker::decode::{Decoder, InputSize};
-use tagfleet_worker::decoding::{DecodeProcess, NotDecoded, Plan, Poison};
+use tagfleet_worker::decoders::{DecodeProcess, NotDecoded, Plan, Poison};
 use tagfleet_worker::metrics::Metrics;
 
 const SIZES: [InputSize; 2] = [InputSize { height: 224, width: 224 }, InputSize { height: 96, width: 128 }];

@@ -8,7 +8,7 @@ use tagfleet_shared::tags::Tags;
 use self::server::{Server, ok};
 use super::*;
 use crate::config::WorkerConfig;
-use crate::decoding::DecodeThreads;
+use crate::decoders::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::{CacheConfig, KnownImages};
 use crate::model::OnnxModel;

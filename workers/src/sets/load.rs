@@ -6,7 +6,7 @@ use tagfleet_download::places::Places;
 
 use super::SetAtWork;
 use crate::config::WorkerConfig;
-use crate::decoding::DecodeThreads;
+use crate::decoders::DecodeThreads;
 use crate::freshness::Freshness;
 use crate::inference::Inference;
 use crate::known::KnownImages;

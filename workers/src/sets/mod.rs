@@ -22,7 +22,7 @@ use tracing::{Instrument, info_span};
 pub use self::load::SetLoader;
 pub use self::register::register;
 pub use self::reload::Reloader;
-use crate::decoding::DecodeThreads;
+use crate::decoders::DecodeThreads;
 use crate::inference::Inference;
 use crate::known::KnownImages;
 use crate::metrics::Metrics;

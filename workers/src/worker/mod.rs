@@ -21,7 +21,7 @@
 //!   job to be parked, its workers have to die for other reasons again and again in just the moment that
 //!   they work on it.
 //!
-//! What a picture does to a decoder is none of this: that happens in a process of its own (`decoding`),
+//! What a picture does to a decoder is none of this: that happens in a process of its own (`decoders`),
 //! and its job is parked at once.
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
