@@ -24,7 +24,7 @@ impl Aimd {
     }
 
     /// Of downloads at the same time: one more for each round of answers.
-    pub fn of_places(ceiling: usize) -> Self {
+    pub fn of_permits(ceiling: usize) -> Self {
         Self::new(1.0, ceiling as f64, 1.0)
     }
 
@@ -78,26 +78,26 @@ mod tests {
     #[test]
     fn a_round_of_answers_is_worth_one_more() {
         let start = Instant::now();
-        let mut places = Aimd::of_places(32);
-        places.refused(start, start);
-        assert_eq!(places.whole(), 16);
+        let mut permits = Aimd::of_permits(32);
+        permits.refused(start, start);
+        assert_eq!(permits.whole(), 16);
 
-        (0..16).for_each(|_| places.answered(start));
-        assert_eq!(places.whole(), 16);
-        places.answered(start);
-        assert_eq!(places.whole(), 17);
+        (0..16).for_each(|_| permits.answered(start));
+        assert_eq!(permits.whole(), 16);
+        permits.answered(start);
+        assert_eq!(permits.whole(), 17);
     }
 
     #[test]
     fn a_whole_round_that_is_refused_halves_it_once() {
         let asked = Instant::now();
         let refused = asked + Duration::from_secs(1);
-        let mut places = Aimd::of_places(32);
-        (0..32).for_each(|_| places.refused(asked, refused));
-        assert_eq!(places.whole(), 16);
+        let mut permits = Aimd::of_permits(32);
+        (0..32).for_each(|_| permits.refused(asked, refused));
+        assert_eq!(permits.whole(), 16);
 
-        (0..16).for_each(|_| places.refused(refused, refused + Duration::from_secs(1)));
-        assert_eq!(places.whole(), 8);
+        (0..16).for_each(|_| permits.refused(refused, refused + Duration::from_secs(1)));
+        assert_eq!(permits.whole(), 8);
     }
 
     #[test]
@@ -124,26 +124,26 @@ mod tests {
             ends in proptest::collection::vec((any::<bool>(), 0u64..50, 1u64..20), 0..300),
         ) {
             let start = Instant::now();
-            let (mut places, mut now, mut halved) = (Aimd::of_places(ceiling), 50, None);
+            let (mut permits, mut now, mut halved) = (Aimd::of_permits(ceiling), 50, None);
             for (refused, ago, later) in ends {
                 now += later;
                 let at = |millis| start + Duration::from_millis(millis);
-                let (before, asked) = (places.now(), now - ago);
+                let (before, asked) = (permits.now(), now - ago);
                 let same_round = halved.is_some_and(|halved| asked < halved);
                 if refused {
-                    places.refused(at(asked), at(now));
+                    permits.refused(at(asked), at(now));
                 } else {
-                    places.answered(at(asked));
+                    permits.answered(at(asked));
                 }
                 if same_round {
-                    prop_assert_eq!(places.now(), before, "it says nothing of what holds now");
+                    prop_assert_eq!(permits.now(), before, "it says nothing of what holds now");
                 } else if refused {
-                    prop_assert_eq!(places.now(), (before / 2.0).max(1.0));
+                    prop_assert_eq!(permits.now(), (before / 2.0).max(1.0));
                     halved = Some(now);
                 } else {
-                    prop_assert!(places.now() >= before && places.now() <= before + 1.0);
+                    prop_assert!(permits.now() >= before && permits.now() <= before + 1.0);
                 }
-                prop_assert!((1..=ceiling).contains(&places.whole()));
+                prop_assert!((1..=ceiling).contains(&permits.whole()));
             }
         }
     }

@@ -296,7 +296,7 @@ fn ended(turn: Turn, [url, at]: [&Url; 2], error: Option<&DownloadError>, clock:
     turn.ended(error.filter(|_| !redirected), clock.elapsed());
 }
 
-/// A body that crawls would keep its place among the pictures until the whole download is out of time.
+/// A body that crawls would keep its permit until the whole download is out of time.
 pub(super) fn fast_enough(received: usize, took: Duration, least: u64) -> Result<(), DownloadError> {
     if took > HEAD_START && (received as f64) < took.as_secs_f64() * least as f64 {
         return Err(Cause::Timeout(Limit::Pace).into());

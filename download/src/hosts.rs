@@ -28,7 +28,7 @@ use url::Url;
 use self::host::Host;
 use super::error::{DownloadError, Transient};
 use super::health::LONGEST_PAUSE;
-use crate::places::Place;
+use crate::permits::Permit;
 
 /// A host that nobody asks is forgotten after so long: not before the time that
 /// it has named is there.
@@ -73,7 +73,7 @@ pub struct HostCounts {
 pub struct Turn {
     host: Arc<Host>,
     asked: Instant,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Hosts {
@@ -94,8 +94,8 @@ impl Hosts {
         let name = server_of(url);
         let new = async { Arc::new(Host::new(name.clone(), &self.politeness)) };
         let host = self.hosts.get_with_by_ref(&name, new).await;
-        let place = host.place(lane).await?;
-        Ok(Turn { host, asked: Instant::now(), _place: place })
+        let permit = host.permit(lane).await?;
+        Ok(Turn { host, asked: Instant::now(), _permit: permit })
     }
 }
 

@@ -51,7 +51,7 @@ mod hosts;
 mod memory;
 mod pace;
 mod peer;
-pub mod places;
+pub mod permits;
 mod ranges;
 mod rate;
 mod recall;

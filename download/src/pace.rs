@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-/// A host is judged by what it did in so long, and by a few downloads at each of
-/// its places: one that stumbles for a moment, or begins with a slow handshake,
+/// A host is judged by what it did in so long, and by a few downloads for each
+/// of its permits: one that stumbles for a moment, or begins with a slow handshake,
 /// is not taken for a slow one.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Downloads for each place before a host is judged.
-const FOR_EACH_PLACE: u32 = 2;
+/// Downloads for each permit before a host is judged.
+const FOR_EACH_PERMIT: u32 = 2;
 
 /// The mean time of downloads from one host, failures included.
 #[derive(Debug)]
 pub struct Pace {
     /// Downloads at the same time, at most.
-    places: usize,
+    permits: usize,
     /// Of the last window that was full; nothing is known before.
     mean: Option<Duration>,
     window: Option<Window>,
@@ -30,9 +30,9 @@ struct Window {
 }
 
 impl Pace {
-    /// Of a host with so many places at most.
-    pub fn new(places: usize) -> Self {
-        Self { places, mean: None, window: None }
+    /// Of a host with so many permits at most.
+    pub fn new(permits: usize) -> Self {
+        Self { permits, mean: None, window: None }
     }
 
     /// Notes a download that ended now and took so long.
@@ -45,7 +45,7 @@ impl Pace {
         window.last = now;
         window.downloads += 1;
         window.took += took;
-        let enough = FOR_EACH_PLACE.saturating_mul(u32::try_from(self.places).unwrap_or(u32::MAX));
+        let enough = FOR_EACH_PERMIT.saturating_mul(u32::try_from(self.permits).unwrap_or(u32::MAX));
         if window.downloads >= enough && now - window.since >= WINDOW {
             self.mean = Some(window.took / window.downloads);
         } else {
@@ -53,9 +53,9 @@ impl Pace {
         }
     }
 
-    /// Downloads that one place takes per second; nothing is known before it was
-    /// asked for a while.
-    pub fn of_a_place(&self) -> Option<f64> {
+    /// Downloads per second and permit; nothing is known before it was asked for
+    /// a while.
+    pub fn of_a_permit(&self) -> Option<f64> {
         self.mean.map(|mean| 1.0 / mean.as_secs_f64())
     }
 }
@@ -64,12 +64,12 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Downloads that all places take in so many seconds.
+    /// Downloads under 32 permits in so many seconds.
     fn in_seconds(pace: &Pace, seconds: f64) -> Option<u32> {
-        pace.of_a_place().map(|pace| (pace * 32.0 * seconds) as u32)
+        pace.of_a_permit().map(|pace| (pace * 32.0 * seconds) as u32)
     }
 
-    /// `downloads` at a host with 32 places, which are all busy.
+    /// `downloads` at a host with 32 permits, which are all taken.
     fn serve(pace: &mut Pace, now: &mut Instant, downloads: u32, millis: u64) {
         let took = Duration::from_millis(millis);
         for _ in 0..downloads {

@@ -188,17 +188,17 @@ impl Open {
         let (fan_outs, abandon) = (TaskTracker::new(), CancellationToken::new());
         // The broker sends at most `scrapes_at_once` unsettled events, but as many
         // again after each reconnect, while the old ones are still at work.
-        let places = Arc::new(Semaphore::new(usize::from(self.app.config.fan_out.scrapes_at_once)));
+        let permits = Arc::new(Semaphore::new(usize::from(self.app.config.fan_out.scrapes_at_once)));
         loop {
             let next = async {
-                let place = places.clone().acquire_owned().await.ok()?;
-                Some((self.events.next().await, place))
+                let permit = permits.clone().acquire_owned().await.ok()?;
+                Some((self.events.next().await, permit))
             };
-            let Some(Some((received, place))) = stop.run_until_cancelled(next).await else { break };
+            let Some(Some((received, permit))) = stop.run_until_cancelled(next).await else { break };
             let fan_out = fan_out.clone();
             let work = async move {
                 fan_out.work(received).await;
-                drop(place);
+                drop(permit);
             };
             fan_outs.spawn(abandon.clone().run_until_cancelled_owned(work));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
 use tagfleet_download::Downloader;
-use tagfleet_download::places::Places;
+use tagfleet_download::permits::Permits;
 use tagfleet_shared::admin::{self, Action, Check};
 use tagfleet_shared::broker::{Broker, Consumer, Lanes, Topology, first_silent};
 use tagfleet_shared::lane::Lane;
@@ -208,7 +208,7 @@ impl Open {
 pub fn build_pipeline(config: &WorkerConfig, set: SetAtWork, metrics: Metrics) -> anyhow::Result<Pipeline> {
     let delays = Topology::delays(&config.broker.retry_delays);
     Ok(Pipeline {
-        pictures: Places::new(config.work.pictures, config.lanes),
+        pictures: Permits::new(config.work.pictures, config.lanes),
         sets: Arc::new(Sets::new(set, metrics.clone())),
         downloader: Downloader::new(config.download.clone(), config.lanes, delays)?,
         metrics,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tagfleet_download::places::{Place, Places};
+use tagfleet_download::permits::{Permit, Permits};
 use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
@@ -51,8 +51,8 @@ pub struct Wanted {
 pub struct Pipeline {
     /// The model set that answers, with its caches and its threads.
     pub sets: Arc<Sets>,
-    /// A place for each picture that is in memory.
-    pub pictures: Places,
+    /// A permit for each picture that is in memory.
+    pub pictures: Permits,
     /// The way to the pictures.
     pub downloader: Downloader,
     /// What is counted and timed.
@@ -157,10 +157,10 @@ impl Pipeline {
         // Sick models are not brought one picture after another.
         set.models.check().await?;
         let began = Instant::now();
-        let (Downloaded { bytes, validators, room }, place) = self.download(image).await?;
+        let (Downloaded { bytes, validators, room }, permit) = self.download(image).await?;
         let last_look = set.known.note_look(image, validators, began);
         let hash = BytesHash::of(&bytes);
-        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        let outcome = match_or_look(set, image.lane, hash, bytes, (permit, room)).await?;
         Ok(outcome.with_last_look(last_look))
     }
 
@@ -168,7 +168,7 @@ impl Pipeline {
     async fn tag_if_changed(&self, set: &SetAtWork, image: &Wanted, known: &Known) -> Result<Outcome, Stop> {
         set.models.check().await?;
         let began = Instant::now();
-        let (again, place) = self.download_again(image, known).await?;
+        let (again, permit) = self.download_again(image, known).await?;
         let Downloaded { bytes, validators, room } = match again {
             Again::Sent(downloaded) => downloaded,
             Again::NotModified(validators) => {
@@ -182,26 +182,26 @@ impl Pipeline {
             self.metrics.looked_again(Look::SameBytes);
             return Ok(Outcome::Renewed(known.with(last_look)));
         }
-        let outcome = match_or_look(set, image.lane, hash, bytes, (place, room)).await?;
+        let outcome = match_or_look(set, image.lane, hash, bytes, (permit, room)).await?;
         self.metrics.looked_again(Look::Changed);
         Ok(outcome
             .with_last_look(last_look.map(|last_look| LastLook { replaces: Some(known.bytes), ..last_look })))
     }
 
     /// The bytes, and what has to be held for as long as they are in memory.
-    pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Place), Stop> {
-        let (turn, place) = self.turn_and_place(image).await?;
+    pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Permit), Stop> {
+        let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let downloaded = image.source.fetch(&self.downloader, turn);
         let downloaded = downloaded.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         self.metrics.downloaded(&downloaded.bytes);
-        Ok((downloaded, place))
+        Ok((downloaded, permit))
     }
 
     /// The same for an image that is known, and need not be sent again.
-    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Again, Place), Stop> {
-        let (turn, place) = self.turn_and_place(image).await?;
+    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Again, Permit), Stop> {
+        let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let nothing = Validators::default();
         let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
@@ -211,12 +211,12 @@ impl Pipeline {
         if let Again::Sent(downloaded) = &again {
             self.metrics.downloaded(&downloaded.bytes);
         }
-        Ok((again, place))
+        Ok((again, permit))
     }
 
-    /// First the turn and then the place: the pictures of a slow host wait for
-    /// each other, and take no place from those of other hosts.
-    async fn turn_and_place(&self, image: &Wanted) -> Result<(Option<Turn>, Place), Stop> {
+    /// First the turn and then the permit: the pictures of a slow host wait for
+    /// each other, and take no permit from those of other hosts.
+    async fn turn_and_permit(&self, image: &Wanted) -> Result<(Option<Turn>, Permit), Stop> {
         let _waiting = info_span!(target: TARGET, "turn");
         let turn = image.source.turn(&self.downloader, image.lane).await?;
         failpoint::here(Point::TurnTaken);
@@ -231,7 +231,7 @@ async fn match_or_look(
     lane: Lane,
     hash: BytesHash,
     bytes: Bytes,
-    held: (Place, Room),
+    held: (Permit, Room),
 ) -> Result<Outcome, Stop> {
     let look = async {
         failpoint::here(Point::Unmatched);

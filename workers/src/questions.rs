@@ -84,8 +84,8 @@ async fn look(pipeline: &Pipeline, set: &SetAtWork, question: Question) -> Resul
             let (id, source) = (ImageId::of(None, &url), source_of(&url));
             let (lane, trust) = (Lane::Express, Trust::Memory);
             let wanted = Wanted { id, source, lane, scrape: None, suspected: false, trust };
-            let (Downloaded { bytes, room, .. }, place) = Box::pin(pipeline.download(&wanted)).await?;
-            (bytes, Some((place, room)))
+            let (Downloaded { bytes, room, .. }, permit) = Box::pin(pipeline.download(&wanted)).await?;
+            (bytes, Some((permit, room)))
         }
         Question::Bytes(bytes) => {
             check_size(bytes.len() as u64, pipeline.downloader.max_bytes()).map_err(end)?;

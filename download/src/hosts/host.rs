@@ -10,7 +10,7 @@ use crate::aimd::Aimd;
 use crate::error::{Attempt, Cause, Limit, Transient};
 use crate::health::Health;
 use crate::pace::Pace;
-use crate::places::{Place, Places};
+use crate::permits::{Permit, Permits};
 use crate::rate::Rate;
 use crate::recall::Recall;
 
@@ -26,7 +26,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Host {
     name: String,
-    places: Places,
+    permits: Permits,
     state: Mutex<State>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct State {
     ended: u64,
     /// Whether somebody looks how a host gets on of which nothing is known.
     watched: bool,
-    /// What one place takes per second at most, by what has not ended yet.
+    /// Downloads per second and permit at most, by what has not ended yet.
     no_faster_than: Option<f64>,
 }
 
@@ -53,14 +53,14 @@ impl Host {
         let state = State {
             health: Health::default(),
             pace: Pace::new(per_host),
-            at_once: Aimd::of_places(per_host),
+            at_once: Aimd::of_permits(per_host),
             rate: (per_host_rate > 0.0).then(|| Rate::new(per_host_rate)),
             recall: Recall::new(delays),
             ended: 0,
             watched: false,
             no_faster_than: None,
         };
-        Self { name, places: Places::new(per_host, lanes), state: Mutex::new(state) }
+        Self { name, permits: Permits::new(per_host, lanes), state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -72,10 +72,10 @@ impl Host {
     /// # Errors
     ///
     /// If it is away, or too many wait already.
-    pub async fn place(self: &Arc<Self>, lane: Lane) -> Result<Place, Transient> {
+    pub async fn permit(self: &Arc<Self>, lane: Lane) -> Result<Permit, Transient> {
         self.state().health.here(Instant::now())?;
-        let place = match self.places.take_free() {
-            Some(place) => place,
+        let permit = match self.permits.take_free() {
+            Some(permit) => permit,
             None => self.wait(lane).await?,
         };
         let until_next = self.state().rate.as_mut().map(|rate| rate.book(Instant::now()));
@@ -84,23 +84,23 @@ impl Host {
         }
         // It may have gone away while we waited.
         self.state().health.here(Instant::now())?;
-        Ok(place)
+        Ok(permit)
     }
 
     /// Waits until one of those who are asking is done.
-    async fn wait(self: &Arc<Self>, lane: Lane) -> Result<Place, Transient> {
+    async fn wait(self: &Arc<Self>, lane: Lane) -> Result<Permit, Transient> {
         let longest = {
             let mut state = self.state();
             state.health.worth_waiting_for(Instant::now())?;
-            if state.pace.of_a_place().is_none() && !std::mem::replace(&mut state.watched, true) {
+            if state.pace.of_a_permit().is_none() && !std::mem::replace(&mut state.watched, true) {
                 tokio::spawn(self.clone().watch());
             }
             state.longest_line()
         };
-        if self.places.line(lane) < longest
-            && let Some(place) = self.places.take(lane).await
+        if self.permits.line(lane) < longest
+            && let Some(permit) = self.permits.take(lane).await
         {
-            return Ok(place);
+            return Ok(permit);
         }
         let (mut state, now) = (self.state(), Instant::now());
         state.health.here(now)?;
@@ -114,11 +114,11 @@ impl Host {
         let (since, before) = (Instant::now(), self.state().ended);
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
-            let at_work = self.places.taken();
+            let at_work = self.permits.taken();
             let longest = {
                 let mut state = self.state();
-                let known = state.pace.of_a_place().is_some();
-                if known || at_work == 0 || Lane::ALL.iter().all(|&lane| self.places.line(lane) == 0) {
+                let known = state.pace.of_a_permit().is_some();
+                if known || at_work == 0 || Lane::ALL.iter().all(|&lane| self.permits.line(lane) == 0) {
                     (state.watched, state.no_faster_than) = (false, None);
                     return;
                 }
@@ -126,7 +126,7 @@ impl Host {
                 state.no_faster_than = Some((ended + 1.0) / since.elapsed().as_secs_f64());
                 state.longest_line()
             };
-            self.places.cut(longest);
+            self.permits.cut(longest);
         }
     }
 
@@ -150,10 +150,10 @@ impl Host {
             }
         }
         let away = state.health.here(now).is_err();
-        let (places, longest) = (state.places(), state.longest_line());
+        let (permits, longest) = (state.permits(), state.longest_line());
         drop(state);
-        self.places.resize(places);
-        self.places.cut(if away { 0 } else { longest });
+        self.permits.resize(permits);
+        self.permits.cut(if away { 0 } else { longest });
     }
 }
 
@@ -174,20 +174,20 @@ impl State {
 
     /// Downloads at the same time: one while it is in doubt whether there is
     /// anybody to answer.
-    fn places(&self) -> usize {
+    fn permits(&self) -> usize {
         if self.health.in_doubt() { 1 } else { self.at_once.whole() }
     }
 
     /// Downloads that it serves, if anything is known of that.
     fn per_second(&self) -> Option<f64> {
-        let of_a_place = self.pace.of_a_place().or(self.no_faster_than);
-        let places = of_a_place.map(|pace| pace * self.at_once.now());
+        let of_a_permit = self.pace.of_a_permit().or(self.no_faster_than);
+        let permits = of_a_permit.map(|pace| pace * self.at_once.now());
         let rate = self.rate.as_ref().map(Rate::per_second);
-        places.into_iter().chain(rate).min_by(f64::total_cmp)
+        permits.into_iter().chain(rate).min_by(f64::total_cmp)
     }
 
     /// How many may wait, so that the last of them waits for about [`LONGEST_WAIT`];
-    /// but one for each place always, or the host would be idle now and then.
+    /// but one for each permit always, or the host would be idle now and then.
     fn longest_line(&self) -> usize {
         let served = |per_second: f64| (per_second * LONGEST_WAIT.as_secs_f64()) as usize;
         self.per_second().map_or(usize::MAX, |pace| served(pace).max(self.at_once.whole()))

@@ -67,7 +67,7 @@ async fn nobody_gets_a_turn_at_a_host_that_is_away() {
     assert!(away.come_back.unwrap() <= PAUSE);
 }
 
-/// A host with three places that was taken for dead so long ago that its pause
+/// A host with three permits that was taken for dead so long ago that its pause
 /// is over.
 async fn taken_for_dead() -> (Hosts, Arc<Host>) {
     let hosts = hosts(3);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use deadpool_postgres::Pool;
 use prometheus::Registry;
-use tagfleet_download::places::Places;
+use tagfleet_download::permits::Permits;
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::jobs::{TagImage, Trust};
 use tagfleet_shared::lane::{Lane, LaneWeights};
@@ -58,7 +58,7 @@ impl Worker {
             id,
             defaults,
             known: KnownImages::new(&cache, Some(lookup), metrics.clone()),
-            looks: Places::new(1, weights),
+            looks: Permits::new(1, weights),
             decoder: DecodeThreads::start(0, &[], &config.decode, &config.decoders, &metrics)?,
             models: Inference::start(Vec::<OnnxModel>::new(), &[], 1, &metrics)?,
         };

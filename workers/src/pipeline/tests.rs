@@ -41,7 +41,7 @@ fn sick(config: &WorkerConfig, metrics: &Metrics) -> SetAtWork {
             None,
             metrics.clone(),
         ),
-        looks: Places::new(1, config.lanes),
+        looks: Permits::new(1, config.lanes),
         decoder: DecodeThreads::start(1, &[], &limits, &config.decoders, metrics).unwrap(),
         models: Inference::start(Vec::<OnnxModel>::new(), &[], 1, metrics).unwrap(),
     }

@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use tagfleet_download::places::Places;
+use tagfleet_download::permits::Permits;
 
 use super::SetAtWork;
 use crate::config::WorkerConfig;
@@ -78,7 +78,7 @@ impl SetLoader {
             id,
             defaults: set.defaults(),
             known: KnownImages::new(&config.cache, lookup, metrics.clone()),
-            looks: Places::new(looks, config.lanes),
+            looks: Permits::new(looks, config.lanes),
             decoder: DecodeThreads::start(threads, &sizes, &config.decode, &config.decoders, metrics)?,
             models: Inference::start(models, &sizes, loader.max_batch, metrics)?,
         })

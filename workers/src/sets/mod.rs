@@ -11,7 +11,7 @@ mod reload;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use tagfleet_download::places::Places;
+use tagfleet_download::permits::Permits;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::BytesHash;
 use tagfleet_shared::lane::Lane;
@@ -42,9 +42,9 @@ pub struct SetAtWork {
     pub defaults: Tags,
     /// What it said, in two tiers.
     pub known: KnownImages,
-    /// A place for each picture that is decoded or looked at, which the lanes share: nobody
+    /// A permit for each picture that is decoded or looked at, which the lanes share: nobody
     /// waits at these threads behind all the pictures of a large scrape.
-    pub looks: Places,
+    pub looks: Permits,
     /// The threads that decode for its input sizes.
     pub decoder: DecodeThreads,
     /// The threads that run its models.
@@ -59,7 +59,7 @@ impl SetAtWork {
     ///
     /// Whatever keeps decoders or models from their answer.
     pub async fn look<H>(&self, lane: Lane, hash: BytesHash, bytes: Bytes, held: H) -> Result<Known, Stop> {
-        let _place = self.looks.take(lane).await.expect("nobody cuts these lines");
+        let _permit = self.looks.take(lane).await.expect("nobody cuts these lines");
         let pixels = self.decoder.decode(bytes).instrument(info_span!(target: TARGET, "decode")).await?;
         drop(held);
         failpoint::here(Point::Decoded);

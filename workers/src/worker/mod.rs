@@ -133,21 +133,21 @@ impl Worker {
         let (abandon, cut) = (CancellationToken::new(), CancellationToken::new());
         let stopping = Stopping { stop: stop.clone(), abandon: abandon.clone(), cut: cut.clone() };
         running.spawn(self.clone().try_suspects(suspects, lanes.returned(), stopping));
-        let places = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
+        let permits = Arc::new(Semaphore::new(usize::from(self.config.prefetch)));
         loop {
             let next = async {
-                let place = places.clone().acquire_owned().await.ok()?;
-                Some((lanes.next().await, place))
+                let permit = permits.clone().acquire_owned().await.ok()?;
+                Some((lanes.next().await, permit))
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 next = next => match next {
-                    Some(((lane, received), place)) => {
+                    Some(((lane, received), permit)) => {
                         let trial = Trial::AmongOthers;
                         // In one place from the start: whoever wraps or spawns it moves a pointer.
                         let work =
-                            Box::pin(self.clone().work(lane, received, trial, abandon.clone(), Some(place)));
+                            Box::pin(self.clone().work(lane, received, trial, abandon.clone(), Some(permit)));
                         running.spawn(cut.clone().run_until_cancelled_owned(work));
                     }
                     None => break,
@@ -222,7 +222,7 @@ impl Worker {
         received: Received,
         trial: Trial,
         abandon: CancellationToken,
-        _place: Option<OwnedSemaphorePermit>,
+        _permit: Option<OwnedSemaphorePermit>,
     ) {
         failpoint::here(Point::JobReceived);
         let in_flight = self.metrics.job_received(lane, &received);

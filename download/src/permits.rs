@@ -1,7 +1,7 @@
-//! Places, for pictures in memory or at a host, which the lanes share.
+//! Permits for pictures, in memory or at a host: a semaphore that the lanes share.
 //!
-//! Thousands of jobs of a large scrape may be waiting for a place when a small
-//! one comes: a place that is given back goes to one lane after another, by
+//! Thousands of jobs of a large scrape may be waiting for a permit when a small
+//! one comes: a permit that is given back goes to one lane after another, by
 //! weight, so that nobody waits behind all of them.
 
 use std::collections::VecDeque;
@@ -10,46 +10,46 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tagfleet_shared::lane::{Lane, LaneWeights, Shares};
 use tokio::sync::oneshot;
 
-/// A number of places.
+/// A number of permits.
 #[derive(Debug)]
-pub struct Places {
+pub struct Permits {
     lines: Arc<Lines>,
 }
 
-/// One place, given back when it is dropped.
+/// One permit, given back when it is dropped.
 #[must_use]
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     lines: Arc<Lines>,
 }
 
-/// The places that are free, and a line for each lane.
+/// The permits that are free, and a line for each lane.
 #[derive(Debug)]
 struct Lines(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    places: usize,
+    permits: usize,
     /// As many are given away. More than there are where their number went down.
     taken: usize,
-    waiting: [VecDeque<oneshot::Sender<Place>>; Lane::ALL.len()],
+    waiting: [VecDeque<oneshot::Sender<Permit>>; Lane::ALL.len()],
     shares: Shares,
 }
 
-impl Places {
-    /// So many places; the lanes share them by weight while all of them wait.
-    pub fn new(places: usize, weights: LaneWeights) -> Self {
-        let state = State { places, taken: 0, waiting: Default::default(), shares: Shares::new(weights) };
+impl Permits {
+    /// So many permits; the lanes share them by weight while all of them wait.
+    pub fn new(permits: usize, weights: LaneWeights) -> Self {
+        let state = State { permits, taken: 0, waiting: Default::default(), shares: Shares::new(weights) };
         Self { lines: Arc::new(Lines(Mutex::new(state))) }
     }
 
-    /// Waits for a place. Cancel-safe: who goes away leaves the place to others.
+    /// Waits for a permit. Cancel-safe: who goes away leaves the permit to others.
     /// `None` if the line was [cut](Self::cut).
-    pub async fn take(&self, lane: Lane) -> Option<Place> {
+    pub async fn take(&self, lane: Lane) -> Option<Permit> {
         let given = {
             let mut state = self.lines.state();
-            if let Some(place) = self.lines.free_place(&mut state) {
-                return Some(place);
+            if let Some(permit) = self.lines.free_permit(&mut state) {
+                return Some(permit);
             }
             let (give, given) = oneshot::channel();
             state.waiting[lane as usize].push_back(give);
@@ -58,9 +58,9 @@ impl Places {
         given.await.ok()
     }
 
-    /// A place, if one is free: then nobody waits.
-    pub fn take_free(&self) -> Option<Place> {
-        self.lines.free_place(&mut self.lines.state())
+    /// A permit, if one is free: then nobody waits.
+    pub fn take_free(&self) -> Option<Permit> {
+        self.lines.free_permit(&mut self.lines.state())
     }
 
     /// So many are given away.
@@ -68,21 +68,21 @@ impl Places {
         self.lines.state().taken
     }
 
-    /// So many of `lane` wait for a place.
+    /// So many of `lane` wait for a permit.
     pub fn line(&self, lane: Lane) -> usize {
         let mut state = self.lines.state();
         state.forget_the_gone();
         state.waiting[lane as usize].len()
     }
 
-    /// From now on there are so many. Who has a place keeps it: where there are
+    /// From now on there are so many. Who has a permit keeps it: where there are
     /// fewer than are taken, the next ones to be given back go to nobody.
-    pub fn resize(&self, places: usize) {
+    pub fn resize(&self, permits: usize) {
         let mut given = Vec::new();
         {
             let mut state = self.lines.state();
-            state.places = places;
-            while state.taken < state.places
+            state.permits = permits;
+            while state.taken < state.permits
                 && let Some(next) = state.next()
             {
                 state.taken += 1;
@@ -105,23 +105,23 @@ impl Lines {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn free_place(self: &Arc<Self>, state: &mut State) -> Option<Place> {
-        if state.taken >= state.places {
+    fn free_permit(self: &Arc<Self>, state: &mut State) -> Option<Permit> {
+        if state.taken >= state.permits {
             return None;
         }
         state.taken += 1;
-        Some(Place { lines: self.clone() })
+        Some(Permit { lines: self.clone() })
     }
 
-    fn give(self: &Arc<Self>, next: oneshot::Sender<Place>) {
+    fn give(self: &Arc<Self>, next: oneshot::Sender<Permit>) {
         // Whoever goes away in this very moment gives it back in turn.
-        let _ = next.send(Place { lines: self.clone() });
+        let _ = next.send(Permit { lines: self.clone() });
     }
 }
 
 impl State {
-    /// Who is to have the next place, those who went away left out.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+    /// Who is to have the next permit, those who went away left out.
+    fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         self.forget_the_gone();
         let lane = self.shares.next(|lane| !self.waiting[lane as usize].is_empty())?;
         self.waiting[lane as usize].pop_front()
@@ -138,11 +138,11 @@ impl State {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let next = {
             let mut state = self.lines.state();
-            let next = if state.taken > state.places { None } else { state.next() };
+            let next = if state.taken > state.permits { None } else { state.next() };
             state.taken -= usize::from(next.is_none());
             next
         };
@@ -161,11 +161,11 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_behind_a_whole_lane() {
-        let places = Places::new(1, WEIGHTS);
-        let first = places.take(Lane::Bulk).await.unwrap();
-        let mut bulk: Vec<_> = (0..100).map(|_| Box::pin(places.take(Lane::Bulk))).collect();
+        let permits = Permits::new(1, WEIGHTS);
+        let first = permits.take(Lane::Bulk).await.unwrap();
+        let mut bulk: Vec<_> = (0..100).map(|_| Box::pin(permits.take(Lane::Bulk))).collect();
         assert!(bulk.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
-        let mut express = Box::pin(places.take(Lane::Express));
+        let mut express = Box::pin(permits.take(Lane::Express));
         assert!((&mut express).now_or_never().is_none());
 
         drop(first);
@@ -175,14 +175,14 @@ mod tests {
 
     #[tokio::test]
     async fn who_came_last_is_sent_away_where_a_line_is_cut() {
-        let places = Places::new(1, WEIGHTS);
-        let first = places.take(Lane::Bulk).await;
+        let permits = Permits::new(1, WEIGHTS);
+        let first = permits.take(Lane::Bulk).await;
         let mut lines: Vec<_> = [Lane::Bulk, Lane::Bulk, Lane::Bulk, Lane::Express]
-            .map(|lane| Box::pin(places.take(lane)))
+            .map(|lane| Box::pin(permits.take(lane)))
             .into();
         assert!(lines.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
 
-        places.cut(1);
+        permits.cut(1);
 
         let mut ends = lines.iter_mut().map(|waiting| waiting.now_or_never());
         assert!(ends.next().unwrap().is_none());
@@ -193,13 +193,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn places_that_are_too_many_go_as_they_are_given_back_and_new_ones_to_those_who_wait() {
-        let places = Places::new(3, WEIGHTS);
-        let mut taken: Vec<_> = (0..3).map(|_| places.take_free().unwrap()).collect();
-        let mut line: Vec<_> = (0..3).map(|_| Box::pin(places.take(Lane::Bulk))).collect();
+    async fn permits_that_are_too_many_go_as_they_are_given_back_and_new_ones_to_those_who_wait() {
+        let permits = Permits::new(3, WEIGHTS);
+        let mut taken: Vec<_> = (0..3).map(|_| permits.take_free().unwrap()).collect();
+        let mut line: Vec<_> = (0..3).map(|_| Box::pin(permits.take(Lane::Bulk))).collect();
         assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
 
-        places.resize(1);
+        permits.resize(1);
         taken.truncate(1);
         assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()), "one is taken still");
         taken.clear();
@@ -207,28 +207,28 @@ mod tests {
         assert!(matches!(first, Some(Some(_))));
         assert!(line.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
 
-        places.resize(4);
+        permits.resize(4);
         assert!(line.into_iter().all(|waiting| matches!(waiting.now_or_never(), Some(Some(_)))));
     }
 
     #[tokio::test]
-    async fn who_goes_away_leaves_the_place_to_others() {
-        let places = Places::new(1, WEIGHTS);
-        let first = places.take(Lane::Bulk).await;
-        let mut gone = Box::pin(places.take(Lane::Bulk));
-        let mut given = Box::pin(places.take(Lane::Bulk));
-        let mut last = Box::pin(places.take(Lane::Bulk));
+    async fn who_goes_away_leaves_the_permit_to_others() {
+        let permits = Permits::new(1, WEIGHTS);
+        let first = permits.take(Lane::Bulk).await;
+        let mut gone = Box::pin(permits.take(Lane::Bulk));
+        let mut given = Box::pin(permits.take(Lane::Bulk));
+        let mut last = Box::pin(permits.take(Lane::Bulk));
         for waiting in [&mut gone, &mut given, &mut last] {
             assert!(waiting.now_or_never().is_none());
         }
 
-        // One before it could be given the place, one after.
+        // One before it could be given the permit, one after.
         drop(gone);
         drop(first);
         drop(given);
 
-        assert_eq!(places.line(Lane::Bulk), 0);
+        assert_eq!(permits.line(Lane::Bulk), 0);
         assert!(last.now_or_never().is_some());
-        assert!(places.take(Lane::Bulk).now_or_never().is_some());
+        assert!(permits.take(Lane::Bulk).now_or_never().is_some());
     }
 }
