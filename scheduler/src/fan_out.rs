@@ -6,8 +6,8 @@
 //! job that is published twice is harmless.
 //!
 //! ```text
-//! inventory ──Listing::list_page──▶ scrape_images ──publish──▶ broker
-//!                    moves listed                   moves published
+//! inventory ──LockedScrape::list_page──▶ scrape_images ──publish──▶ broker
+//!                       moves listed                     moves published
 //! ```
 
 use std::panic::catch_unwind;
@@ -25,8 +25,8 @@ use tracing::{Instrument, Span, info, info_span, warn};
 use crate::config::LaneSizes;
 use crate::halt::{Halt, Refusal, unpanicked};
 use crate::hold::{Hold, Stopped};
-use crate::listing::{Listing, Page};
 use crate::lock::ScrapeLock;
+use crate::locked_scrape::{LockedScrape, Page};
 use crate::manifest::Manifests;
 use crate::metrics::Metrics;
 use crate::patient_publisher::PatientPublisher;
@@ -138,17 +138,17 @@ impl FanOut {
         self.metrics.scrape_accepted(&accepted);
         match accepted {
             Accepted::New(scrape) | Accepted::Resumed(scrape) => {
-                let mut listing = Listing::new(self, event, scrape, lock.connection(), hold);
+                let mut locked = LockedScrape::new(self, event, scrape, lock.connection(), hold);
                 let read = match reading {
-                    Reading::All => self.list_and_publish(&mut listing).await,
+                    Reading::All => self.list_and_publish(&mut locked).await,
                     Reading::NoMore => Err(Refusal::panic().into()),
                 };
                 match read {
                     Ok(()) => {}
-                    Err(Halt::Refused(refusal)) => self.keep_listed(&mut listing, asked, refusal).await?,
+                    Err(Halt::Refused(refusal)) => self.keep_listed(&mut locked, asked, refusal).await?,
                     Err(halt) => return Err(halt),
                 }
-                self.end(&mut listing, asked).await?;
+                self.end(&mut locked, asked).await?;
             }
             Accepted::Repeated => info!("scrape {} was fanned out before", event.scrape_id),
             Accepted::Taken(other) => return Err(Refusal::taken(&other).into()),
@@ -169,14 +169,14 @@ impl FanOut {
 
     /// Page by page: while the jobs of one page are on their way to the broker,
     /// the next page goes into the table.
-    async fn list_and_publish(&self, listing: &mut Listing<'_>) -> Result<(), Halt> {
-        self.publish_listed(listing).await?;
+    async fn list_and_publish(&self, locked: &mut LockedScrape<'_>) -> Result<(), Halt> {
+        self.publish_listed(locked).await?;
         let list = || info_span!(target: TARGET, "list");
-        let mut next = listing.list_page().instrument(list()).await?;
+        let mut next = locked.list_page().instrument(list()).await?;
         while let Some(page) = next {
-            let listed = listing.list_page().instrument(list());
+            let listed = locked.list_page().instrument(list());
             let (published, after) = tokio::try_join!(self.publish(page), listed)?;
-            (listing.scrape.published, next) = (published, after);
+            (locked.scrape.published, next) = (published, after);
             if self.stop.is_cancelled() {
                 return Err(Halt::Stopped);
             }
@@ -186,9 +186,9 @@ impl FanOut {
 
     /// Where an earlier fan-out was cut off, up to two pages are in the table
     /// whose jobs are not confirmed.
-    async fn publish_listed(&self, listing: &mut Listing<'_>) -> Result<(), Halt> {
-        while let Some(page) = listing.unconfirmed_page().await? {
-            listing.scrape.published = self.publish(page).await?;
+    async fn publish_listed(&self, locked: &mut LockedScrape<'_>) -> Result<(), Halt> {
+        while let Some(page) = locked.unconfirmed_page().await? {
+            locked.scrape.published = self.publish(page).await?;
         }
         Ok(())
     }
@@ -211,22 +211,22 @@ impl FanOut {
     /// that tells of the rest, is confirmed before that. Twice is harmless.
     async fn keep_listed(
         &self,
-        listing: &mut Listing<'_>,
+        locked: &mut LockedScrape<'_>,
         asked: Asked<'_>,
         refusal: Refusal,
     ) -> Result<(), Halt> {
-        if listing.scrape.listed == 0 {
-            listing.refuse().await?;
+        if locked.scrape.listed == 0 {
+            locked.refuse().await?;
             return Err(refusal.into());
         }
-        self.publish_listed(listing).await?;
+        self.publish_listed(locked).await?;
         Ok(self.publisher.dead_letter(asked.received, &refusal).await?)
     }
 
     /// All that is listed has its jobs.
-    async fn end(&self, listing: &mut Listing<'_>, asked: Asked<'_>) -> Result<(), Halt> {
+    async fn end(&self, locked: &mut LockedScrape<'_>, asked: Asked<'_>) -> Result<(), Halt> {
         failpoint::here(Point::AllPublished);
-        listing.fanned_out().await?;
+        locked.fanned_out().await?;
         failpoint::here(Point::FannedOut);
         self.metrics.scrape_fanned_out(asked.since.elapsed());
         Ok(())

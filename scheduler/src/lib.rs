@@ -1,7 +1,7 @@
 //! The scheduler: turns finished scrapes into jobs and announces tagged ones.
 //!
 //! Begin with [`fan_out`]: the life of one `scrape.finished` event, top to
-//! bottom; [`listing`] is its longest part. [`announce`] is the other end,
+//! bottom; [`locked_scrape`] is its longest part. [`announce`] is the other end,
 //! [`changes`] the same for pictures that change one at a time, [`app`] the
 //! list of parts.
 
@@ -18,8 +18,8 @@ pub mod hold;
 pub mod housekeeping;
 pub mod inventory;
 pub mod late;
-pub mod listing;
 pub mod lock;
+pub mod locked_scrape;
 pub mod manifest;
 pub mod metrics;
 pub mod outage;

@@ -19,7 +19,7 @@ use crate::store::{self, Client, OpenImage, Scrape};
 const SKIPPED_AT_ONCE: usize = 5000;
 
 /// One scrape in the hands of a fan-out that has its lock.
-pub struct Listing<'a> {
+pub struct LockedScrape<'a> {
     /// How far it is.
     pub scrape: Scrape,
     fan_out: &'a FanOut,
@@ -42,7 +42,7 @@ pub struct Page {
     pub up_to: i32,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> LockedScrape<'a> {
     /// Begins where an earlier fan-out was cut off.
     pub fn new(
         fan_out: &'a FanOut,
