@@ -66,9 +66,9 @@ pub struct Downloaded {
     pub room: Room,
 }
 
-/// How a server answers who knows a picture of it.
+/// What a server answers to whoever knows the picture already (a conditional GET).
 #[derive(Debug)]
-pub enum Again {
+pub enum Revalidated {
     /// It sends a picture: another one, or it does not say.
     Sent(Downloaded),
     /// It is still the one that is known (304): what the server says of it now.
@@ -173,15 +173,15 @@ impl Downloader {
         url: &Url,
         turn: Turn,
         known: &Validators,
-    ) -> Result<Again, DownloadError> {
+    ) -> Result<Revalidated, DownloadError> {
         let room = self.room().await;
         let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
         let end = async {
             let response = self.follow(&mut at, Some(known), &mut clock).await?;
             if response.status() == StatusCode::NOT_MODIFIED {
-                return Ok(Again::NotModified(Validators::of(&at, response.headers()).or(known)));
+                return Ok(Revalidated::NotModified(Validators::of(&at, response.headers()).or(known)));
             }
-            self.collect(&at, response, room, &mut clock).await.map(Again::Sent)
+            self.collect(&at, response, room, &mut clock).await.map(Revalidated::Sent)
         };
         let end = end.await;
         ended(turn, [url, &at], end.as_ref().err(), &clock);

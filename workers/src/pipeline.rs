@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tagfleet_download::permits::{Permit, Permits};
-use tagfleet_download::{Again, Downloaded, Downloader, Room, Turn, Validators};
+use tagfleet_download::{Downloaded, Downloader, Revalidated, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::jobs::Trust;
@@ -168,10 +168,10 @@ impl Pipeline {
     async fn tag_if_changed(&self, set: &SetAtWork, image: &Wanted, known: &Known) -> Result<Outcome, Stop> {
         set.models.check().await?;
         let began = Instant::now();
-        let (again, permit) = self.download_again(image, known).await?;
-        let Downloaded { bytes, validators, room } = match again {
-            Again::Sent(downloaded) => downloaded,
-            Again::NotModified(validators) => {
+        let (revalidated, permit) = self.download_again(image, known).await?;
+        let Downloaded { bytes, validators, room } = match revalidated {
+            Revalidated::Sent(downloaded) => downloaded,
+            Revalidated::NotModified(validators) => {
                 self.metrics.looked_again(Look::Unchanged);
                 return Ok(Outcome::Renewed(known.with(set.known.note_look(image, validators, began))));
             }
@@ -200,18 +200,18 @@ impl Pipeline {
     }
 
     /// The same for an image that is known, and need not be sent again.
-    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Again, Permit), Stop> {
+    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Revalidated, Permit), Stop> {
         let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let nothing = Validators::default();
         let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
-        let again = image.source.fetch_again(&self.downloader, turn, validators);
-        let again = again.instrument(info_span!(target: TARGET, "download")).await?;
+        let revalidated = image.source.fetch_again(&self.downloader, turn, validators);
+        let revalidated = revalidated.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
-        if let Again::Sent(downloaded) = &again {
+        if let Revalidated::Sent(downloaded) = &revalidated {
             self.metrics.downloaded(&downloaded.bytes);
         }
-        Ok((again, permit))
+        Ok((revalidated, permit))
     }
 
     /// First the turn and then the permit: the pictures of a slow host wait for

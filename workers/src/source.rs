@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tagfleet_download::{
-    Again, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
+    DownloadError, Downloaded, Downloader, Revalidated, Turn, Undownloadable, Validators, is_text,
 };
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
@@ -76,10 +76,10 @@ impl Source {
         downloader: &Downloader,
         turn: Option<Turn>,
         known: &Validators,
-    ) -> Result<Again, DownloadError> {
+    ) -> Result<Revalidated, DownloadError> {
         match (self, turn) {
             (Self::Url(url), Some(turn)) => downloader.fetch_again(url, turn, known).await,
-            (_, turn) => self.fetch(downloader, turn).await.map(Again::Sent),
+            (_, turn) => self.fetch(downloader, turn).await.map(Revalidated::Sent),
         }
     }
 }
