@@ -6,7 +6,7 @@ use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::outcome::REMOVED;
 use tagfleet_shared::tags::Tags;
 
-use crate::again::Again;
+use crate::earlier_scrape::EarlierScrape;
 use crate::halt::Halt;
 use crate::manifest::Manifest;
 use crate::store::Client;
@@ -21,7 +21,7 @@ pub enum Inventory<'event> {
     /// They lie somewhere else.
     Manifest(Box<Manifest>),
     /// They are those of an earlier scrape.
-    Again(Again),
+    EarlierScrape(EarlierScrape),
 }
 
 impl Inventory<'_> {
@@ -34,7 +34,7 @@ impl Inventory<'_> {
         match self {
             Self::Inline(images) => Ok(images.page(size)),
             Self::Manifest(manifest) => Ok(manifest.page(size).await?),
-            Self::Again(again) => again.page(client, size).await,
+            Self::EarlierScrape(scrape) => scrape.page(client, size).await,
         }
     }
 
@@ -43,7 +43,7 @@ impl Inventory<'_> {
         match self {
             Self::Inline(images) => images.total,
             Self::Manifest(_) => seen,
-            Self::Again(again) => again.total().max(seen),
+            Self::EarlierScrape(scrape) => scrape.total().max(seen),
         }
     }
 }

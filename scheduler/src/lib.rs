@@ -5,13 +5,13 @@
 //! [`changes`] the same for pictures that change one at a time, [`app`] the
 //! list of parts.
 
-pub mod again;
 pub mod announce;
 pub mod app;
 pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod dead;
+pub mod earlier_scrape;
 pub mod fan_out;
 pub mod halt;
 pub mod hold;

@@ -7,7 +7,7 @@ use tagfleet_shared::jobs::Trust;
 use tagfleet_shared::lane::Lane;
 use tracing::info;
 
-use crate::again::Again;
+use crate::earlier_scrape::EarlierScrape;
 use crate::fan_out::FanOut;
 use crate::halt::Halt;
 use crate::hold::{Hold, Stopped};
@@ -53,7 +53,7 @@ impl<'a> LockedScrape<'a> {
     ) -> Self {
         let inventory = match (&event.manifest_url, &event.images_of) {
             (Some(url), _) => Inventory::Manifest(Box::new(fan_out.manifests.manifest(url, scrape.listed))),
-            (None, Some(source)) => Inventory::Again(Again::new(source, &scrape)),
+            (None, Some(source)) => Inventory::EarlierScrape(EarlierScrape::new(source, &scrape)),
             (None, None) => {
                 let images = event.images.as_deref().unwrap_or_default();
                 Inventory::Inline(Inline::new(images, scrape.listed as usize))

@@ -1,8 +1,8 @@
 //! Every SQL statement of the scheduler, each in the function that it serves.
 
 mod accept;
-mod again;
 mod changes;
+mod earlier_scrape;
 mod leave;
 mod list;
 mod progress;
@@ -25,10 +25,10 @@ use tokio_postgres::Row;
 use crate::sampling::JobTraces;
 
 pub use accept::{Accepted, accept};
-pub use again::{Source, listed_images, source};
 pub use changes::{
     Gathered, TOLD_AT_ONCE, Tagged, Told, gather, mark_published, mark_told, note, unpublished, untold,
 };
+pub use earlier_scrape::{Source, listed_images, source};
 pub use leave::{mark_fanned_out, refuse};
 pub use list::{Listed, OpenImage, list, open_images};
 pub use progress::{Announcement, Tick, fold, look, mark_announced, mark_tagged, unannounced};

@@ -11,7 +11,7 @@ use crate::inventory::Row;
 use crate::store::{self, Client, Scrape, Source};
 
 /// An earlier scrape, from where its images were left off to its end.
-pub struct Again {
+pub struct EarlierScrape {
     scrape_id: ScrapeId,
     advertiser: AdvertiserId,
     /// Once it was looked up.
@@ -20,7 +20,7 @@ pub struct Again {
     next: i32,
 }
 
-impl Again {
+impl EarlierScrape {
     /// The images of the scrape `source` for `scrape`, of the same advertiser, from its first unlisted place on.
     pub fn new(source: &ScrapeId, scrape: &Scrape) -> Self {
         Self {
