@@ -6,7 +6,7 @@ use tracing::error;
 
 use crate::hold::OutageLog;
 use crate::metrics::Metrics;
-use crate::retries::Again;
+use crate::retries::Retry;
 
 /// The queues that a job may go to.
 pub struct Elsewhere {
@@ -20,14 +20,14 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     /// Sends the job to a retry queue, because of `reason`.
-    pub async fn retry(&self, received: Received, again: Again, reason: &str) {
-        if again.attempt == received.attempt {
+    pub async fn retry(&self, received: Received, retry: Retry, reason: &str) {
+        if retry.attempt == received.attempt {
             self.metrics.job_put_off(reason);
         } else {
             self.metrics.job_retried(reason);
         }
-        let copy = Outgoing::retry(self.publisher.topology(), &received, again.delay, again.attempt);
-        let copy = match again.not_before {
+        let copy = Outgoing::retry(self.publisher.topology(), &received, retry.delay, retry.attempt);
+        let copy = match retry.not_before {
             Some(wait) => copy.not_before(wait),
             None => copy,
         };

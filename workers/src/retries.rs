@@ -25,7 +25,7 @@ pub struct Retries {
 
 /// One more try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Again {
+pub struct Retry {
     /// In the queue with this delay.
     pub delay: Duration,
     /// The attempts that the job has behind it then.
@@ -35,7 +35,7 @@ pub struct Again {
     pub not_before: Option<Duration>,
 }
 
-impl Again {
+impl Retry {
     /// After so long it is tried again.
     pub fn wait(&self) -> Duration {
         self.not_before.map_or(self.delay, |wait| wait.max(self.delay))
@@ -55,7 +55,7 @@ impl Retries {
     ///
     /// The delay is longer with each attempt, and never shorter than the server
     /// asked for, if any is. Who was put off has not had an attempt.
-    pub fn after(&self, attempt: u32, put_off: Option<Duration>, transient: &Transient) -> Option<Again> {
+    pub fn after(&self, attempt: u32, put_off: Option<Duration>, transient: &Transient) -> Option<Retry> {
         let ago = put_off.unwrap_or_default();
         let patient = transient.attempt == Attempt::PutOff && ago <= LONGEST_PUT_OFF;
         let had = if patient { 0 } else { attempt as usize };
@@ -64,18 +64,18 @@ impl Retries {
         let Some(asked) = transient.retry_after else {
             let hint = transient.come_back.filter(|_| patient).unwrap_or_default();
             let delay = self.queue(least.max(hint.min(ago.max(FIRST_HINT))));
-            return Some(Again { delay, attempt, not_before: None });
+            return Some(Retry { delay, attempt, not_before: None });
         };
         if ago.saturating_add(asked) > LONGEST_PUT_OFF {
             return None;
         }
         let delay = self.queue(least.max(asked));
-        Some(Again { delay, attempt, not_before: (asked > delay).then_some(asked) })
+        Some(Retry { delay, attempt, not_before: (asked > delay).then_some(asked) })
     }
 
     /// How to go on with a job that is not to be worked on for so long.
-    pub fn on_the_way(&self, attempt: u32, left: Duration) -> Again {
-        Again { delay: self.queue(left), attempt, not_before: None }
+    pub fn on_the_way(&self, attempt: u32, left: Duration) -> Retry {
+        Retry { delay: self.queue(left), attempt, not_before: None }
     }
 
     /// The longest delay that is over by then, or the shortest.
@@ -101,26 +101,26 @@ mod tests {
         Transient { retry_after, attempt, ..Cause::ServerError(503).into() }
     }
 
-    fn again(delay: u32, attempt: u32) -> Option<Again> {
-        Some(Again { delay: SECOND * delay, attempt, not_before: None })
+    fn retry(delay: u32, attempt: u32) -> Option<Retry> {
+        Some(Retry { delay: SECOND * delay, attempt, not_before: None })
     }
 
     /// The job comes back earlier, and goes on its way.
-    fn again_by(delay: u32, attempt: u32, not_before: u32) -> Option<Again> {
-        Some(Again { delay: SECOND * delay, attempt, not_before: Some(SECOND * not_before) })
+    fn retry_by(delay: u32, attempt: u32, not_before: u32) -> Option<Retry> {
+        Some(Retry { delay: SECOND * delay, attempt, not_before: Some(SECOND * not_before) })
     }
 
     #[test]
     fn the_delay_is_longer_with_each_attempt_and_never_shorter_than_the_server_asked_for() {
         let after = |attempt, asked| retries().after(attempt, None, &transient(Attempt::Asked, asked));
 
-        assert_eq!(after(0, None), again(5, 1));
-        assert_eq!(after(1, None), again(30, 2));
-        assert_eq!(after(2, Some(1)), again(120, 3));
+        assert_eq!(after(0, None), retry(5, 1));
+        assert_eq!(after(1, None), retry(30, 2));
+        assert_eq!(after(2, Some(1)), retry(120, 3));
         assert_eq!(after(3, None), None);
-        assert_eq!(after(0, Some(6)), again_by(5, 1, 6));
-        assert_eq!(after(1, Some(120)), again(120, 2));
-        assert_eq!(after(0, Some(3600)), again_by(1920, 1, 3600), "longer than the longest delay");
+        assert_eq!(after(0, Some(6)), retry_by(5, 1, 6));
+        assert_eq!(after(1, Some(120)), retry(120, 2));
+        assert_eq!(after(0, Some(3600)), retry_by(1920, 1, 3600), "longer than the longest delay");
     }
 
     /// Whatever is named, and whatever the delays are.
@@ -146,8 +146,8 @@ mod tests {
         let put_off = transient(Attempt::PutOff, Some(15));
         for attempt in 0..5 {
             let after = |ago| retries().after(attempt, ago, &put_off);
-            assert_eq!(after(None), again_by(5, attempt, 15), "not even the last one");
-            assert_eq!(after(Some(LONGEST_PUT_OFF - SECOND * 15)), again_by(5, attempt, 15));
+            assert_eq!(after(None), retry_by(5, attempt, 15), "not even the last one");
+            assert_eq!(after(Some(LONGEST_PUT_OFF - SECOND * 15)), retry_by(5, attempt, 15));
         }
     }
 
@@ -165,12 +165,12 @@ mod tests {
         };
 
         let after = |seconds| after_being_away(Some(3600), seconds);
-        assert_eq!([after(1), after(30), after(479)], [again(5, 0), again(30, 0), again(120, 0)]);
-        assert_eq!([after(480), after(100_000)], [again(480, 0), again(1920, 0)]);
+        assert_eq!([after(1), after(30), after(479)], [retry(5, 0), retry(30, 0), retry(120, 0)]);
+        assert_eq!([after(480), after(100_000)], [retry(480, 0), retry(1920, 0)]);
         // And no later than as long again as it has been away.
         let after = |away| after_being_away(away, 100_000);
-        assert_eq!([after(None), after(Some(119))], [again(30, 0), again(30, 0)]);
-        assert_eq!([after(Some(120)), after(Some(480))], [again(120, 0), again(480, 0)]);
+        assert_eq!([after(None), after(Some(119))], [retry(30, 0), retry(30, 0)]);
+        assert_eq!([after(Some(120)), after(Some(480))], [retry(120, 0), retry(480, 0)]);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             retries().after(attempt, ago, &transient(Attempt::PutOff, asked))
         };
 
-        assert_eq!(after(0, None), again(5, 1));
+        assert_eq!(after(0, None), retry(5, 1));
         assert_eq!(after(3, None), None);
         assert_eq!(after(0, Some(1)), None, "it would be asked for too late");
         let asked = transient(Attempt::Asked, Some(6 * 3600 + 1));
@@ -192,7 +192,7 @@ mod tests {
         let left_alone = Transient { come_back: Some(SECOND * 9), ..transient(Attempt::LeftAlone, None) };
         let after = |attempt| retries().after(attempt, None, &left_alone);
 
-        assert_eq!(after(0), again(5, 1));
+        assert_eq!(after(0), retry(5, 1));
         assert_eq!(after(3), None);
     }
 }

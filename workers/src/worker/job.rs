@@ -15,7 +15,7 @@ use super::{AtWork, Trial, Worker};
 use crate::outcome::{Outcome, Unfinished};
 use crate::pipeline::{Wanted, source_of};
 use crate::record::Ended;
-use crate::retries::Again;
+use crate::retries::Retry;
 use crate::sets::SetAtWork;
 
 impl Worker {
@@ -31,7 +31,7 @@ impl Worker {
             Ok(outcome) => outcome,
             Err(Unfinished::Later(transient)) => {
                 match self.retries.after(received.attempt, received.put_off, &transient) {
-                    Some(again) => return Ending::Later(again, transient.reason()),
+                    Some(retry) => return Ending::Later(retry, transient.reason()),
                     None => Outcome::given_up(&transient),
                 }
             }
@@ -112,7 +112,7 @@ pub(super) enum Ending {
     /// It goes back to where it came from, as if it had not been begun.
     GivenBack,
     /// It is to be tried again later, because of this word.
-    Later(Again, &'static str),
+    Later(Retry, &'static str),
     /// The fleet cannot work on it: the reason, and more for a person.
     Parked(&'static str, String),
     /// It was parked before, for this reason, and its dead letter may not have arrived.

@@ -262,7 +262,7 @@ impl Worker {
             }
             Ending::Suspected => self.elsewhere.suspect(received).await,
             Ending::GivenBack => self.elsewhere.give_back(received).await,
-            Ending::Later(again, reason) => self.elsewhere.retry(received, again, reason).await,
+            Ending::Later(retry, reason) => self.elsewhere.retry(received, retry, reason).await,
             Ending::Parked(reason, detail) => self.elsewhere.dead_letter(received, reason, &detail).await,
             Ending::ParkedBefore(reason) => {
                 self.elsewhere.dead_letter(received, reason, PARKED_BEFORE).await;
