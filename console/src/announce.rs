@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tagfleet_shared::backoff::Backoff;
-use tagfleet_shared::broker::{BrokerError, Outgoing, Publisher, TAG_FIXED};
-use tagfleet_shared::db::DbError;
+use tagfleet_shared::broker::{Outgoing, Publisher, TAG_FIXED};
 use tagfleet_shared::events::TagFixed;
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -24,15 +24,6 @@ pub struct Announcer {
     publisher: Arc<Publisher>,
     every: Duration,
     metrics: Metrics,
-}
-
-/// Why nothing could be published now.
-#[derive(Debug, thiserror::Error)]
-enum Outage {
-    #[error(transparent)]
-    Database(#[from] DbError),
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
 }
 
 impl Announcer {
@@ -73,15 +64,15 @@ impl Announcer {
     /// Publishes before it commits: a console that dies in between leaves fixes that are
     /// published again, with the same ids, instead of some that never are.
     async fn announce(&self) -> Result<usize, Outage> {
-        let mut client = self.pool.get().await.map_err(DbError::from)?;
-        let transaction = client.transaction().await.map_err(DbError::from)?;
+        let mut client = self.pool.get().await?;
+        let transaction = client.transaction().await?;
         let fixes = outbox::take(&transaction, AT_ONCE).await?;
         if fixes.is_empty() {
             return Ok(0);
         }
         let events: Vec<_> = fixes.iter().map(|fix| self.event(fix)).collect();
         self.publisher.publish(&events).await?;
-        transaction.commit().await.map_err(DbError::from)?;
+        transaction.commit().await?;
         self.metrics.fixes_published(fixes.len());
         Ok(fixes.len())
     }

@@ -7,6 +7,7 @@ use tagfleet_shared::broker::{Outgoing, Publisher, SCRAPE_TAGGED};
 use tagfleet_shared::events::ScrapeTagged;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::ScrapeId;
+use tagfleet_shared::outage::Outage;
 use tagfleet_shared::outcome::OutcomeKind;
 use tagfleet_shared::traces::{Traces, Value};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,6 @@ use uuid::Uuid;
 
 use crate::late::LateImages;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::periodic;
 use crate::sampling::Sampling;
 use crate::store::{self, Announcement};

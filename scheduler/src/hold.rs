@@ -1,11 +1,11 @@
 //! Holding work while a server of ours is away.
 
 use tagfleet_shared::backoff::Backoff;
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::metrics::{Held, Metrics};
-use crate::outage::Outage;
 
 /// A stop was asked for while work was held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

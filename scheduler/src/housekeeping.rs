@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::Broker;
 use tagfleet_shared::lane::Lane;
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::RetentionConfig;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::store::{Kept, Standing, Upkeep};
 use crate::{periodic, queues, store};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use futures::FutureExt;
 use tagfleet_shared::backoff::Backoff;
+use tagfleet_shared::outage::Outage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::store::{self, Announcement, News};
 
 /// Before all images of a scrape are taken for late: some seconds.

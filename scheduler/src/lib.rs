@@ -22,7 +22,6 @@ pub mod lock;
 pub mod locked_scrape;
 pub mod manifest;
 pub mod metrics;
-pub mod outage;
 pub mod patient_publisher;
 pub mod periodic;
 pub mod publish;

@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 
 use crate::hold::{Hold, Stopped};
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 
 /// Takes a step every `period` until `stop`; a step that has begun is finished.
 /// During an outage the step is tried again with growing waits.

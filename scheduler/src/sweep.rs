@@ -7,12 +7,12 @@ use tagfleet_shared::broker::{Broker, Publisher};
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::fixes;
 use tagfleet_shared::lane::Lane;
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::SweepConfig;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::sampling::Sampling;
 use crate::store::{self, Scrape};
 use crate::{periodic, queues};

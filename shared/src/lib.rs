@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod lane;
 pub mod metrics;
 pub mod model_sets;
+pub mod outage;
 pub mod outcome;
 pub mod patience;
 pub mod questions;

@@ -23,11 +23,11 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use tagfleet_shared::broker::Publisher;
 use tagfleet_shared::failpoint::{self, Point};
+use tagfleet_shared::outage::Outage;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::periodic;
 use crate::store::{self, Gathered};
 

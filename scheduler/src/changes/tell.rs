@@ -6,10 +6,10 @@ use tagfleet_shared::broker::{IMAGE_TAGGED, Outgoing};
 use tagfleet_shared::events::ImageTagged;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::lane::Lane;
+use tagfleet_shared::outage::Outage;
 use uuid::Uuid;
 
 use super::Changes;
-use crate::outage::Outage;
 use crate::store::{self, Tagged};
 
 impl Changes {

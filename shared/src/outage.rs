@@ -1,7 +1,7 @@
 //! The fleet itself is unwell: hold the work, and try again.
 
-use tagfleet_shared::broker::BrokerError;
-use tagfleet_shared::db::DbError;
+use crate::broker::BrokerError;
+use crate::db::DbError;
 
 /// A server of ours did not do what was asked; nothing is lost.
 #[derive(Debug, thiserror::Error)]
