@@ -33,7 +33,7 @@ impl Aimd {
         Self::new(1.0, ceiling, ceiling / 60.0)
     }
 
-    /// So much, now.
+    /// The allowance: downloads at the same time, or questions per second.
     pub fn now(&self) -> f64 {
         self.now
     }
@@ -43,7 +43,7 @@ impl Aimd {
         self.now < self.ceiling
     }
 
-    /// So many whole ones, now.
+    /// [`Self::now`], rounded down.
     pub fn whole(&self) -> usize {
         self.now as usize
     }

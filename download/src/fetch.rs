@@ -95,6 +95,10 @@ impl Downloader {
     /// Sets up connections, resolver and TLS. The process must have installed a
     /// rustls [`CryptoProvider`] before. Turns at a host are shared by `lanes`,
     /// and who is put off comes back after one of `delays`, which ascend.
+    ///
+    /// # Errors
+    ///
+    /// If settings make no sense, there is no TLS provider, or the system has no CA certificates.
     pub fn new(
         config: DownloadConfig,
         lanes: LaneWeights,
@@ -129,12 +133,12 @@ impl Downloader {
         Ok(Self { client, trusting, policy, hosts, memory, config: Arc::new(config) })
     }
 
-    /// The largest body that is kept.
+    /// The largest body that is kept, in bytes.
     pub fn max_bytes(&self) -> usize {
         self.config.max_bytes
     }
 
-    /// How the hosts are that were asked lately.
+    /// Counts the hosts that are remembered, by how they are.
     pub fn hosts(&self) -> HostCounts {
         self.hosts.counts()
     }
@@ -148,13 +152,17 @@ impl Downloader {
         Ok(self.hosts.turn(url, lane).await?)
     }
 
-    /// Waits for room for a picture that comes from elsewhere.
+    /// Waits for room for a small picture that somebody else brings; [`Room::fit`] makes it larger.
     pub async fn room(&self) -> Room {
         self.memory.room().await
     }
 
     /// Downloads the image at `url`, whose host has given a turn. Waiting for
     /// memory is not part of any limit either: that is not the server's fault.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the whole picture from coming, and whether it may come later.
     pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
         let room = self.room().await;
         let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
@@ -168,6 +176,10 @@ impl Downloader {
     }
 
     /// As [`Self::fetch`], but a picture that is `known` is sent only where it is another one now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::fetch`].
     pub async fn fetch_again(
         &self,
         url: &Url,

@@ -57,7 +57,7 @@ pub struct Hosts {
     politeness: Arc<Politeness>,
 }
 
-/// How the hosts are that were asked lately.
+/// Hosts that were asked lately, by how they are now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostCounts {
     /// Asked as much as they may be.
@@ -106,7 +106,7 @@ pub fn server_of(url: &Url) -> String {
 }
 
 impl Hosts {
-    /// How they are, now.
+    /// Counts those that are remembered: asked within a day, and 10,000 at most.
     pub fn counts(&self) -> HostCounts {
         let (mut counts, now) = (HostCounts::default(), Instant::now());
         for (_, host) in &self.hosts {

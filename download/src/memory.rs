@@ -10,7 +10,7 @@ const FIRST: u32 = 256;
 /// What a larger one is given at a time, in KiB.
 const STEP: u32 = 1024;
 
-/// A budget. Clones share it.
+/// Memory for the bytes of pictures, counted in KiB. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Memory {
     kib: Arc<Semaphore>,
@@ -34,7 +34,7 @@ impl Memory {
         Self { kib: Arc::new(Semaphore::new(kib)), overdraft: Arc::default() }
     }
 
-    /// Waits for room for a small picture.
+    /// Waits for room for a small picture (256 KiB); [`Room::fit`] makes it larger.
     pub async fn room(&self) -> Room {
         let held = self.kib.clone().acquire_many_owned(FIRST).await.expect("a budget is never closed");
         Room { memory: self.clone(), held, overdraft: None }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tagfleet_shared::lane::{Lane, LaneWeights, Shares};
 use tokio::sync::oneshot;
 
-/// A number of permits.
+/// A number of permits, which the lanes share by weight.
 #[derive(Debug)]
 pub struct Permits {
     lines: Arc<Lines>,
@@ -63,12 +63,12 @@ impl Permits {
         self.lines.free_permit(&mut self.lines.state())
     }
 
-    /// So many are given away.
+    /// How many are given away; more than there are, where [`Self::resize`] has made them fewer.
     pub fn taken(&self) -> usize {
         self.lines.state().taken
     }
 
-    /// So many of `lane` wait for a permit.
+    /// How many of `lane` wait for a permit.
     pub fn line(&self, lane: Lane) -> usize {
         let mut state = self.lines.state();
         state.forget_the_gone();

@@ -30,12 +30,12 @@ impl Rate {
         self.per_second.now()
     }
 
-    /// How the host took them.
+    /// Whether it is below its ceiling, because the host had enough.
     pub fn is_limited(&self) -> bool {
         self.per_second.is_limited()
     }
 
-    /// What of it grows and shrinks.
+    /// The questions per second, to be told of answers and refusals.
     pub fn aimd(&mut self) -> &mut Aimd {
         &mut self.per_second
     }

@@ -44,7 +44,7 @@ impl Recall {
         Self(delays.iter().zip(next).map(rung).collect())
     }
 
-    /// When one more comes back to a host that serves so many `per_second`.
+    /// After how long one more comes back to a host that serves so many `per_second`.
     pub fn next(&mut self, per_second: f64, now: Instant) -> Duration {
         let longest = self.0.last().map_or(SHORTEST, |rung| rung.delay);
         let with_room = self.0.iter_mut().find_map(|rung| rung.take(per_second, now));

@@ -46,12 +46,12 @@ pub struct Names {
 }
 
 impl Names {
-    /// The operating system.
+    /// Asks the operating system.
     pub fn system() -> Self {
         Self { ask: Arc::new(|name| Box::pin(ask_system(name))), time_to_live: TIME_TO_LIVE }
     }
 
-    /// A function, which is asked anew every time.
+    /// Asks a function, anew every time. For tests.
     #[cfg(test)]
     pub fn from_fn(answer: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
         let ask = move |name: String| -> BoxFuture<'static, _> {

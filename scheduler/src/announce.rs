@@ -29,15 +29,15 @@ pub struct Announcer {
     pub pool: Pool,
     /// Where announcements go.
     pub publisher: Publisher,
-    /// How often to look.
+    /// How often to look for scrapes that have ended.
     pub every: Duration,
     /// Who counts images that are late.
     pub late: LateImages,
-    /// What is traced,
+    /// Which scrapes are traced,
     pub sampling: Sampling,
-    /// and where it goes.
+    /// and where their spans go.
     pub traces: Traces,
-    /// What happened.
+    /// Counts what happens.
     pub metrics: Metrics,
 }
 

@@ -175,7 +175,7 @@ pub struct Open {
     app: App,
     events: Consumer,
     changes: Consumer,
-    /// Where the admin port is.
+    /// The address of the admin port, with the port that the system chose where `admin.listen` says 0.
     pub admin: SocketAddr,
 }
 

@@ -35,13 +35,13 @@ pub struct SchedulerConfig {
     pub database: DatabaseConfig,
     /// Which scrape goes to which lane.
     pub lanes: LaneSizes,
-    /// From event to jobs.
+    /// Fan-outs: from an event to its jobs.
     pub fan_out: FanOutConfig,
     /// Pictures that change one at a time.
     pub changes: ChangesConfig,
     /// Scrapes that stopped moving.
     pub sweep: SweepConfig,
-    /// `scrape.tagged`.
+    /// Announcements: `scrape.tagged` and `image.tagged`.
     pub announce: AnnounceConfig,
     /// What `status` holds for alarming.
     pub alerts: AlertLimits,
@@ -80,7 +80,7 @@ impl LaneSizes {
     }
 }
 
-/// From event to jobs.
+/// Fan-outs: from an event to its jobs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FanOutConfig {
@@ -117,7 +117,7 @@ pub struct ChangesConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepConfig {
-    /// How often to look.
+    /// How often to look for what was lost.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
     /// How long a scrape may stand still before its first sweep.
@@ -125,11 +125,11 @@ pub struct SweepConfig {
     pub after: Duration,
 }
 
-/// `scrape.tagged`.
+/// Announcements: `scrape.tagged` and `image.tagged`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnnounceConfig {
-    /// How often to look.
+    /// How often to look for what has ended.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
     /// How soon after its event an image should have its outcome.

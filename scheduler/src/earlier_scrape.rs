@@ -14,7 +14,7 @@ use crate::store::{self, Client, Scrape, Source};
 pub struct EarlierScrape {
     scrape_id: ScrapeId,
     advertiser: AdvertiserId,
-    /// Once it was looked up.
+    /// None before the first page.
     source: Option<Source>,
     /// The place of the next image.
     next: i32,
@@ -31,7 +31,7 @@ impl EarlierScrape {
         }
     }
 
-    /// Its images, as far as that is known.
+    /// How many images it has; 0 before the first page.
     pub fn total(&self) -> usize {
         self.source.map_or(0, |source| source.listed as usize)
     }

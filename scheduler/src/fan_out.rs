@@ -48,9 +48,9 @@ pub struct FanOut {
     pub lanes: LaneSizes,
     /// Images in one transaction, and jobs in one publication.
     pub page_size: usize,
-    /// What is traced.
+    /// Which scrapes and jobs are traced.
     pub sampling: Sampling,
-    /// What happened.
+    /// Counts what happens.
     pub metrics: Metrics,
     /// Ends a fan-out at its next page.
     pub stop: CancellationToken,

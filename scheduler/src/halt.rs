@@ -60,7 +60,11 @@ impl Refusal {
     }
 }
 
-/// Takes a step, unless it panics.
+/// Takes a step.
+///
+/// # Errors
+///
+/// If it panics.
 pub async fn unpanicked<T>(step: impl Future<Output = T>) -> Result<T, Refusal> {
     AssertUnwindSafe(step).catch_unwind().await.map_err(|_| Refusal::panic())
 }

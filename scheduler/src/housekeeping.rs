@@ -25,22 +25,22 @@ const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// of long ago for that of now.
 const STALE: Duration = Duration::from_secs(60);
 
-/// Keeps house.
+/// Makes and drops partitions, forgets old rows, and reads the gauges that only database and broker know.
 pub struct Housekeeping {
-    /// The house.
+    /// The database that is looked after.
     pub pool: Pool,
-    /// Where the queues are.
+    /// Knows how long the queues are.
     pub broker: Broker,
-    /// How long images are kept.
+    /// How long images and changes are kept.
     pub retention: RetentionConfig,
     /// How long a scrape may stand still before it is called stuck.
     pub stuck_after: Duration,
-    /// Where the gauges are.
+    /// Shows the gauges.
     pub metrics: Metrics,
 }
 
 impl Housekeeping {
-    /// Keeps house until `stop`.
+    /// Goes on until `stop`: once an hour, and every five seconds for the gauges.
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(
             periodic::every(PARTITIONS_EVERY, "keeping partitions", &self.metrics, &stop, || self
@@ -83,7 +83,7 @@ impl Housekeeping {
         Ok(())
     }
 
-    /// Likewise.
+    /// In a loop of its own for the same reason.
     async fn forget_old_failures(&self, stop: &CancellationToken) -> Result<(), Outage> {
         while !stop.is_cancelled() && store::forget_old_failures(&*self.pool.get().await?).await? {}
         Ok(())

@@ -18,7 +18,7 @@ pub const MALFORMED_LINE: &str = "malformed_line";
 pub enum Inventory<'event> {
     /// They came with the event.
     Inline(Inline<'event>),
-    /// They lie somewhere else.
+    /// They lie at a URL.
     Manifest(Box<Manifest>),
     /// They are those of an earlier scrape.
     EarlierScrape(EarlierScrape),

@@ -25,7 +25,7 @@ pub struct LateImages {
     late: mpsc::UnboundedSender<Vec<Announcement>>,
 }
 
-/// Counts them.
+/// The other end of [`LateImages`]: counts those for which images have to be read.
 pub struct LateCount {
     pool: Pool,
     in_time: Duration,
@@ -57,7 +57,7 @@ impl LateImages {
 }
 
 impl LateCount {
-    /// Counts until `stop`.
+    /// Counts until `stop`; what waits then is not counted.
     pub async fn run(mut self, stop: CancellationToken) {
         while let Some(Some(late)) = stop.run_until_cancelled(self.late.recv()).await {
             if let Err(error) = self.patiently(&late).await {

@@ -20,7 +20,7 @@ const SKIPPED_AT_ONCE: usize = 5000;
 
 /// One scrape in the hands of a fan-out that has its lock.
 pub struct LockedScrape<'a> {
-    /// How far it is.
+    /// Its row, as this fan-out has left it.
     pub scrape: Scrape,
     fan_out: &'a FanOut,
     /// The images that are not listed yet.
@@ -36,14 +36,14 @@ pub struct LockedScrape<'a> {
 
 /// Images that are in the table, and their jobs.
 pub struct Page {
-    /// Of those that need one.
+    /// One for each image that needs one; none where the scrape is superseded.
     pub jobs: Vec<Outgoing>,
     /// [`Scrape::published`] once all of them are confirmed.
     pub up_to: i32,
 }
 
 impl<'a> LockedScrape<'a> {
-    /// Begins where an earlier fan-out was cut off.
+    /// Begins at the first image that is not listed: where an earlier fan-out was cut off.
     pub fn new(
         fan_out: &'a FanOut,
         event: &'a ScrapeFinished,

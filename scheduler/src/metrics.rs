@@ -374,7 +374,7 @@ impl Metrics {
     }
 }
 
-/// Work that is held.
+/// Counts a piece of work as held until it is dropped.
 pub struct Held {
     gauge: IntGauge,
 }

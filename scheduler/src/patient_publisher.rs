@@ -21,7 +21,7 @@ impl PatientPublisher {
         Self { publisher: broker.publisher(), metrics, stop }
     }
 
-    /// The names of everything.
+    /// The names of exchanges and queues.
     pub fn topology(&self) -> &Topology {
         self.publisher.topology()
     }

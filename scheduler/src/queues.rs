@@ -10,7 +10,7 @@ pub struct Queue {
     pub name: String,
     /// Messages that wait to be delivered.
     pub ready: u32,
-    /// Who takes them.
+    /// Consumers of it, of all processes together.
     pub consumers: u32,
 }
 

@@ -11,7 +11,7 @@ use tagfleet_shared::traces::{self, ScrapeTrace};
 pub struct TracesConfig {
     /// The collector; empty where there is none.
     pub endpoint: SecretString,
-    /// Share of the scrapes that are traced.
+    /// Share of the scrapes that are traced, 0 to 1.
     pub sample: f64,
     /// Images of a scrape that are traced.
     pub images_per_scrape: u32,
@@ -27,14 +27,14 @@ impl TracesConfig {
     }
 }
 
-/// The rule. Nothing, where there is no collector.
+/// Which scrapes are traced: none, where there is no collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
     share: f64,
     images: i32,
 }
 
-/// The trace of a scrape, for its jobs.
+/// The trace of a scrape for its jobs: of the first images only.
 #[derive(Clone, Debug)]
 pub struct JobTraces {
     header: String,
@@ -42,7 +42,7 @@ pub struct JobTraces {
 }
 
 impl Sampling {
-    /// The rule of these settings.
+    /// Follows these settings.
     pub fn of(config: &TracesConfig) -> Self {
         let share = if config.endpoint.expose_secret().is_empty() { 0.0 } else { config.sample };
         Self { share, images: i32::try_from(config.images_per_scrape).unwrap_or(i32::MAX) }
@@ -53,7 +53,7 @@ impl Sampling {
         (self.share > 0.0).then(|| ScrapeTrace::of(scrape)).filter(|trace| trace.draw() < self.share)
     }
 
-    /// The trace of this scrape for its jobs.
+    /// The trace of this scrape for its jobs, if it has one.
     pub fn jobs(&self, scrape: &ScrapeId) -> Option<JobTraces> {
         let images = self.images;
         self.trace(scrape).map(|trace| JobTraces { header: trace.header(), images })

@@ -24,17 +24,17 @@ const FIXES_AT_ONCE: i64 = 100;
 pub struct Sweep {
     /// Where scrapes are recorded.
     pub pool: Pool,
-    /// Where queues have a length.
+    /// Knows which lanes are idle.
     pub broker: Broker,
     /// Where jobs go.
     pub publisher: Publisher,
-    /// When to sweep.
+    /// How often, and what stands still for too long.
     pub config: SweepConfig,
     /// Jobs in one publication.
     pub page_size: usize,
-    /// What is traced.
+    /// Which scrapes and jobs are traced.
     pub sampling: Sampling,
-    /// What happened.
+    /// Counts what happens.
     pub metrics: Metrics,
 }
 

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::broker::Broker;
 
-/// Where operators look.
+/// The admin port: health, metrics, and what an operator may tell the process to do.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
@@ -57,7 +57,7 @@ impl Check {
         })
     }
 
-    /// RabbitMQ answers.
+    /// RabbitMQ answers on both connections: that for consuming and that for publishing.
     pub fn broker(broker: Broker) -> Self {
         Self::new("broker", move || {
             let broker = broker.clone();

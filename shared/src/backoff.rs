@@ -13,17 +13,17 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Starts at `first`.
+    /// Waits for `first`, then for twice as long each time, up to `longest`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first, longest }
     }
 
-    /// The usual one for a server of ours that is away.
+    /// The usual one for a server of ours that is away: a tenth of a second up to three seconds.
     pub fn for_outage() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(3))
     }
 
-    /// Waits, and doubles the next wait.
+    /// Waits for half to the whole of the delay, and doubles the next one.
     pub async fn wait(&mut self) {
         // Half to whole of the delay; a v4 UUID is the randomness at hand.
         let (random, _) = Uuid::new_v4().as_u64_pair();

@@ -61,7 +61,7 @@ impl EndingsReport {
 /// An image that was skipped or defaulted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailedImage {
-    /// When.
+    /// When its work ended.
     pub at: Timestamp,
     /// `skipped` or `defaulted`.
     pub outcome: String,

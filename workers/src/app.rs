@@ -185,7 +185,7 @@ pub struct Open {
     questions: (Questions, Consumer),
     helpers: [tokio::task::JoinHandle<()>; 3],
     pool: Pool,
-    /// Where the admin port is.
+    /// The address of the admin port, with the port that the system chose where `admin.listen` says 0.
     pub admin: SocketAddr,
 }
 

@@ -36,9 +36,9 @@ pub struct WorkerConfig {
     pub database: DatabaseConfig,
     /// How the lanes share the worker.
     pub lanes: LaneWeights,
-    /// Jobs at work.
+    /// How many jobs are at work, and for how long.
     pub work: WorkConfig,
-    /// What it tells of itself.
+    /// What the worker tells of itself.
     pub report: ReportConfig,
     /// The first cache tier.
     pub cache: CacheConfig,
@@ -56,7 +56,7 @@ pub struct WorkerConfig {
     pub traces: TracesConfig,
 }
 
-/// Jobs at work.
+/// How many jobs are at work, and for how long.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkConfig {

@@ -14,7 +14,7 @@ pub struct Elsewhere {
     pub publisher: Publisher,
     /// What to do while the broker is away.
     pub outages: OutageLog,
-    /// What is counted.
+    /// Counts what goes where.
     pub metrics: Metrics,
 }
 

@@ -29,7 +29,7 @@ pub struct LastLook {
 }
 
 impl Freshness {
-    /// After so long; `None` for zero.
+    /// Due after so long, and up to a quarter longer; `None` for zero: never.
     pub fn after(revalidate_after: Duration) -> Option<Self> {
         (!revalidate_after.is_zero()).then_some(Self(revalidate_after))
     }
@@ -58,7 +58,7 @@ impl LastLook {
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
-    /// It could not be looked at.
+    /// The picture could not be looked at: it is due again in an hour.
     pub fn put_off(self) -> Self {
         Self { due: Some(Instant::now() + AFTER_A_FAILURE), ..self }
     }

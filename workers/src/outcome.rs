@@ -64,7 +64,7 @@ pub enum Outcome {
 /// Why an image was skipped or defaulted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// In one word.
+    /// Why, in one word.
     pub reason: Reason,
     /// Whether the next scrape within a while may take this for granted. Not
     /// where the fleet itself may be to blame, nor where it was told from memory.
@@ -82,7 +82,7 @@ impl Failure {
 }
 
 impl Outcome {
-    /// Its word.
+    /// What it is in the row: [`Self::Renewed`] is `cached` there.
     pub fn kind(&self) -> OutcomeKind {
         match self {
             Self::Inferred(_) => OutcomeKind::Inferred,

@@ -32,7 +32,7 @@ use crate::source::Source;
 /// One image that somebody wants tagged.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Who it is.
+    /// What its tags are known by.
     pub id: ImageId,
     /// Where it is.
     pub source: Source,

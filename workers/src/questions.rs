@@ -24,7 +24,7 @@ pub const AT_ONCE: u16 = 8;
 
 /// Answers questions.
 pub struct Questions {
-    /// The stages.
+    /// Downloads, decodes and infers, with the permits of the jobs.
     pub pipeline: Arc<Pipeline>,
     /// The way of the answers.
     pub publisher: Publisher,

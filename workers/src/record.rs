@@ -24,9 +24,9 @@ const MAX_BATCH: usize = 512;
 /// One outcome on its way into the database.
 #[derive(Clone)]
 pub struct Ended {
-    /// Whose it is.
+    /// The job that came to it: its row is the one that is written.
     pub job: Arc<TagImage>,
-    /// What it is.
+    /// How the image ended.
     pub outcome: Outcome,
     /// The model set that it ended with.
     pub set: Arc<SetAtWork>,
@@ -37,7 +37,7 @@ pub struct Ended {
     pub is_replaced: bool,
 }
 
-/// Batched writes.
+/// Writes outcomes into the database, many in one transaction.
 pub struct Recorder {
     batches: Batcher<Ended, Result<(), Arc<DbError>>>,
 }

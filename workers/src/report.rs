@@ -35,7 +35,7 @@ const WITHDRAWING: Duration = Duration::from_secs(1);
 pub struct ReportConfig {
     /// The name of its pool.
     pub pool: String,
-    /// How often.
+    /// The time from one report to the next.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
 }
@@ -62,7 +62,7 @@ impl LastFailures {
         failures.push_front(failed);
     }
 
-    /// All of them, the last one first.
+    /// All that are kept, ten at most, the last one first.
     pub fn all(&self) -> Vec<FailedImage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -86,7 +86,7 @@ impl Endings {
     }
 }
 
-/// Writes the report.
+/// Keeps this worker's row of `worker_reports` up to date.
 pub struct Reporter {
     config: ReportConfig,
     pool: Pool,

@@ -23,10 +23,10 @@ pub struct Retries {
     queues: Vec<Duration>,
 }
 
-/// One more try.
+/// One more try of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// In the queue with this delay.
+    /// The delay of the retry queue that it waits in.
     pub delay: Duration,
     /// The attempts that the job has behind it then.
     pub attempt: u32,
@@ -36,14 +36,14 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// After so long it is tried again.
+    /// How long it is until the next try: the longer of the two.
     pub fn wait(&self) -> Duration {
         self.not_before.map_or(self.delay, |wait| wait.max(self.delay))
     }
 }
 
 impl Retries {
-    /// As `broker.retry_delays`.
+    /// Of `broker.retry_delays`, ascending.
     pub fn new(attempts: Vec<Duration>) -> Self {
         let queues = Topology::delays(&attempts);
         Self { attempts, queues }

@@ -13,9 +13,9 @@ use tagfleet_shared::outcome::PARKED;
 
 use crate::hold::OutageLog;
 
-/// The notes of trials.
+/// The notes of trials: `scrape_images.trials`.
 pub struct Trials {
-    /// The database.
+    /// Where they are.
     pub pool: Pool,
     /// What to do while it is away.
     pub outages: OutageLog,

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// For everybody; the others are advertisers.
 pub const EVERYBODY: usize = 0;
 
-/// What can be fixed: one attribute of an image, for everybody or for one advertiser.
+/// What can be fixed: one attribute of an image, for everybody or for one advertiser. What
+/// [`fixes::Place`](tagfleet_shared::fixes::Place) is, with its image, and in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Of the arena.

@@ -25,9 +25,9 @@ pub struct Intake {
     pub pool: Pool,
     /// Where those go that nobody can read.
     pub publisher: PatientPublisher,
-    /// What happened.
+    /// Counts what happens.
     pub metrics: Metrics,
-    /// Ends it.
+    /// Ends it before the next batch, or while one is held: that one goes back to the queue.
     pub stop: CancellationToken,
 }
 

@@ -42,13 +42,13 @@ pub struct Changes {
     pub publisher: Publisher,
     /// For how long changes of one advertiser are gathered.
     pub coalesce: Duration,
-    /// How often to look.
+    /// How often to look for changes that were gathered for long enough, and for images with an outcome.
     pub every: Duration,
     /// How soon after its event an image should have its outcome.
     pub in_time: Duration,
     /// Images of a micro-scrape, and of a publication, at most.
     pub most: usize,
-    /// What happened.
+    /// Counts what happens.
     pub metrics: Metrics,
 }
 

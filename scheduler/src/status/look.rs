@@ -43,7 +43,7 @@ pub(super) const UNKNOWN: [&str; 5] = [
 /// The fleet at one moment. What a server that is away would have told is missing.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// When.
+    /// When it was looked.
     pub at: Timestamp,
     /// The broker and the database.
     pub servers: Vec<ServerStatus>,
@@ -69,7 +69,7 @@ pub struct Status {
     pub unknown: [&'static str; 5],
 }
 
-/// A server of ours.
+/// How one of our servers answered.
 #[derive(Debug, Serialize)]
 pub struct ServerStatus {
     /// `broker` or `database`.
@@ -80,10 +80,10 @@ pub struct ServerStatus {
     pub error: Option<String>,
 }
 
-/// A lane.
+/// A lane, as broker, workers and database see it. What nobody said is none.
 #[derive(Debug, Serialize)]
 pub struct LaneStatus {
-    /// Its word.
+    /// Which one.
     pub lane: Lane,
     /// Jobs that wait for a worker.
     pub ready: Option<u32>,
@@ -97,7 +97,7 @@ pub struct LaneStatus {
     pub untagged: Option<i64>,
     /// How long the oldest of these has waited since the event of its scrape; none without any.
     pub oldest_seconds: Option<f64>,
-    /// Images that come to their outcome, by the last reports of the workers.
+    /// Images that come to their outcome per second, by the last reports of the workers.
     pub per_second: Option<f64>,
     /// How long all of these take at this rate; none where nothing comes to its end.
     pub drain_seconds: Option<f64>,
@@ -116,7 +116,7 @@ pub struct ScrapesStatus {
     pub announcing: i64,
     /// Of all of these, scrapes in which nothing moves.
     pub stuck: i64,
-    /// Age of the oldest.
+    /// Seconds since the event of the oldest came.
     pub oldest_seconds: Option<f64>,
 }
 
@@ -139,14 +139,14 @@ pub struct RecentStatus {
     pub late_share_half_hour: Option<f64>,
 }
 
-/// A queue.
+/// A queue, as the broker sees it.
 #[derive(Debug, Serialize)]
 pub struct QueueStatus {
     /// Its name without the fleet's prefix.
     pub queue: String,
     /// Messages that wait.
     pub ready: u32,
-    /// Who takes them.
+    /// Consumers of it, of all processes together.
     pub consumers: u32,
 }
 
@@ -155,23 +155,23 @@ pub struct QueueStatus {
 pub struct WorkerStatus {
     /// The host and the process.
     pub worker: String,
-    /// Its pool.
+    /// Its pool: workers with one configuration.
     pub pool: String,
     /// What its models run on.
     pub provider: String,
     /// Its model set.
     pub model_set: String,
-    /// Tells that from every other.
+    /// The digest of that set, which no other has.
     pub digest: String,
-    /// Its version.
+    /// The version of its program.
     pub version: String,
-    /// Images that come to their outcome.
+    /// Images that come to their outcome per second.
     pub per_second: f64,
     /// Jobs that it has begun.
     pub at_work: i64,
     /// When it started.
     pub started_at: Timestamp,
-    /// Time since it said so.
+    /// Seconds since it said so.
     pub reported_seconds: f64,
     /// Whether it should have said something since: it died, hangs, or has lost the database.
     pub silent: bool,

@@ -6,7 +6,7 @@ use tagfleet_shared::reports::{EndingsReport, FailedImage};
 
 use super::look::{LaneStatus, RecentStatus, ScrapesStatus, Status, WorkerStatus};
 
-/// All of it.
+/// What `status` prints for people.
 pub(super) fn page(status: &Status) -> String {
     let mut page = String::new();
     let alerts = match status.alerts.len() {

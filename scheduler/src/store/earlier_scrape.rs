@@ -15,7 +15,7 @@ pub struct Source {
     pub key: i64,
     /// The partition of its images.
     pub day: Date,
-    /// Its images.
+    /// Images in `scrape_images`: those before this `seq`.
     pub listed: i32,
     /// Whether these are all that it has.
     pub whole: bool,

@@ -9,7 +9,7 @@ use super::Client;
 /// Images of `express` and `standard` that were announced within a while.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Window {
-    /// Images.
+    /// How many they are.
     pub images: i64,
     /// Of these, images that had their outcome too late.
     pub late: i64,

@@ -15,13 +15,13 @@ pub struct Standing {
     pub lane: Lane,
     /// `fanning_out`, `tagging`, `changing` or `announcing`: all images have their outcome, and nobody is told yet.
     pub state: String,
-    /// Scrapes.
+    /// How many they are.
     pub scrapes: i64,
     /// Of these, scrapes that are stuck.
     pub stuck: i64,
     /// Their images that are listed and have no outcome.
     pub untagged: i64,
-    /// Time since the event of the oldest of them came, or since it was opened again.
+    /// Seconds since the event of the oldest of them came, or since it was opened again.
     pub oldest_seconds: f64,
     /// The same of the oldest with an untagged image; none without any.
     pub oldest_untagged_seconds: Option<f64>,
@@ -78,7 +78,7 @@ pub async fn standing(
 pub struct Upkeep {
     /// Corrections by people, ever. A gap where one was rolled back.
     pub fixes: u64,
-    /// The database's size on its disk.
+    /// The database's size on its disk, in bytes.
     pub database_bytes: i64,
 }
 
@@ -99,7 +99,7 @@ pub async fn upkeep(client: &Client) -> Result<Upkeep, DbError> {
 /// Images of a scrape that an announcement is news of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Images.
+    /// How many they are.
     pub images: u64,
     /// Of these, images that had their outcome late.
     pub late: u64,

@@ -17,25 +17,25 @@ pub struct Worker {
     pub name: String,
     /// Workers with one configuration.
     pub pool: String,
-    /// Of the program.
+    /// The version of its program.
     pub version: String,
     /// The model set that answers.
     pub model_set: String,
-    /// Tells it from every other.
+    /// The digest of that set, which no other has.
     pub digest: String,
     /// What the models run on.
     pub provider: String,
     /// When the worker started.
     pub started_at: Timestamp,
-    /// Time since it said this.
+    /// Seconds since it said this.
     pub reported_seconds: f64,
-    /// How often it says so.
+    /// Seconds from one report to the next.
     pub every_seconds: f64,
-    /// How its lanes are.
+    /// Its lanes, by their words.
     pub lanes: BTreeMap<String, LaneReport>,
     /// The last images that it skipped or defaulted.
     pub failures: Vec<FailedImage>,
-    /// What came of its jobs lately.
+    /// What came of its jobs of the last quarter of an hour.
     pub endings: EndingsReport,
 }
 
@@ -45,7 +45,7 @@ impl Worker {
         self.reported_seconds > 3.0 * self.every_seconds
     }
 
-    /// What it says of a lane.
+    /// What it says of a lane; all zero where it says nothing.
     pub fn lane(&self, lane: Lane) -> LaneReport {
         self.lanes.get(lane.as_str()).copied().unwrap_or_default()
     }

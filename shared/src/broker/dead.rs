@@ -62,7 +62,7 @@ pub struct DeadLetter {
     pub id: String,
     /// A stable word for why: ours, or the broker's (`delivery_limit`).
     pub reason: String,
-    /// What it is.
+    /// What kind of message it is.
     pub kind: Kind,
     /// When it died, where that is known.
     pub dead_at: Option<Timestamp>,
@@ -70,7 +70,7 @@ pub struct DeadLetter {
     pub redriven: u32,
     /// Its text headers.
     pub headers: BTreeMap<String, String>,
-    /// The message.
+    /// Its body, as it was published.
     pub body: Vec<u8>,
     tag: u64,
 }

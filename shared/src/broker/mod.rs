@@ -144,17 +144,17 @@ impl Broker {
         Self { consuming: link("consumes"), publishing: link("publishes"), topology }
     }
 
-    /// The names of everything.
+    /// The names of exchanges and queues.
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// Starts to publish.
+    /// A publisher with a channel of its own, which opens when something is first published.
     pub fn publisher(&self) -> Publisher {
         Publisher::new(self.publishing.clone(), self.topology.clone())
     }
 
-    /// Starts to consume `queue`, with at most `prefetch` unsettled messages.
+    /// Starts to consume `queue`, with at most `prefetch` unsettled messages. Goes on after an outage.
     pub fn consume(&self, queue: String, prefetch: u16) -> Consumer {
         self.consume_noting(queue, prefetch, Returned::new())
     }

@@ -238,7 +238,7 @@ impl Publisher {
         Self { link, topology, channel: Mutex::new((0, None)) }
     }
 
-    /// The names of everything.
+    /// The names of exchanges and queues.
     pub fn topology(&self) -> &Topology {
         &self.topology
     }

@@ -17,7 +17,7 @@ use crate::jobs::Trust;
 #[must_use]
 #[derive(Debug)]
 pub struct Received {
-    /// The message.
+    /// Its bytes, not parsed yet.
     pub body: Vec<u8>,
     /// Its routing key; of a job, the lane.
     pub routing_key: String,
@@ -49,7 +49,7 @@ pub struct Received {
     pub(super) reply_to: Option<String>,
     /// Its text headers.
     pub(super) headers: BTreeMap<String, String>,
-    /// Whether it came back.
+    /// Counts it among those that came back, where it did.
     pub(super) in_hand: Option<InHand>,
     pub(super) tag: u64,
     pub(super) settled: mpsc::UnboundedSender<Settled>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How many there are, and since when.
+/// How many there are, and since when it is so many. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Returned(Arc<watch::Sender<(usize, Instant)>>);
 

@@ -25,7 +25,7 @@ pub enum DeadError {
 /// What was sent back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redriven {
-    /// Messages.
+    /// How many messages.
     pub messages: u64,
     /// Images that have no outcome again.
     pub reopened: u64,

@@ -14,19 +14,19 @@ pub enum Verdict<'a> {
     Withdraw,
 }
 
-/// Whose value of which attribute is meant.
+/// What of an image is corrected: the value of one attribute, as one advertiser sees it or as everyone does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// Who sees it; [`EVERYONE`](super::EVERYONE) but those who have a fix of their own.
     pub advertiser: &'a str,
-    /// The attribute.
+    /// The attribute's name in [`Tags`](crate::tags::Tags).
     pub attribute: &'a str,
 }
 
 /// A decision of a person about some images.
 #[derive(Clone, Copy, Debug)]
 pub struct Correction<'a> {
-    /// The images.
+    /// The images; the same for each of them.
     pub images: &'a [ImageId],
     /// Whose value of which attribute.
     pub place: Place<'a>,

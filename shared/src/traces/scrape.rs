@@ -26,7 +26,7 @@ pub struct ScrapeTrace {
 }
 
 impl ScrapeTrace {
-    /// That of this scrape.
+    /// The trace of this scrape: its ids are made of the scrape's.
     pub fn of(scrape: &ScrapeId) -> Self {
         let hash = blake3::derive_key("tagfleet trace of a scrape", scrape.0.as_bytes());
         let (trace, spans) = hash.split_at(16);

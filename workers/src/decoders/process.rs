@@ -77,7 +77,7 @@ impl DecodeProcess {
         Self { plan, running: None, metrics }
     }
 
-    /// The process that is there now.
+    /// The id of the process that is there now; none before the first picture, and where the last one died.
     pub fn id(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.child.id())
     }

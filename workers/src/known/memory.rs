@@ -9,7 +9,7 @@ use tagfleet_shared::jobs::MEMORY_LASTS;
 use crate::hashed::BuildAlreadyHashed;
 use crate::outcome::Known;
 
-/// By one kind of key.
+/// The first tier by one kind of key.
 pub(super) type Tier1<K> = Cache<K, Arc<Known>, BuildAlreadyHashed>;
 
 /// An empty one of at most so many bytes.

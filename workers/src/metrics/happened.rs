@@ -206,7 +206,7 @@ impl Metrics {
     }
 }
 
-/// A job that is held.
+/// Counts a job as held until it is dropped.
 pub struct Held {
     gauge: IntGauge,
 }
@@ -217,7 +217,7 @@ impl Drop for Held {
     }
 }
 
-/// A job that is being worked on.
+/// Counts a job as at work until it is dropped.
 pub struct InFlight {
     gauges: [IntGauge; 2],
     lane: Lane,

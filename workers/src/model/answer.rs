@@ -11,7 +11,8 @@ use super::{Attribute, Embedding};
 pub struct Answer {
     /// The value of every attribute of the set.
     pub tags: Tags,
-    /// How sure it was.
+    /// How likely each value is, 0 to 1; where none is likely enough to be said, the likeliest class. Nothing of
+    /// attributes that do not apply.
     pub scores: Scores,
     /// The vector of the stage that gives one, where embeddings are asked for and
     /// that stage ran. Nobody reads it back: an answer from the database has none.

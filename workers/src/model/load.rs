@@ -24,7 +24,7 @@ pub struct Loader {
 
 /// A model set that is ready to answer.
 pub struct Loaded {
-    /// What it is.
+    /// Its manifest, and the files that it names.
     pub set: ModelSet,
     /// Its models, one copy for each session.
     pub models: Vec<OnnxModel>,

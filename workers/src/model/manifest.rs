@@ -134,7 +134,7 @@ impl ModelSet {
         &self.name
     }
 
-    /// What the manifest says of it.
+    /// What the manifest says of it, for people.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }

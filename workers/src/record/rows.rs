@@ -14,7 +14,7 @@ use super::validated::{ValidatedRows, latest_first};
 use crate::outcome::{Known, Outcome};
 use crate::pipeline::source_of;
 
-/// What one statement takes.
+/// What one statement takes: columns, of which those of one struct are equally long.
 #[derive(Default)]
 pub(super) struct Rows<'a> {
     pub day: Vec<Date>,
@@ -55,7 +55,7 @@ pub(super) struct EmbeddedRows<'a> {
 #[derive(Default)]
 pub(super) struct FailedRows<'a> {
     pub image: Vec<Uuid>,
-    /// Where it was asked for.
+    /// A hash of the URL that it was asked for at.
     pub url: Vec<Uuid>,
     pub outcome: Vec<&'static str>,
     pub reason: Vec<&'a str>,

@@ -32,7 +32,7 @@ use crate::outcome::{Known, Stop};
 pub struct SetAtWork {
     /// What the manifest calls it.
     pub name: String,
-    /// Tells it from every other.
+    /// Tells it from every other: see [`ModelSet::digest`](crate::model::ModelSet::digest).
     pub digest: String,
     /// What its models run on.
     pub provider: String,

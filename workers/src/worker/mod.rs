@@ -65,7 +65,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// What is needed to bring jobs to their end.
 pub struct Worker {
-    /// The stages.
+    /// Brings an image to its outcome.
     pub pipeline: Arc<Pipeline>,
     /// The way of outcomes into the database.
     pub recorder: Recorder,

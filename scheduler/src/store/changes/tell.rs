@@ -27,7 +27,7 @@ pub struct Tagged {
     pub advertiser_id: AdvertiserId,
     /// What happened to it.
     pub change: Change,
-    /// When.
+    /// When it happened, as the event says.
     pub changed_at: Timestamp,
     /// What its tags are known by.
     pub image_id: Uuid,
@@ -39,7 +39,7 @@ pub struct Tagged {
     pub listing_id: Option<String>,
     /// Its place within the listing.
     pub position: Option<i32>,
-    /// Its outcome.
+    /// The word of its outcome.
     pub outcome: String,
     /// Why it was skipped or defaulted.
     pub reason: Option<String>,
