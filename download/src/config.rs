@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Host;
 
+use super::health::LONGEST_NAMED;
+
 /// How images are downloaded. The defaults, and what to think of when changing
 /// them, are in the worker's `config.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +48,11 @@ pub struct DownloadConfig {
     /// Questions to one host per second; 0: no such limit.
     pub per_host_rate: f64,
 
+    /// Longest time for which all pictures of a host wait because the answer for
+    /// one of them named a later time (`Retry-After`).
+    #[serde(with = "humantime_serde")]
+    pub longest_pause: Duration,
+
     /// The `User-Agent` header; `{version}` stands for the worker's version.
     pub user_agent: String,
 
@@ -65,6 +72,7 @@ impl DownloadConfig {
             ("header_timeout", self.header_timeout),
             ("idle_timeout", self.idle_timeout),
             ("total_timeout", self.total_timeout),
+            ("longest_pause", self.longest_pause),
         ];
         let mut problems: Vec<String> = durations
             .iter()
@@ -83,6 +91,9 @@ impl DownloadConfig {
             .extend(no_hosts.map(|host| format!("download.allow_hosts: {host:?} is not the name of a host")));
         if self.per_host_rate != 0.0 && !(0.01..=1e6).contains(&self.per_host_rate) {
             problems.push("download.per_host_rate must be 0, or between 0.01 and 1000000".into());
+        }
+        if self.longest_pause > LONGEST_NAMED {
+            problems.push("download.longest_pause must not be longer than a day".into());
         }
         problems
     }
@@ -108,6 +119,7 @@ mod tests {
         max_redirects = 5
         per_host = 32
         per_host_rate = 0.5
+        longest_pause = "1h"
         user_agent = "tagfleet/{version}"
         allow_networks = ["10.0.0.0/8", "fd00::/8"]
         allow_hosts = ["images.internal"]
@@ -137,7 +149,8 @@ mod tests {
             .replace("= 1000", "= 0")
             .replace("= 32", "= 0")
             .replace("images.internal", "http://images")
-            .replace("= 0.5", "= -1.0");
+            .replace("= 0.5", "= -1.0")
+            .replace("1h", "25h");
         let config: DownloadConfig = toml::from_str(&text).unwrap();
 
         assert_eq!(
@@ -148,6 +161,7 @@ mod tests {
                 "download.per_host must be greater than zero",
                 "download.allow_hosts: \"http://images\" is not the name of a host",
                 "download.per_host_rate must be 0, or between 0.01 and 1000000",
+                "download.longest_pause must not be longer than a day",
             ]
         );
     }

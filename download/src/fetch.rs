@@ -127,8 +127,8 @@ impl Downloader {
             true => Some(self::client(&config, Resolver::new(AddressPolicy::trusting().into(), names))?),
             false => None,
         };
-        let DownloadConfig { per_host, per_host_rate, .. } = config;
-        let hosts = Hosts::new(Politeness { per_host, per_host_rate, lanes, delays });
+        let DownloadConfig { per_host, per_host_rate, longest_pause, .. } = config;
+        let hosts = Hosts::new(Politeness { per_host, per_host_rate, longest_pause, lanes, delays });
         let memory = Memory::new(config.max_memory_bytes);
         Ok(Self { client, trusting, policy, hosts, memory, config: Arc::new(config) })
     }

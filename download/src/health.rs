@@ -12,20 +12,22 @@ pub const FAILURES: u32 = 20;
 /// How long it is then left alone.
 pub const PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest that a host is left alone because it asked for it.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+/// The longest time that a host is believed to want peace for.
+pub const LONGEST_NAMED: Duration = Duration::from_secs(24 * 3600);
 
 /// A host that has answered for nothing in so long, and only asked for
-/// patience, is taken for one that fails.
+/// patience, is taken for one that fails; not before the time that it has named.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What is known of one host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Health {
+    /// The longest that it is left alone because one of its pictures asked for it.
+    longest_pause: Duration,
     /// In a row, without an answer between them.
     failures: u32,
-    /// When the first of them was.
-    failing_since: Option<Instant>,
+    /// How long it is believed that it only asks for patience, since the first of them.
+    patient_until: Option<Instant>,
     away: Option<Away>,
 }
 
@@ -42,6 +44,11 @@ struct Away {
 }
 
 impl Health {
+    /// Of a host that nobody has asked yet, and that no picture silences for longer than `longest_pause`.
+    pub fn new(longest_pause: Duration) -> Self {
+        Self { longest_pause, failures: 0, patient_until: None, away: None }
+    }
+
     /// Whether the host may be asked.
     ///
     /// # Errors
@@ -82,7 +89,7 @@ impl Health {
 
     fn sent_away(&self, away: &Away, now: Instant) -> Transient {
         // By when the pause began: one that is longer than our patience is kept as well.
-        let patient = self.failing_since.is_some_and(|first| away.since - first <= LONGEST_PATIENCE);
+        let patient = self.patient_until.is_some_and(|until| away.since <= until);
         let attempt = if away.asked_for && patient { Attempt::PutOff } else { Attempt::LeftAlone };
         let left = Some(away.until.saturating_duration_since(now));
         let (retry_after, come_back) = if away.named { (left, None) } else { (None, left) };
@@ -97,15 +104,21 @@ impl Health {
             return;
         }
         self.failures += 1;
-        self.failing_since.get_or_insert(now);
-        let pause = match failure.cause {
+        let named = match failure.cause {
             Cause::Throttled(_) | Cause::ServerError(_) => failure.retry_after,
             _ => None,
         };
+        let patient_until = self.patient_until.get_or_insert(now + LONGEST_PATIENCE);
+        // It may mean this picture alone. So the host is asked for another one before that: if it meant
+        // all of them it says so again, and has not failed.
+        let pause = named.map(|named| named.min(self.longest_pause));
+        if let Some(named) = named.filter(|named| *named > self.longest_pause) {
+            *patient_until = (*patient_until).max(now + named.min(LONGEST_NAMED));
+        }
         if pause.is_none() && self.failures < FAILURES {
             return;
         }
-        let until = now + pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
+        let until = now + pause.unwrap_or(PAUSE);
         let asked_for = pause.is_some() || matches!(failure.cause, Cause::Throttled(_));
         match &self.away {
             // What it asked for holds, whatever else fails meanwhile.
@@ -123,7 +136,7 @@ impl Health {
     /// Notes an answer of the host called `name`.
     pub fn answered(&mut self, name: &str, now: Instant) {
         self.failures = 0;
-        self.failing_since = None;
+        self.patient_until = None;
         // An answer to a question from before the pause does not end it.
         if self.away.take_if(|away| away.until <= now).is_some() {
             debug!(host = name, "{name} answers again");
@@ -136,8 +149,10 @@ mod tests {
     use super::*;
     use crate::Limit;
 
+    const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
     fn well() -> (Health, Instant) {
-        (Health::default(), Instant::now())
+        (Health::new(LONGEST_PAUSE), Instant::now())
     }
 
     fn fail(health: &mut Health, times: u32, now: Instant) {
@@ -178,6 +193,21 @@ mod tests {
         assert_eq!(ask(7), Some(Duration::from_secs(7)));
         assert_eq!(ask(1_000_000), Some(LONGEST_PAUSE));
         assert_eq!(ask(1), Some(LONGEST_PAUSE), "a later failure does not cut it short");
+    }
+
+    /// One picture may have been meant, or the whole host: it is asked for another one to find out.
+    #[test]
+    fn the_pictures_of_a_host_that_named_a_late_time_are_put_off_until_then() {
+        let (mut health, start) = well();
+        let mut ask = |hours: u32, seconds| {
+            ask_for(&mut health, Cause::Throttled(429), seconds, start + LONGEST_PAUSE * hours).attempt
+        };
+
+        assert_eq!(ask(0, 3 * 3600), Attempt::PutOff);
+        assert_eq!(ask(1, 2 * 3600), Attempt::PutOff);
+        assert_eq!(ask(2, 3600), Attempt::PutOff);
+        assert_eq!(ask(3, 60), Attempt::PutOff);
+        assert_eq!(ask(4, 60), Attempt::LeftAlone, "it was to answer an hour ago");
     }
 
     /// Whatever status it asked with.

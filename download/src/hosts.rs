@@ -27,12 +27,12 @@ use url::Url;
 
 use self::host::Host;
 use super::error::{DownloadError, Transient};
-use super::health::LONGEST_PAUSE;
+use super::health::LONGEST_NAMED;
 use crate::permits::Permit;
 
 /// A host that nobody asks is forgotten after so long: not before the time that
 /// it has named is there.
-const FORGET_AFTER: Duration = LONGEST_PAUSE;
+const FORGET_AFTER: Duration = LONGEST_NAMED;
 
 /// Hosts that are remembered at once.
 const REMEMBERED: u64 = 10_000;
@@ -44,6 +44,8 @@ pub struct Politeness {
     pub per_host: usize,
     /// Questions to one host per second; 0: as many as it answers.
     pub per_host_rate: f64,
+    /// The longest that a host is left alone because one picture's answer asked for it.
+    pub longest_pause: Duration,
     /// How the lanes share them.
     pub lanes: LaneWeights,
     /// After which whoever is put off comes back, ascending.

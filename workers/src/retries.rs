@@ -51,7 +51,7 @@ impl Retries {
 
     /// How to go on with a job that had `attempt` attempts before, and was put
     /// off for the first time `put_off` ago. `None`: this was its last attempt,
-    /// or the server wants it asked for later than anybody waits.
+    /// or the server was asked for it, and wants that later than anybody waits.
     ///
     /// The delay is longer with each attempt, and never shorter than the server
     /// asked for, if any is. Who was put off has not had an attempt.
@@ -66,9 +66,12 @@ impl Retries {
             let delay = self.queue(least.max(hint.min(ago.max(FIRST_HINT))));
             return Some(Retry { delay, attempt, not_before: None });
         };
-        if ago.saturating_add(asked) > LONGEST_PUT_OFF {
+        let left = LONGEST_PUT_OFF.saturating_sub(ago);
+        if asked > left && transient.attempt == Attempt::Asked {
             return None;
         }
+        // The time was named for another picture: this one is asked for before anybody gives it up.
+        let asked = asked.min(left);
         let delay = self.queue(least.max(asked));
         Some(Retry { delay, attempt, not_before: (asked > delay).then_some(asked) })
     }
@@ -182,9 +185,25 @@ mod tests {
 
         assert_eq!(after(0, None), retry(5, 1));
         assert_eq!(after(3, None), None);
-        assert_eq!(after(0, Some(1)), None, "it would be asked for too late");
+        assert_eq!(after(0, Some(1)), retry(5, 1), "it has its attempts, and no more");
         let asked = transient(Attempt::Asked, Some(6 * 3600 + 1));
         assert_eq!(retries().after(0, None, &asked), None);
+    }
+
+    /// The answer for another one may have meant that alone.
+    #[test]
+    fn no_picture_ends_that_was_not_asked_for_because_its_host_named_a_late_time() {
+        for attempt in [Attempt::PutOff, Attempt::LeftAlone] {
+            let a_day = transient(attempt, Some(24 * 3600));
+            let counted = u32::from(attempt == Attempt::LeftAlone);
+            let after = |ago| retries().after(0, Some(ago), &a_day);
+
+            assert_eq!(after(SECOND), retry_by(1920, counted, 6 * 3600 - 1));
+            assert_eq!(after(LONGEST_PUT_OFF - SECOND * 7), retry_by(5, counted, 7));
+            assert_eq!(after(LONGEST_PUT_OFF), retry(5, counted));
+        }
+        let told = transient(Attempt::Asked, Some(24 * 3600));
+        assert_eq!(retries().after(0, None, &told), None);
     }
 
     #[test]

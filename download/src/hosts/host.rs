@@ -49,9 +49,9 @@ pub(super) struct State {
 impl Host {
     /// A host that nobody has asked yet.
     pub fn new(name: String, politeness: &Politeness) -> Self {
-        let Politeness { per_host, per_host_rate, lanes, ref delays } = *politeness;
+        let Politeness { per_host, per_host_rate, longest_pause, lanes, ref delays } = *politeness;
         let state = State {
-            health: Health::default(),
+            health: Health::new(longest_pause),
             pace: Pace::new(per_host),
             at_once: Aimd::of_permits(per_host),
             rate: (per_host_rate > 0.0).then(|| Rate::new(per_host_rate)),

@@ -14,7 +14,8 @@ fn hosts(per_host: usize) -> Hosts {
 fn with_rate(per_host: usize, per_host_rate: f64) -> Hosts {
     let lanes = LaneWeights { express: 6, standard: 3, bulk: 1 };
     let delays = [5, 30, 120].map(Duration::from_secs).to_vec();
-    Hosts::new(Politeness { per_host, per_host_rate, lanes, delays })
+    let longest_pause = Duration::from_secs(3600);
+    Hosts::new(Politeness { per_host, per_host_rate, longest_pause, lanes, delays })
 }
 
 fn url() -> Url {

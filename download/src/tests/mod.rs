@@ -31,6 +31,7 @@ fn config() -> DownloadConfig {
         max_redirects: 3,
         per_host: 8,
         per_host_rate: 0.0,
+        longest_pause: Duration::from_secs(3600),
         min_bytes_per_second: 0,
         user_agent: "tagfleet/{version}".into(),
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],

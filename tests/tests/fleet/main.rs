@@ -35,6 +35,7 @@ mod loops;
 mod metrics;
 mod model_sets;
 mod parity;
+mod pauses;
 mod pika;
 mod poison;
 mod precedence;
