@@ -18,11 +18,17 @@ impl Rate {
         Self { per_second: Aimd::of_rate(ceiling), next: None }
     }
 
-    /// Books the next question, and says how long to wait for it.
-    pub fn book(&mut self, now: Instant) -> Duration {
+    /// Books the next question, and says how long to wait for it; none that is more than `longest`
+    /// away. Whoever books one and goes away without asking leaves a moment that nobody uses, so the
+    /// fewer are booked the better.
+    pub fn book(&mut self, now: Instant, longest: Duration) -> Option<Duration> {
         let at = self.next.map_or(now, |next| next.max(now));
+        let wait = at - now;
+        if wait > longest {
+            return None;
+        }
         self.next = Some(at + Duration::from_secs_f64(1.0 / self.per_second()));
-        at - now
+        Some(wait)
     }
 
     /// Questions per second, now.
@@ -45,15 +51,28 @@ impl Rate {
 mod tests {
     use super::*;
 
+    const LONGEST: Duration = Duration::from_millis(400);
+
     #[test]
     fn questions_are_evenly_spread() {
         let (mut rate, start) = (Rate::new(10.0), Instant::now());
-        let waits: Vec<_> = (0..5).map(|_| rate.book(start).as_millis()).collect();
+        let waits: Vec<_> = (0..5).map(|_| rate.book(start, LONGEST).unwrap().as_millis()).collect();
         assert_eq!(waits, [0, 100, 200, 300, 400]);
 
         // A quiet time is not made up for.
         let later = start + Duration::from_secs(60);
-        assert_eq!([rate.book(later), rate.book(later)].map(|wait| wait.as_millis()), [0, 100]);
+        let waits = [rate.book(later, LONGEST), rate.book(later, LONGEST)];
+        assert_eq!(waits.map(|wait| wait.unwrap().as_millis()), [0, 100]);
+    }
+
+    /// However many come, and whether they wait or go away.
+    #[test]
+    fn no_question_is_booked_that_is_too_far_away() {
+        let (mut rate, start) = (Rate::new(10.0), Instant::now());
+        assert_eq!((0..1000).filter_map(|_| rate.book(start, LONGEST)).count(), 5);
+
+        let later = start + Duration::from_millis(450);
+        assert_eq!(rate.book(later, LONGEST), Some(Duration::from_millis(50)));
     }
 
     #[test]
@@ -61,7 +80,7 @@ mod tests {
         let (mut rate, start) = (Rate::new(10.0), Instant::now());
         rate.aimd().refused(start, start);
 
-        let waits: Vec<_> = (0..3).map(|_| rate.book(start).as_millis()).collect();
+        let waits: Vec<_> = (0..3).map(|_| rate.book(start, LONGEST).unwrap().as_millis()).collect();
         assert_eq!(waits, [0, 200, 400]);
     }
 }

@@ -71,16 +71,16 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// If it is away, or too many wait already.
+    /// If it is away, or too many wait already, or the next question that its rate allows is too far away.
     pub async fn permit(self: &Arc<Self>, lane: Lane) -> Result<Permit, Transient> {
         self.state().health.here(Instant::now())?;
         let permit = match self.permits.take_free() {
             Some(permit) => permit,
             None => self.wait(lane).await?,
         };
-        let until_next = self.state().rate.as_mut().map(|rate| rate.book(Instant::now()));
-        if let Some(wait) = until_next.filter(|wait| !wait.is_zero()) {
-            tokio::time::sleep(wait).await;
+        let until_next = self.state().book(Instant::now())?;
+        if !until_next.is_zero() {
+            tokio::time::sleep(until_next).await;
         }
         // It may have gone away while we waited.
         self.state().health.here(Instant::now())?;
@@ -191,6 +191,15 @@ impl State {
     fn longest_line(&self) -> usize {
         let served = |per_second: f64| (per_second * LONGEST_WAIT.as_secs_f64()) as usize;
         self.per_second().map_or(usize::MAX, |pace| served(pace).max(self.at_once.whole()))
+    }
+
+    /// Books a question, and says how long to wait for it.
+    pub(super) fn book(&mut self, now: Instant) -> Result<Duration, Transient> {
+        match self.rate.as_mut().map(|rate| rate.book(now, LONGEST_WAIT)) {
+            None => Ok(Duration::ZERO),
+            Some(Some(wait)) => Ok(wait),
+            Some(None) => Err(self.put_off(now)),
+        }
     }
 
     fn put_off(&mut self, now: Instant) -> Transient {

@@ -1,5 +1,6 @@
 //! Turns, without a server.
 
+use super::host::LONGEST_WAIT;
 use super::*;
 use crate::health::{FAILURES, PAUSE};
 use crate::{Attempt, Cause, Limit, Undownloadable};
@@ -151,6 +152,19 @@ async fn a_rate_holds_whatever_is_free() {
     let first = hosts.turn(&url(), Lane::Bulk).now_or_never();
     assert!(matches!(first, Some(Ok(_))));
     assert!(hosts.turn(&url(), Lane::Bulk).now_or_never().is_none(), "the next one is in ten seconds");
+}
+
+/// Jobs go away when they are given back or their worker stops. What they would have asked nobody does.
+#[tokio::test]
+async fn turns_that_nobody_waits_for_keep_no_other_from_a_host_with_a_low_rate() {
+    let (hosts, url) = (with_rate(32, 1.0), url());
+    let ends: Vec<_> = (0..1000).map(|_| hosts.turn(&url, Lane::Bulk).now_or_never()).collect();
+
+    let put_off = ends.into_iter().flatten().filter_map(Result::err);
+    let put_off = put_off.inspect(|end| assert_eq!(end.attempt, Attempt::PutOff)).count();
+    assert!(put_off >= 900, "{put_off} were put off");
+    let next = hosts.hosts.get("cdn.example:80").await.unwrap().state().book(Instant::now() + LONGEST_WAIT);
+    assert!(next.unwrap() <= Duration::from_secs(1));
 }
 
 #[tokio::test]
