@@ -40,6 +40,11 @@ impl Clock {
         tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(Cause::Timeout(which).into()))
     }
 
+    /// Stood still since `then`.
+    pub fn stood_since(&mut self, then: Instant) {
+        self.stood += then.elapsed();
+    }
+
     /// Stands still while `wait` lasts.
     pub async fn stopped<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let since = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
@@ -66,11 +66,24 @@ pub struct Downloaded {
     pub room: Room,
 }
 
-/// What a server answers to whoever knows the picture already (a conditional GET).
+/// The headers of a picture that is on its way. Nothing of it is in memory but what the connection
+/// reads ahead; the server waits meanwhile, and it does not wait for ever.
+#[must_use]
+pub struct Answer {
+    turn: Turn,
+    /// That was asked for, and at the end of all redirects.
+    urls: [Url; 2],
+    response: Response,
+    clock: Clock,
+    /// When the last header was there.
+    since: Instant,
+}
+
+/// How a server answers who knows a picture of it.
 #[derive(Debug)]
-pub enum Revalidated {
+pub enum Revalidated<T> {
     /// It sends a picture: another one, or it does not say.
-    Sent(Downloaded),
+    Sent(T),
     /// It is still the one that is known (304): what the server says of it now.
     NotModified(Validators),
 }
@@ -157,46 +170,73 @@ impl Downloader {
         self.memory.room().await
     }
 
-    /// Downloads the image at `url`, whose host has given a turn. Waiting for
-    /// memory is not part of any limit either: that is not the server's fault.
+    /// Downloads the image at `url`, whose host has given a turn: asks, and collects.
     ///
     /// # Errors
     ///
-    /// Whatever kept the whole picture from coming, and whether it may come later.
+    /// Those of [`Self::ask`] and [`Self::collect`].
     pub async fn fetch(&self, url: &Url, turn: Turn) -> Result<Downloaded, DownloadError> {
-        let room = self.room().await;
-        let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
-        let end = async {
-            let response = self.follow(&mut at, None, &mut clock).await?;
-            self.collect(&at, response, room, &mut clock).await
-        };
-        let end = end.await;
-        ended(turn, [url, &at], end.as_ref().err(), &clock);
-        end
+        let answer = self.ask(url, turn).await?;
+        self.collect(answer).await
     }
 
-    /// As [`Self::fetch`], but a picture that is `known` is sent only where it is another one now.
+    /// Asks for the image at `url`, whose host has given a turn, until the headers are there.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::fetch`].
-    pub async fn fetch_again(
+    /// If there is no answer in time, or one without a picture.
+    pub async fn ask(&self, url: &Url, turn: Turn) -> Result<Answer, DownloadError> {
+        self.answer(url, turn, None).await
+    }
+
+    /// As [`Self::ask`], but a picture that is `known` is sent only where it is another one now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::ask`].
+    pub async fn ask_again(
         &self,
         url: &Url,
         turn: Turn,
         known: &Validators,
-    ) -> Result<Revalidated, DownloadError> {
-        let room = self.room().await;
-        let (mut at, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
-        let end = async {
-            let response = self.follow(&mut at, Some(known), &mut clock).await?;
-            if response.status() == StatusCode::NOT_MODIFIED {
-                return Ok(Revalidated::NotModified(Validators::of(&at, response.headers()).or(known)));
+    ) -> Result<Revalidated<Answer>, DownloadError> {
+        let answer = self.answer(url, turn, Some(known)).await?;
+        if answer.response.status() != StatusCode::NOT_MODIFIED {
+            return Ok(Revalidated::Sent(answer));
+        }
+        let Answer { turn, urls, response, clock, .. } = answer;
+        ended(turn, &urls, None, &clock);
+        Ok(Revalidated::NotModified(Validators::of(&urls[1], response.headers()).or(known)))
+    }
+
+    async fn answer(
+        &self,
+        url: &Url,
+        turn: Turn,
+        known: Option<&Validators>,
+    ) -> Result<Answer, DownloadError> {
+        let (mut urls, clock) = ([url.clone(), url.clone()], Clock::start(self.config.total_timeout));
+        match self.follow(&mut urls[1], known, &clock).await {
+            Ok(response) => Ok(Answer { turn, urls, response, clock, since: Instant::now() }),
+            Err(error) => {
+                ended(turn, &urls, Some(&error), &clock);
+                Err(error)
             }
-            self.collect(&at, response, room, &mut clock).await.map(Revalidated::Sent)
-        };
-        let end = end.await;
-        ended(turn, [url, &at], end.as_ref().err(), &clock);
+        }
+    }
+
+    /// Brings the bytes. Neither the time since the headers were there nor waiting for memory is part of
+    /// any limit: that is not the server's fault.
+    ///
+    /// # Errors
+    ///
+    /// If they do not come in time or not whole, or are no picture.
+    pub async fn collect(&self, answer: Answer) -> Result<Downloaded, DownloadError> {
+        let Answer { turn, urls, response, mut clock, since } = answer;
+        let room = self.room().await;
+        clock.stood_since(since);
+        let end = self.read(&urls[1], response, room, &mut clock).await;
+        ended(turn, &urls, end.as_ref().err(), &clock);
         end
     }
 
@@ -206,7 +246,7 @@ impl Downloader {
         &self,
         url: &mut Url,
         known: Option<&Validators>,
-        clock: &mut Clock,
+        clock: &Clock,
     ) -> Result<Response, DownloadError> {
         let limit = self.config.max_redirects;
         let mut asked = HashSet::new();
@@ -221,7 +261,7 @@ impl Downloader {
             }
             let conditions = known.map(|known| known.conditions(url)).unwrap_or_default();
             let conditional = !conditions.is_empty();
-            let response = self.ask(url, conditions, clock).await?;
+            let response = self.request(url, conditions, clock).await?;
             if conditional && response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
@@ -233,7 +273,12 @@ impl Downloader {
     }
 
     /// Sends one request and waits for the headers of the answer.
-    async fn ask(&self, url: &Url, conditions: HeaderMap, clock: &Clock) -> Result<Response, DownloadError> {
+    async fn request(
+        &self,
+        url: &Url,
+        conditions: HeaderMap,
+        clock: &Clock,
+    ) -> Result<Response, DownloadError> {
         let answer = async { self.send(url, conditions).await.map_err(transport::failed_to_ask) };
         clock.within(self.config.header_timeout, Limit::Headers, answer).await
     }
@@ -251,7 +296,7 @@ impl Downloader {
 
     /// Reads the body. The limit holds while it streams in: `Content-Length` is
     /// a claim by the server, not a fact.
-    async fn collect(
+    async fn read(
         &self,
         url: &Url,
         mut response: Response,
@@ -303,7 +348,7 @@ impl Downloader {
 
 /// Tells a turn at the first of `urls` how the download ended, at the last of all redirects. Whoever
 /// redirects has answered: what it redirects to may belong to an enemy of it.
-fn ended(turn: Turn, [url, at]: [&Url; 2], error: Option<&DownloadError>, clock: &Clock) {
+fn ended(turn: Turn, [url, at]: &[Url; 2], error: Option<&DownloadError>, clock: &Clock) {
     let redirected = server_of(at) != server_of(url);
     turn.ended(error.filter(|_| !redirected), clock.elapsed());
 }

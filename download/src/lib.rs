@@ -68,7 +68,7 @@ pub use address::{AddressPolicy, ForbiddenAddress};
 pub use config::DownloadConfig;
 pub use destination::redirected;
 pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
-pub use fetch::{Downloaded, Downloader, DownloaderError, Revalidated};
+pub use fetch::{Revalidated, Answer, Downloaded, Downloader, DownloaderError};
 pub use hosts::{HostCounts, Turn};
 pub use memory::Room;
 pub use sniff::is_text;

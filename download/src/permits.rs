@@ -32,9 +32,15 @@ struct State {
     permits: usize,
     /// As many are given away. More than there are where their number went down.
     taken: usize,
-    waiting: [VecDeque<oneshot::Sender<Permit>>; Lane::ALL.len()],
+    waiting: [Line; Lane::ALL.len()],
     shares: Shares,
 }
+
+/// Those of one lane who wait.
+type Line = VecDeque<oneshot::Sender<Permit>>;
+
+/// Where in a line one more waits.
+type LineUp = fn(&mut Line, oneshot::Sender<Permit>);
 
 impl Permits {
     /// So many permits; the lanes share them by weight while all of them wait.
@@ -46,16 +52,25 @@ impl Permits {
     /// Waits for a permit. Cancel-safe: who goes away leaves the permit to others.
     /// `None` if the line was [cut](Self::cut).
     pub async fn take(&self, lane: Lane) -> Option<Permit> {
+        self.take_at(lane, VecDeque::push_back).await
+    }
+
+    async fn take_at(&self, lane: Lane, line_up: LineUp) -> Option<Permit> {
         let given = {
             let mut state = self.lines.state();
             if let Some(permit) = self.lines.free_permit(&mut state) {
                 return Some(permit);
             }
             let (give, given) = oneshot::channel();
-            state.waiting[lane as usize].push_back(give);
+            line_up(&mut state.waiting[lane as usize], give);
             given
         };
         given.await.ok()
+    }
+
+    /// The same, but whoever waits in `lane` already waits on: for what cannot wait for long.
+    pub async fn take_first(&self, lane: Lane) -> Option<Permit> {
+        self.take_at(lane, VecDeque::push_front).await
     }
 
     /// A permit, if one is free: then nobody waits.
@@ -171,6 +186,22 @@ mod tests {
         drop(first);
 
         assert!(express.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_wait_for_long_is_the_next_of_its_lane() {
+        let permits = Permits::new(1, WEIGHTS);
+        let first = permits.take(Lane::Bulk).await;
+        let mut waiting = Box::pin(permits.take(Lane::Bulk));
+        assert!((&mut waiting).now_or_never().is_none());
+        let mut urgent = Box::pin(permits.take_first(Lane::Bulk));
+        assert!((&mut urgent).now_or_never().is_none());
+
+        drop(first);
+
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!(matches!(urgent.now_or_never(), Some(Some(_))));
+        assert!(waiting.now_or_never().is_some());
     }
 
     #[tokio::test]

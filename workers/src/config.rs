@@ -62,7 +62,7 @@ pub struct WorkerConfig {
 pub struct WorkConfig {
     /// Jobs at work at once.
     pub prefetch: u16,
-    /// Pictures at once, from the download to the end of decoding.
+    /// Pictures at once, from the download to the end of decoding; not those that their hosts keep waiting.
     pub pictures: usize,
     /// Threads that decode; 0 for one per core.
     pub decode_threads: usize,

@@ -2,17 +2,17 @@
 //!
 //! known? → (due or replaced? → changed?) → download → known by its bytes? → decode → infer.
 //! Every step awaits, and batching hides behind the await. The prefetch limits how many
-//! images are at it at once, `pictures` how many of them have bytes in memory, and
+//! images are at it at once, `pictures` how many of them have bytes in memory or soon will, and
 //! `looks` of the set how many are decoded or looked at; the lanes share all of these.
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tagfleet_download::permits::{Permit, Permits};
-use tagfleet_download::{Downloaded, Downloader, Revalidated, Room, Turn, Validators};
+use tagfleet_download::{Revalidated, DownloadError, Downloaded, Downloader, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::jobs::Trust;
@@ -28,6 +28,11 @@ use crate::metrics::{Look, Metrics, Stage};
 use crate::outcome::{Known, Outage, Outcome, Stop, Unfinished};
 use crate::sets::{SetAtWork, Sets};
 use crate::source::Source;
+
+/// So long a picture keeps its permit while its host has not answered. Long: hosts that are slow to
+/// answer hold up all others. Short: where the models are what is slow, many servers begin to send pictures for
+/// which there is no permit, and some hang up before there is one.
+const SOON: Duration = Duration::from_millis(500);
 
 /// One image that somebody wants tagged.
 #[derive(Clone, Debug)]
@@ -51,7 +56,7 @@ pub struct Wanted {
 pub struct Pipeline {
     /// The model set that answers, with its caches and its threads.
     pub sets: Arc<Sets>,
-    /// A permit for each picture that is in memory.
+    /// A permit for each picture that is in memory, or will be soon.
     pub pictures: Permits,
     /// The way to the pictures.
     pub downloader: Downloader,
@@ -192,21 +197,37 @@ impl Pipeline {
     pub(crate) async fn download(&self, image: &Wanted) -> Result<(Downloaded, Permit), Stop> {
         let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
-        let downloaded = image.source.fetch(&self.downloader, turn);
-        let downloaded = downloaded.instrument(info_span!(target: TARGET, "download")).await?;
+        let download = async {
+            let ask = image.source.ask(&self.downloader, turn);
+            let (answer, permit) = self.answered(image.lane, permit, ask).await?;
+            Ok::<_, DownloadError>((answer.collect(&self.downloader).await?, permit))
+        };
+        let (downloaded, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         self.metrics.downloaded(&downloaded.bytes);
         Ok((downloaded, permit))
     }
 
     /// The same for an image that is known, and need not be sent again.
-    async fn download_again(&self, image: &Wanted, known: &Known) -> Result<(Revalidated, Permit), Stop> {
+    async fn download_again(
+        &self,
+        image: &Wanted,
+        known: &Known,
+    ) -> Result<(Revalidated<Downloaded>, Permit), Stop> {
         let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let nothing = Validators::default();
         let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
-        let revalidated = image.source.fetch_again(&self.downloader, turn, validators);
-        let revalidated = revalidated.instrument(info_span!(target: TARGET, "download")).await?;
+        let download = async {
+            let ask = image.source.ask_again(&self.downloader, turn, validators);
+            let (again, permit) = self.answered(image.lane, permit, ask).await?;
+            let again = match again {
+                Revalidated::Sent(answer) => Revalidated::Sent(answer.collect(&self.downloader).await?),
+                Revalidated::NotModified(validators) => Revalidated::NotModified(validators),
+            };
+            Ok::<_, DownloadError>((again, permit))
+        };
+        let (again, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         if let Revalidated::Sent(downloaded) = &revalidated {
             self.metrics.downloaded(&downloaded.bytes);
@@ -221,6 +242,23 @@ impl Pipeline {
         let turn = image.source.turn(&self.downloader, image.lane).await?;
         failpoint::here(Point::TurnTaken);
         Ok((turn, self.pictures.take(image.lane).await.expect("nobody cuts these lines")))
+    }
+
+    /// Waits for the answer that `ask` brings, in the picture's permit if it comes soon. Who waits for longer has
+    /// no permit meanwhile, or a few slow hosts would have them all; and gets the next one with the answer.
+    async fn answered<T>(
+        &self,
+        lane: Lane,
+        permit: Permit,
+        ask: impl Future<Output = Result<T, DownloadError>>,
+    ) -> Result<(T, Permit), DownloadError> {
+        tokio::pin!(ask);
+        if let Ok(answer) = tokio::time::timeout(SOON, &mut ask).await {
+            return Ok((answer?, permit));
+        }
+        drop(permit);
+        let answer = ask.await?;
+        Ok((answer, self.pictures.take_first(lane).await.expect("nobody cuts these lines")))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tagfleet_download::{
-    DownloadError, Downloaded, Downloader, Revalidated, Turn, Undownloadable, Validators, is_text,
+    Revalidated, Answer, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
 };
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
@@ -43,43 +43,72 @@ impl Source {
         }
     }
 
-    /// Brings the bytes, in a turn that [`Self::turn`] has given.
+    /// Asks for the bytes, in a turn that [`Self::turn`] has given.
     ///
     /// # Errors
     ///
-    /// Those of [`Downloader::fetch`]; a file that cannot be read is gone or denied.
-    pub async fn fetch(
+    /// Those of [`Downloader::ask`].
+    pub async fn ask(
         &self,
         downloader: &Downloader,
         turn: Option<Turn>,
-    ) -> Result<Downloaded, DownloadError> {
+    ) -> Result<Answered<'_>, DownloadError> {
         match (self, turn) {
-            (Self::Url(url), Some(turn)) => downloader.fetch(url, turn).await,
-            (Self::File(path), _) => {
+            (Self::Url(url), Some(turn)) => downloader.ask(url, turn).await.map(Answered::server),
+            (Self::File(path), _) => Ok(Answered::File(path)),
+            _ => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
+        }
+    }
+
+    /// As [`Self::ask`], but a server sends nothing where the picture is the `known` one still.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::ask`].
+    pub async fn ask_again(
+        &self,
+        downloader: &Downloader,
+        turn: Option<Turn>,
+        known: &Validators,
+    ) -> Result<Revalidated<Answered<'_>>, DownloadError> {
+        match (self, turn) {
+            (Self::Url(url), Some(turn)) => Ok(match downloader.ask_again(url, turn, known).await? {
+                Revalidated::Sent(answer) => Revalidated::Sent(Answered::server(answer)),
+                Revalidated::NotModified(validators) => Revalidated::NotModified(validators),
+            }),
+            (_, turn) => self.ask(downloader, turn).await.map(Revalidated::Sent),
+        }
+    }
+}
+
+/// Bytes that are there to be collected.
+pub enum Answered<'a> {
+    /// A server has begun to send them.
+    Server(Box<Answer>),
+    /// They are in a file.
+    File(&'a Path),
+}
+
+impl Answered<'_> {
+    fn server(answer: Answer) -> Self {
+        Self::Server(Box::new(answer))
+    }
+
+    /// Brings the bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Downloader::collect`]; a file that cannot be read is gone or denied.
+    pub async fn collect(self, downloader: &Downloader) -> Result<Downloaded, DownloadError> {
+        match self {
+            Self::Server(answer) => downloader.collect(*answer).await,
+            Self::File(path) => {
                 let mut room = downloader.room().await;
                 let size = size(path, downloader.max_bytes()).await.map_err(DownloadError::Final)?;
                 room.fit(size).await;
                 let bytes = read(path).await.map_err(DownloadError::Final)?;
                 Ok(Downloaded { bytes, validators: Validators::default(), room })
             }
-            _ => Err(DownloadError::Final(Undownloadable::BadUrl("cannot be parsed"))),
-        }
-    }
-
-    /// As [`Self::fetch`], but a server sends nothing where the picture is the `known` one still.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Self::fetch`].
-    pub async fn fetch_again(
-        &self,
-        downloader: &Downloader,
-        turn: Option<Turn>,
-        known: &Validators,
-    ) -> Result<Revalidated, DownloadError> {
-        match (self, turn) {
-            (Self::Url(url), Some(turn)) => downloader.fetch_again(url, turn, known).await,
-            (_, turn) => self.fetch(downloader, turn).await.map(Revalidated::Sent),
         }
     }
 }

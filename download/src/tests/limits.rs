@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tagfleet_shared::lane::Lane;
+
 use super::server::{Act, Answer, Server, chunk, chunked, ok};
 use super::{LANES, config, downloader, fetch, get, image, reason};
 use crate::fetch::fast_enough;
@@ -171,6 +173,21 @@ async fn waiting_for_memory_is_not_part_of_any_limit() {
     let (body, ()) = tokio::join!(get(&downloader, &url), freed);
 
     assert_eq!(body.unwrap().len(), 900_000);
+}
+
+/// Nor is it to blame for what it waits for meanwhile.
+#[tokio::test]
+async fn an_answer_that_waits_to_be_collected_is_out_of_no_time() {
+    let server = Server::start(|_| ok(&image(1_000))).await;
+    let downloader = downloader(DownloadConfig { total_timeout: Duration::from_secs(1), ..config() });
+    let url = server.url("/");
+    let turn = downloader.turn(&url, Lane::Standard).await.unwrap();
+    let answer = downloader.ask(&url, turn).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let downloaded = downloader.collect(answer).await.unwrap();
+
+    assert_eq!(downloaded.bytes.len(), 1_000);
 }
 
 #[tokio::test]

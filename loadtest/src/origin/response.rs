@@ -8,6 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
+use tokio::sync::watch;
 
 use super::Passage;
 
@@ -65,6 +66,8 @@ pub enum Response {
     },
     /// Another response, later.
     After(Duration, Box<Self>),
+    /// Another response, once the gate says so.
+    Gated(watch::Receiver<bool>, Box<Self>),
 }
 
 const JPEG: &str = "image/jpeg";
@@ -87,10 +90,20 @@ impl Response {
         passage: Passage,
     ) -> http::Response<Body> {
         let mut response = self;
-        while let Self::After(delay, then) = response {
-            tokio::time::sleep(delay).await;
-            response = *then;
-        }
+        let response = loop {
+            response = match response {
+                Self::After(delay, then) => {
+                    tokio::time::sleep(delay).await;
+                    *then
+                }
+                Self::Gated(mut gate, then) => {
+                    // Whoever held the gate has gone: it is open.
+                    let _ = gate.wait_for(|open| *open).await;
+                    *then
+                }
+                now => break now,
+            }
+        };
         match response {
             Self::Bytes { content_type, body } => whole(content_type, body, passage),
             Self::Status(status) => bare(status),
@@ -122,7 +135,7 @@ impl Response {
                 let pieces = pieces(body, piece as usize, pause, passage);
                 with_length(JPEG, length, Body::from_stream(pieces))
             }
-            Self::Stall | Self::After(..) => {
+            Self::Stall | Self::After(..) | Self::Gated(..) => {
                 let _open = passage;
                 future::pending().await
             }

@@ -48,6 +48,7 @@ mod revalidation;
 mod rooms;
 mod runbook;
 mod secrets;
+mod slow_hosts;
 mod start_up;
 mod status;
 mod superseded;
