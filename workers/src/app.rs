@@ -17,7 +17,7 @@ use tagfleet_shared::patience::patiently;
 use tagfleet_shared::{db, failpoint, tls};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::WorkerConfig;
 use crate::elsewhere::Elsewhere;
@@ -31,11 +31,15 @@ use crate::report::{self, Reporter};
 use crate::retries::Retries;
 use crate::sets::{Reloader, SetAtWork, SetLoader, Sets, register};
 use crate::trials::Trials;
-use crate::usage::Usage;
+use crate::usage::{Usage, open_as_many_as_allowed};
 use crate::worker::{Sources, Worker};
 
 /// How often what can only be sampled is sampled for `/metrics`.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What is open beside a connection for each job that waits for a host: those that are kept, to servers
+/// and decoders, models.
+const OTHER_FILES: u64 = 512;
 
 /// A worker that is ready to run.
 pub struct App {
@@ -58,6 +62,14 @@ impl App {
         tls::install();
         // Before anything takes time: unheard, the signal ends the process.
         let hangup = signal(SignalKind::hangup())?;
+        if let Some(files) = open_as_many_as_allowed()
+            && files < u64::from(config.work.prefetch) + OTHER_FILES
+        {
+            warn!(
+                files,
+                "the hard limit lets few files be open: while many hosts are slow, downloads fail for it"
+            );
+        }
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
         let loader = Arc::new(SetLoader::open(&config, &metrics)?);

@@ -3,6 +3,8 @@
 //! The usual `process_*` series know the process alone, and most of the CPU time of a worker without a GPU is
 //! spent in its decoders.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Of a second, whatever the kernel's own clock is.
 const USER_HZ: f64 = 100.0;
 
@@ -29,6 +31,15 @@ impl Usage {
         }
         usage
     }
+}
+
+/// Lets this process open as many files and connections as it may, and says how many; `None` where there is no
+/// limit. What holds before is for programs that cannot count further, and is low on many machines.
+pub fn open_as_many_as_allowed() -> Option<u64> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // It may always be as high as that.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current
 }
 
 #[derive(Default)]
@@ -64,6 +75,16 @@ fn children() -> Vec<String> {
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
+
+    /// Each connection to a host that is slow to answer is one.
+    #[test]
+    fn a_worker_opens_as_many_files_as_it_may() {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let fewer = current.map(|current| current - 1);
+        setrlimit(Resource::Nofile, Rlimit { current: fewer, maximum }).unwrap();
+
+        assert_eq!(open_as_many_as_allowed(), maximum);
+    }
 
     #[test]
     fn what_its_decoders_take_counts_for_a_worker() {
