@@ -11,17 +11,25 @@ pub struct Clock {
     total: Duration,
     started: Instant,
     stood: Duration,
+    /// Until then it was for servers that are done with.
+    lap: Duration,
 }
 
 impl Clock {
     /// All steps together may take `total`.
     pub fn start(total: Duration) -> Self {
-        Self { total, started: Instant::now(), stood: Duration::ZERO }
+        Self { total, started: Instant::now(), stood: Duration::ZERO, lap: Duration::ZERO }
     }
 
     /// How long the download took by now.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.stood)
+    }
+
+    /// How much of that was for the server that is done now.
+    pub fn lap(&mut self) -> Duration {
+        let until = self.elapsed();
+        until.saturating_sub(std::mem::replace(&mut self.lap, until))
     }
 
     /// Runs one step, for `limit` and for what is left of the whole at most.

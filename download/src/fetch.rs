@@ -71,8 +71,8 @@ pub struct Downloaded {
 #[must_use]
 pub struct Answer {
     turn: Turn,
-    /// That was asked for, and at the end of all redirects.
-    urls: [Url; 2],
+    /// Where it is, at the end of all redirects.
+    url: Url,
     response: Response,
     clock: Clock,
     /// When the last header was there.
@@ -180,11 +180,12 @@ impl Downloader {
         self.collect(answer).await
     }
 
-    /// Asks for the image at `url`, whose host has given a turn, until the headers are there.
+    /// Asks for the image at `url`, whose host has given a turn, until the headers are there. Where it
+    /// redirects to another host, it waits for a turn there; that wait is not part of any limit.
     ///
     /// # Errors
     ///
-    /// If there is no answer in time, or one without a picture.
+    /// If there is no answer in time, or one without a picture; those of [`Self::turn`] there.
     pub async fn ask(&self, url: &Url, turn: Turn) -> Result<Answer, DownloadError> {
         self.answer(url, turn, None).await
     }
@@ -204,23 +205,34 @@ impl Downloader {
         if answer.response.status() != StatusCode::NOT_MODIFIED {
             return Ok(Revalidated::Sent(answer));
         }
-        let Answer { turn, urls, response, clock, .. } = answer;
-        ended(turn, &urls, None, &clock);
-        Ok(Revalidated::NotModified(Validators::of(&urls[1], response.headers()).or(known)))
+        let Answer { turn, url, response, mut clock, .. } = answer;
+        turn.ended(None, clock.lap());
+        Ok(Revalidated::NotModified(Validators::of(&url, response.headers()).or(known)))
     }
 
     async fn answer(
         &self,
         url: &Url,
-        turn: Turn,
+        mut turn: Turn,
         known: Option<&Validators>,
     ) -> Result<Answer, DownloadError> {
-        let (mut urls, clock) = ([url.clone(), url.clone()], Clock::start(self.config.total_timeout));
-        match self.follow(&mut urls[1], known, &clock).await {
-            Ok(response) => Ok(Answer { turn, urls, response, clock, since: Instant::now() }),
-            Err(error) => {
-                ended(turn, &urls, Some(&error), &clock);
-                Err(error)
+        let (mut url, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
+        let mut asked = HashSet::new();
+        loop {
+            match self.follow(&mut url, &mut asked, known, &clock).await {
+                Ok(Some(response)) => {
+                    return Ok(Answer { turn, url, response, clock, since: Instant::now() });
+                }
+                // Whoever redirects has answered: what it redirects to may belong to an enemy of it.
+                Ok(None) => {
+                    let lane = turn.lane();
+                    turn.ended(None, clock.lap());
+                    turn = clock.stopped(self.hosts.turn(&url, lane)).await?;
+                }
+                Err(error) => {
+                    turn.ended(Some(&error), clock.lap());
+                    return Err(error);
+                }
             }
         }
     }
@@ -232,24 +244,25 @@ impl Downloader {
     ///
     /// If they do not come in time or not whole, or are no picture.
     pub async fn collect(&self, answer: Answer) -> Result<Downloaded, DownloadError> {
-        let Answer { turn, urls, response, mut clock, since } = answer;
+        let Answer { turn, url, response, mut clock, since } = answer;
         let room = self.room().await;
         clock.stood_since(since);
-        let end = self.read(&urls[1], response, room, &mut clock).await;
-        ended(turn, &urls, end.as_ref().err(), &clock);
+        let end = self.read(&url, response, room, &mut clock).await;
+        turn.ended(end.as_ref().err(), clock.lap());
         end
     }
 
     /// Asks for `url`, and for what it redirects to, until there is a body, or a 304 for who has
-    /// asked whether the picture is another one than the one that is `known`.
+    /// asked whether the picture is another one than the one that is `known`; `None` where `url` is
+    /// at another server now.
     async fn follow(
         &self,
         url: &mut Url,
+        asked: &mut HashSet<Url>,
         known: Option<&Validators>,
         clock: &Clock,
-    ) -> Result<Response, DownloadError> {
-        let limit = self.config.max_redirects;
-        let mut asked = HashSet::new();
+    ) -> Result<Option<Response>, DownloadError> {
+        let (limit, server) = (self.config.max_redirects, server_of(url));
         loop {
             url.set_fragment(None);
             self.policy.check_url(url)?;
@@ -263,11 +276,14 @@ impl Downloader {
             let conditional = !conditions.is_empty();
             let response = self.request(url, conditions, clock).await?;
             if conditional && response.status() == StatusCode::NOT_MODIFIED {
-                return Ok(response);
+                return Ok(Some(response));
             }
             match status::judge(response.status(), response.headers())? {
-                Next::Body => return Ok(response),
+                Next::Body => return Ok(Some(response)),
                 Next::Redirect(location) => *url = redirected(url, location)?,
+            }
+            if server_of(url) != server {
+                return Ok(None);
             }
         }
     }
@@ -346,14 +362,7 @@ impl Downloader {
     }
 }
 
-/// Tells a turn at the first of `urls` how the download ended, at the last of all redirects. Whoever
-/// redirects has answered: what it redirects to may belong to an enemy of it.
-fn ended(turn: Turn, [url, at]: &[Url; 2], error: Option<&DownloadError>, clock: &Clock) {
-    let redirected = server_of(at) != server_of(url);
-    turn.ended(error.filter(|_| !redirected), clock.elapsed());
-}
-
-/// A body that crawls would keep its permit until the whole download is out of time.
+/// A body that crawls would keep its permit among the pictures until the whole download is out of time.
 pub(super) fn fast_enough(received: usize, took: Duration, least: u64) -> Result<(), DownloadError> {
     if took > HEAD_START && (received as f64) < took.as_secs_f64() * least as f64 {
         return Err(Cause::Timeout(Limit::Pace).into());

@@ -74,6 +74,7 @@ pub struct HostCounts {
 #[must_use]
 pub struct Turn {
     host: Arc<Host>,
+    lane: Lane,
     asked: Instant,
     _permit: Permit,
 }
@@ -85,8 +86,8 @@ impl Hosts {
         Self { hosts, politeness: Arc::new(politeness) }
     }
 
-    /// Waits for a turn at the host of `url`. Where it redirects to is not
-    /// looked at.
+    /// Waits for a turn at the host of `url`. Where it redirects to another one, that
+    /// has turns of its own.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl Hosts {
         let new = async { Arc::new(Host::new(name.clone(), &self.politeness)) };
         let host = self.hosts.get_with_by_ref(&name, new).await;
         let permit = host.permit(lane).await?;
-        Ok(Turn { host, asked: Instant::now(), _permit: permit })
+        Ok(Turn { host, lane, asked: Instant::now(), _place: permit })
     }
 }
 
@@ -127,6 +128,11 @@ impl Hosts {
 }
 
 impl Turn {
+    /// Whose share it is of.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
     /// Notes what its host failed with, if it did, and how long the download took, for those who come next.
     pub fn ended(self, error: Option<&DownloadError>, took: Duration) {
         let failure = match error {

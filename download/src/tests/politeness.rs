@@ -81,6 +81,25 @@ async fn a_host_that_is_down_costs_one_question_for_each_pause() {
     }
 }
 
+/// Nor does it through those that redirect to it.
+#[tokio::test]
+async fn a_host_that_is_down_behind_redirects_costs_no_time_out_for_each_picture() {
+    let down = Server::start(|_| vec![Act::Stall]).await;
+    let target = down.url("").to_string();
+    let redirects =
+        Server::start(move |path| redirect(&format!("{target}{}", path.trim_start_matches('/')))).await;
+    let impatient = DownloadConfig { per_host: 8, header_timeout: Duration::from_millis(100), ..config() };
+    let downloader = downloader(impatient);
+    let urls: Vec<_> = (0..200).map(|i| redirects.url(&format!("/{i}.jpg"))).collect();
+
+    let ends = join_all(urls.iter().map(|url| get(&downloader, url))).await;
+
+    let questions = down.requests().len();
+    assert!((FAILURES as usize..100).contains(&questions), "{questions} questions");
+    let ends: Vec<_> = ends.into_iter().map(|end| transient(end).attempt).collect();
+    assert_eq!(ends.iter().filter(|end| **end == Attempt::Asked).count(), questions);
+}
+
 /// Or whoever has a URL in a scrape could silence any host that redirects.
 #[tokio::test]
 async fn a_host_that_redirects_is_not_blamed_for_what_it_redirects_to() {
