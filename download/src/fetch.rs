@@ -1,10 +1,10 @@
-//! One download, from the URL to the bytes.
+//! One download, from the URL to the headers; [`answer`](super::answer) goes on from there.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::crypto::CryptoProvider;
@@ -12,29 +12,23 @@ use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::Url;
 
 use super::address::AddressPolicy;
+use super::answer::Answer;
 use super::clock::Clock;
 use super::config::DownloadConfig;
 use super::destination::redirected;
-use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::error::{DownloadError, Limit, Undownloadable};
 use super::hosts::{HostCounts, Hosts, Politeness, Turn, server_of};
 use super::memory::{Memory, Room};
 use super::peer::CheckPeer;
 use super::resolver::{Names, Resolver};
 use super::status::{self, Next};
+use super::transport;
 use super::validators::Validators;
-use super::{sniff, transport};
 
 /// JPEG first, as it is decoded fastest. Formats that cost more (WebP) or that
 /// the decoder does not know (AVIF) are not named, so that servers that choose
 /// the format by this header do not choose them.
 const ACCEPTED: &str = "image/jpeg,image/png;q=0.9,image/*;q=0.8,*/*;q=0.1";
-
-/// Room made ahead for a body at most, whatever length the server claims. Most
-/// images fit, so that most bodies are put down once and never moved.
-const MAX_HEAD_ROOM: usize = 512 * 1024;
-
-/// A body may begin as slowly as it likes for so long.
-const HEAD_START: Duration = Duration::from_secs(5);
 
 /// An unused connection is kept for so long: less than most servers do, or it
 /// would be used just when the server closes it.
@@ -52,7 +46,7 @@ pub struct Downloader {
     policy: Arc<AddressPolicy>,
     hosts: Hosts,
     memory: Memory,
-    config: Arc<DownloadConfig>,
+    pub(super) config: Arc<DownloadConfig>,
 }
 
 /// A picture's bytes, and what they take of the memory for all of them.
@@ -64,19 +58,6 @@ pub struct Downloaded {
     pub validators: Validators,
     /// Given back when it is dropped: keep it for as long as the bytes.
     pub room: Room,
-}
-
-/// The headers of a picture that is on its way. Nothing of it is in memory but what the connection
-/// reads ahead; the server waits meanwhile, and it does not wait for ever.
-#[must_use]
-pub struct Answer {
-    turn: Turn,
-    /// Where it is, at the end of all redirects.
-    url: Url,
-    response: Response,
-    clock: Clock,
-    /// When the last header was there.
-    since: Instant,
 }
 
 /// How a server answers who knows a picture of it.
@@ -237,21 +218,6 @@ impl Downloader {
         }
     }
 
-    /// Brings the bytes. Neither the time since the headers were there nor waiting for memory is part of
-    /// any limit: that is not the server's fault.
-    ///
-    /// # Errors
-    ///
-    /// If they do not come in time or not whole, or are no picture.
-    pub async fn collect(&self, answer: Answer) -> Result<Downloaded, DownloadError> {
-        let Answer { turn, url, response, mut clock, since } = answer;
-        let room = self.room().await;
-        clock.stood_since(since);
-        let end = self.read(&url, response, room, &mut clock).await;
-        turn.ended(end.as_ref().err(), clock.lap());
-        end
-    }
-
     /// Asks for `url`, and for what it redirects to, until there is a body, or a 304 for who has
     /// asked whether the picture is another one than the one that is `known`; `None` where `url` is
     /// at another server now.
@@ -309,69 +275,6 @@ impl Downloader {
             outcome => outcome,
         }
     }
-
-    /// Reads the body. The limit holds while it streams in: `Content-Length` is
-    /// a claim by the server, not a fact.
-    async fn read(
-        &self,
-        url: &Url,
-        mut response: Response,
-        mut room: Room,
-        clock: &mut Clock,
-    ) -> Result<Downloaded, DownloadError> {
-        let validators = Validators::of(url, response.headers());
-        let limit = self.config.max_bytes;
-        let claim = response.content_length().unwrap_or(0);
-        if claim > limit as u64 {
-            return Err(Undownloadable::TooLarge { limit }.into());
-        }
-        let mut body = BytesMut::with_capacity(MAX_HEAD_ROOM.min(claim as usize));
-        let begun = clock.elapsed();
-        let mut sniffed = false;
-        while let Some(chunk) = self.next_chunk(&mut response, body.len(), clock).await? {
-            if body.len() + chunk.len() > limit {
-                return Err(Undownloadable::TooLarge { limit }.into());
-            }
-            clock.stopped(room.fit(body.len() + chunk.len())).await;
-            body.extend_from_slice(&chunk);
-            let (took, least) = (clock.elapsed().saturating_sub(begun), self.config.min_bytes_per_second);
-            fast_enough(body.len(), took, least)?;
-            if !sniffed && body.len() >= sniff::ENOUGH {
-                refuse_text(&body)?;
-                sniffed = true;
-            }
-        }
-        if body.is_empty() {
-            return Err(Undownloadable::Empty.into());
-        }
-        if !sniffed {
-            refuse_text(&body)?;
-        }
-        Ok(Downloaded { bytes: body.freeze(), validators, room })
-    }
-
-    async fn next_chunk(
-        &self,
-        response: &mut Response,
-        received: usize,
-        clock: &Clock,
-    ) -> Result<Option<Bytes>, DownloadError> {
-        let chunk =
-            async { response.chunk().await.map_err(|error| transport::failed_to_read(error, received)) };
-        clock.within(self.config.idle_timeout, Limit::Idle, chunk).await
-    }
-}
-
-/// A body that crawls would keep its permit among the pictures until the whole download is out of time.
-pub(super) fn fast_enough(received: usize, took: Duration, least: u64) -> Result<(), DownloadError> {
-    if took > HEAD_START && (received as f64) < took.as_secs_f64() * least as f64 {
-        return Err(Cause::Timeout(Limit::Pace).into());
-    }
-    Ok(())
-}
-
-fn refuse_text(body: &[u8]) -> Result<(), Undownloadable> {
-    if sniff::is_text(body) { Err(Undownloadable::NotAnImage) } else { Ok(()) }
 }
 
 /// A client whose connections lead where `resolver` and its policy let them.

@@ -41,6 +41,7 @@
 
 mod address;
 mod aimd;
+mod answer;
 mod clock;
 mod config;
 mod destination;
@@ -65,10 +66,11 @@ mod validators;
 mod tests;
 
 pub use address::{AddressPolicy, ForbiddenAddress};
+pub use answer::Answer;
 pub use config::DownloadConfig;
 pub use destination::redirected;
 pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
-pub use fetch::{Revalidated, Answer, Downloaded, Downloader, DownloaderError};
+pub use fetch::{Revalidated, Downloaded, Downloader, DownloaderError};
 pub use hosts::{HostCounts, Turn};
 pub use memory::Room;
 pub use sniff::is_text;

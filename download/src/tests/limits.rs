@@ -6,7 +6,7 @@ use tagfleet_shared::lane::Lane;
 
 use super::server::{Act, Answer, Server, chunk, chunked, ok};
 use super::{LANES, config, downloader, fetch, get, image, reason};
-use crate::fetch::fast_enough;
+use crate::answer::fast_enough;
 use crate::{Cause, DownloadConfig, DownloadError, Downloader, Limit, Undownloadable};
 
 const SHORT: Duration = Duration::from_millis(200);
