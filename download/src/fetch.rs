@@ -60,7 +60,7 @@ pub struct Downloaded {
     pub room: Room,
 }
 
-/// How a server answers who knows a picture of it.
+/// What a server answers to whoever knows the picture already (a conditional GET).
 #[derive(Debug)]
 pub enum Revalidated<T> {
     /// It sends a picture: another one, or it does not say.

@@ -70,7 +70,7 @@ pub use answer::Answer;
 pub use config::DownloadConfig;
 pub use destination::redirected;
 pub use error::{Attempt, Cause, DownloadError, Limit, Transient, Undownloadable};
-pub use fetch::{Revalidated, Downloaded, Downloader, DownloaderError};
+pub use fetch::{Downloaded, Downloader, DownloaderError, Revalidated};
 pub use hosts::{HostCounts, Turn};
 pub use memory::Room;
 pub use sniff::is_text;

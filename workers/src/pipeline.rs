@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tagfleet_download::permits::{Permit, Permits};
-use tagfleet_download::{Revalidated, DownloadError, Downloaded, Downloader, Room, Turn, Validators};
+use tagfleet_download::{DownloadError, Downloaded, Downloader, Revalidated, Room, Turn, Validators};
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::ids::{BytesHash, ImageId};
 use tagfleet_shared::jobs::Trust;
@@ -220,14 +220,14 @@ impl Pipeline {
         let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
         let download = async {
             let ask = image.source.ask_again(&self.downloader, turn, validators);
-            let (again, permit) = self.answered(image.lane, permit, ask).await?;
-            let again = match again {
+            let (revalidated, permit) = self.answered(image.lane, permit, ask).await?;
+            let revalidated = match revalidated {
                 Revalidated::Sent(answer) => Revalidated::Sent(answer.collect(&self.downloader).await?),
                 Revalidated::NotModified(validators) => Revalidated::NotModified(validators),
             };
-            Ok::<_, DownloadError>((again, permit))
+            Ok::<_, DownloadError>((revalidated, permit))
         };
-        let (again, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
+        let (revalidated, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
         failpoint::here(Point::Downloaded);
         if let Revalidated::Sent(downloaded) = &revalidated {
             self.metrics.downloaded(&downloaded.bytes);

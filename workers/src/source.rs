@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tagfleet_download::{
-    Revalidated, Answer, DownloadError, Downloaded, Downloader, Turn, Undownloadable, Validators, is_text,
+    Answer, DownloadError, Downloaded, Downloader, Revalidated, Turn, Undownloadable, Validators, is_text,
 };
 use tagfleet_shared::ids::ImageId;
 use tagfleet_shared::lane::Lane;
