@@ -98,7 +98,7 @@ impl Hosts {
         let new = async { Arc::new(Host::new(name.clone(), &self.politeness)) };
         let host = self.hosts.get_with_by_ref(&name, new).await;
         let permit = host.permit(lane).await?;
-        Ok(Turn { host, lane, asked: Instant::now(), _place: permit })
+        Ok(Turn { host, lane, asked: Instant::now(), _permit: permit })
     }
 }
 

@@ -244,7 +244,7 @@ impl Pipeline {
         Ok((turn, self.pictures.take(image.lane).await.expect("nobody cuts these lines")))
     }
 
-    /// Waits for the answer that `ask` brings, in the picture's permit if it comes soon. Who waits for longer has
+    /// Waits for the answer that `ask` brings, with the permit if it comes soon. Who waits for longer has
     /// no permit meanwhile, or a few slow hosts would have them all; and gets the next one with the answer.
     async fn answered<T>(
         &self,
