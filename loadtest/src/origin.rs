@@ -161,6 +161,7 @@ struct Route {
 #[derive(Debug)]
 struct Host {
     content: Content,
+    begun: Instant,
     routes: Mutex<HashMap<String, Route>>,
     overruled: Mutex<Option<Response>>,
     moments: Mutex<HashMap<String, Vec<Instant>>>,
@@ -172,6 +173,7 @@ impl Host {
     fn new(content: Content) -> Self {
         Self {
             content,
+            begun: Instant::now(),
             routes: Mutex::default(),
             overruled: Mutex::default(),
             moments: Mutex::default(),
@@ -199,9 +201,10 @@ impl Host {
         let put = self.put_at(path);
         self.moments().entry(path.to_owned()).or_default().push(Instant::now());
         self.asked.notify_waiters();
-        let (response, asked) = match put {
-            Some(put) => put,
-            None => (self.found_at(path).await, 1),
+        let (response, asked) = put.unwrap_or((Response::Usual, 1));
+        let response = match response.now(self.begun).await {
+            Response::Usual => self.found_at(path).await,
+            other => other,
         };
         response.give(asked, &headers, passage).await
     }

@@ -1,6 +1,10 @@
 //! The ways in which an image host answers, good and bad.
 
-use std::{convert::Infallible, future, time::Duration};
+use std::{
+    convert::Infallible,
+    future,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -68,6 +72,10 @@ pub enum Response {
     After(Duration, Box<Self>),
     /// Another response, once the gate says so.
     Gated(watch::Receiver<bool>, Box<Self>),
+    /// Two responses in turns, each for so long.
+    InTurns(Duration, Box<[Self; 2]>),
+    /// What is there if nothing was put there.
+    Usual,
 }
 
 const JPEG: &str = "image/jpeg";
@@ -82,16 +90,10 @@ impl Response {
         Self::Bytes { content_type: JPEG, body: body.into() }
     }
 
-    /// Answers a request with these `headers`, for the `asked`-th time.
-    pub(super) async fn give(
-        self,
-        asked: u64,
-        headers: &HeaderMap,
-        passage: Passage,
-    ) -> http::Response<Body> {
-        let mut response = self;
-        let response = loop {
-            response = match response {
+    /// What it is just now: itself, unless it is another response, later or in turns.
+    pub(super) async fn now(mut self, begun: Instant) -> Self {
+        loop {
+            self = match self {
                 Self::After(delay, then) => {
                     tokio::time::sleep(delay).await;
                     *then
@@ -101,10 +103,24 @@ impl Response {
                     let _ = gate.wait_for(|open| *open).await;
                     *then
                 }
-                now => break now,
+                Self::InTurns(each, two) => {
+                    let turns = begun.elapsed().as_nanos() / each.as_nanos().max(1);
+                    let [first, second] = *two;
+                    if turns.is_multiple_of(2) { first } else { second }
+                }
+                itself => return itself,
             }
-        };
-        match response {
+        }
+    }
+
+    /// Answers a request with these `headers`, for the `asked`-th time.
+    pub(super) async fn give(
+        self,
+        asked: u64,
+        headers: &HeaderMap,
+        passage: Passage,
+    ) -> http::Response<Body> {
+        match self {
             Self::Bytes { content_type, body } => whole(content_type, body, passage),
             Self::Status(status) => bare(status),
             Self::StatusThenBytes { status, times, headers, .. } if asked <= times => {
@@ -135,7 +151,8 @@ impl Response {
                 let pieces = pieces(body, piece as usize, pause, passage);
                 with_length(JPEG, length, Body::from_stream(pieces))
             }
-            Self::Stall | Self::After(..) | Self::Gated(..) => {
+            // The last four are something else by now.
+            Self::Stall | Self::After(..) | Self::Gated(..) | Self::InTurns(..) | Self::Usual => {
                 let _open = passage;
                 future::pending().await
             }

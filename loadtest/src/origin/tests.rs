@@ -218,3 +218,25 @@ fn requests_at_the_same_time_are_counted() {
 
     assert_eq!(origin.most_at_once(), 3);
 }
+
+#[test]
+fn a_host_can_be_slow_and_unwell_in_turns_with_what_it_has() {
+    let options = Options { size: Some(Size::new(64, 48)), originals: 3, dead: 0.0, ..Options::default() };
+    let inventory = Arc::new(Inventory::draw(5, 30, &options));
+    let origin = Origin::start(Content::Inventory(Arc::clone(&inventory))).unwrap();
+    let (path, picture) =
+        inventory.entries().iter().find_map(|entry| Some((&entry.path, entry.file()?.1))).unwrap();
+
+    let delay = Duration::from_millis(300);
+    origin.overrule(Some(Response::After(delay, Box::new(Response::Usual))));
+    let asked = Instant::now();
+    assert_eq!(get(&origin, path).1, picture);
+    assert!(asked.elapsed() >= delay);
+
+    let turns = Box::new([Response::Status(503), Response::Usual]);
+    origin.overrule(Some(Response::InTurns(Duration::from_millis(100), turns)));
+    let is_well = || get(&origin, path).1 == picture;
+    for well in [true, false, true, false] {
+        while is_well() != well {}
+    }
+}

@@ -14,11 +14,11 @@ use crate::origin::Response;
 pub enum Manner {
     /// 503 to everything.
     Down,
-    /// A second before each answer, and it is 503.
+    /// A second before each answer, which is the right one or 503, in turns.
     Slow,
     /// Down and well, in turns.
     Flapping,
-    /// Bodies shorter than they are said to be.
+    /// Bodies shorter and longer than they are said to be, in turns.
     LyingLength,
     /// A web page instead of a picture.
     LyingType,
@@ -32,13 +32,19 @@ impl Manner {
         [Self::Down, Self::Slow, Self::Flapping, Self::LyingLength, Self::LyingType, Self::Stalled];
 
     fn response(self) -> Response {
+        let down = Response::Status(503);
         match self {
-            Self::Down | Self::Flapping => Response::Status(503),
-            Self::Slow => Response::After(Duration::from_secs(1), Box::new(Response::Status(503))),
-            Self::LyingLength => Response::LyingLength {
-                claimed: 1_000_000,
-                body: Bytes::from_static(b"\xFF\xD8\xFF\xE0 and no more"),
-            },
+            Self::Down => down,
+            Self::Flapping => in_turns(Duration::from_millis(200), [down, Response::Usual]),
+            Self::Slow => {
+                let answer = in_turns(Duration::from_millis(700), [Response::Usual, down]);
+                Response::After(Duration::from_secs(1), Box::new(answer))
+            }
+            Self::LyingLength => {
+                let body = Bytes::from_static(b"\xFF\xD8\xFF\xE0 and no more");
+                let lying = |claimed| Response::LyingLength { claimed, body: body.clone() };
+                in_turns(Duration::from_millis(200), [lying(1_000_000), lying(4)])
+            }
             Self::LyingType => Response::jpeg(Bytes::from_static(b"<html><body>Log in</body></html>")),
             Self::Stalled => Response::Stall,
         }
@@ -76,14 +82,6 @@ impl Fault for Unwell {
 
     fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            if self.manner == Manner::Flapping {
-                for _ in 0..5 {
-                    arena.origin.overrule(None);
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    arena.origin.overrule(Some(self.manner.response()));
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
             arena.origin.overrule(None);
             Ok(())
         }
@@ -93,4 +91,16 @@ impl Fault for Unwell {
     fn spoils_pictures(&self) -> bool {
         true
     }
+
+    /// Long enough for each of two turns.
+    fn least(&self) -> Duration {
+        match self.manner {
+            Manner::Slow | Manner::Flapping | Manner::LyingLength => Duration::from_secs(2),
+            Manner::Down | Manner::LyingType | Manner::Stalled => Duration::ZERO,
+        }
+    }
+}
+
+fn in_turns(each: Duration, two: [Response; 2]) -> Response {
+    Response::InTurns(each, Box::new(two))
 }
