@@ -18,6 +18,9 @@ use crate::private::Private;
 
 /// The fleet's database, and its user there: not a superuser, for limits do not hold for those.
 pub const DATABASE: &str = "chaos";
+/// Before the next attempt of a job.
+pub const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
 /// Of queues and exchanges.
 const PREFIX: &str = "chaos";
 
@@ -118,7 +121,7 @@ fn broker_config(url: &str) -> BrokerConfig {
         url: SecretString::from(url),
         prefix: PREFIX.to_owned(),
         delivery_limit: 20,
-        retry_delays: [200, 500, 1000].map(Duration::from_millis).to_vec(),
+        retry_delays: RETRY_DELAYS.to_vec(),
         heartbeat: Duration::from_secs(2),
     }
 }
