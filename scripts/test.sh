@@ -28,8 +28,9 @@ lint() { "$cargo" clippy "${locked[@]}" --workspace --all-targets -- -D warnings
 document() {
   RUSTDOCFLAGS='-D warnings' "$cargo" doc "${locked[@]}" --workspace --no-deps --document-private-items
 }
-# A fleet that is killed, cut off and stopped, by a seed. `make chaos` is the same for longer.
-chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed "$1"; }
+# A fleet that is killed, cut off and stopped, by a seed whose few faults meet every part of it: a test holds the seed to
+# that (loadtest/src/chaos/plan.rs). `make chaos` is the same for longer.
+chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed 32282; }
 # Alerts go by the clock: where something else had the processor meanwhile, the proof gets a second try, and only one.
 # What the first one said stands at the end of all: an alert that fires wrongly now and then is a fault as well.
 monitoring() {
@@ -68,7 +69,7 @@ step binaries "$cargo" build "${locked[@]}" "${failpoints[@]}" --workspace --bin
 step console scripts/console.sh tools
 step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
 step contract scripts/console.sh
-step chaos chaos 7
+step chaos chaos
 step monitoring monitoring
 step cluster cluster
 

@@ -165,7 +165,15 @@ impl ChaosArgs {
             violations.push(format!("the fleet has stopped and holds open: {left_open:?}"));
         }
         let verdict = checker::judge(&ledger::read(arena.ledger.path())?);
-        Ok(Report { measured, verdict, violations, open: (before, after), left_open, took })
+        Ok(Report {
+            brief: self.brief,
+            measured,
+            verdict,
+            violations,
+            open: (before, after),
+            left_open,
+            took,
+        })
     }
 
     async fn faults(&self, arena: &Arena, seed: u64, begun: Instant) -> anyhow::Result<Vec<Measured>> {

@@ -99,7 +99,8 @@ fn points() -> impl Iterator<Item = Point> {
 /// Everything that can be done. Those that stop the broker take ten seconds and more, and are left out of
 /// what is `brief`.
 pub fn catalogue(brief: bool) -> Vec<Card> {
-    let mut cards: Vec<Card> = points().map(|point| card(move |rng| kill::At::draw(point, rng))).collect();
+    let mut cards: Vec<Card> =
+        points().map(|point| card(move |rng| kill::At::draw(point, brief, rng))).collect();
     cards.extend([
         card(kill::Anywhere::draw),
         card(pause::Pause::draw),

@@ -107,4 +107,34 @@ mod tests {
             assert_eq!(sites.len(), all);
         }
     }
+
+    /// The steps that `make test` takes, as its script has them.
+    fn of_make_test() -> (usize, u64) {
+        let script = include_str!("../../../scripts/test.sh");
+        let (_, options) = script.split_once("chaos --brief --steps ").unwrap();
+        let (steps, seed) = options.lines().next().unwrap().split_once(" --seed ").unwrap();
+        (steps.parse().unwrap(), seed.trim_end_matches(['}', ';', ' ']).parse().unwrap())
+    }
+
+    /// Another fault in the catalogue deals the same seed other faults: `make test` then needs another seed.
+    #[test]
+    fn what_make_test_does_meets_every_part_of_the_fleet() {
+        let (steps, seed) = of_make_test();
+        let mut plan = Plan::new(seed, true);
+        let faults: Vec<_> = (0..steps).flat_map(|_| plan.step().faults).collect();
+        let names: Vec<_> = faults.iter().map(|fault| fault.name()).collect();
+        let some = |what: &str, kinds: &[&str]| {
+            let is_there = names.iter().any(|name| kinds.iter().any(|kind| name.contains(kind)));
+            assert!(is_there, "{what}: none of {kinds:?} in {names:?}");
+        };
+
+        some("a kill in mid-job", &["kill -9 at worker."]);
+        some("a kill in mid-scrape", &["kill -9 at scheduler."]);
+        some("a broker that is lost", &["to Broker cut", "connection closed from outside"]);
+        some("a database that is unwell", &["to Database", "database connections exhausted", "read-only"]);
+        some(
+            "readiness that says so",
+            &["to Broker cut", "to Database cut", "database connections exhausted"],
+        );
+    }
 }
