@@ -31,6 +31,8 @@ document() {
 # A fleet that is killed, cut off and stopped, by a seed whose few faults meet every part of it: a test holds the seed to
 # that (loadtest/src/chaos/plan.rs). `make chaos` is the same for longer.
 chaos() { target/debug/tagfleet-loadtest chaos --brief --steps 8 --seed 32282; }
+# What the fleet holds at rest does not grow with the work that it has done. For hours, and at full speed: without --brief.
+soak() { target/debug/tagfleet-loadtest soak --brief; }
 # Alerts go by the clock: where something else had the processor meanwhile, the proof gets a second try, and only one.
 # What the first one said stands at the end of all: an alert that fires wrongly now and then is a fault as well.
 monitoring() {
@@ -70,6 +72,7 @@ step console scripts/console.sh tools
 step test "$cargo" test "${locked[@]}" "${failpoints[@]}" --workspace
 step contract scripts/console.sh
 step chaos chaos
+step soak soak
 step monitoring monitoring
 step cluster cluster
 

@@ -13,7 +13,7 @@ pub(crate) mod load;
 mod plan;
 pub(crate) mod proxy;
 mod report;
-mod watch;
+pub(crate) mod watch;
 mod witness;
 
 use std::path::{Path, PathBuf};

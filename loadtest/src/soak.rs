@@ -2,7 +2,9 @@
 //!
 //! The same fleet, servers and scrapes as those of `chaos`, and no faults.
 
+mod brief;
 mod report;
+mod rest;
 mod sample;
 
 use std::fs::File;
@@ -45,6 +47,10 @@ pub struct SoakArgs {
     /// Images of the inventory. One in twelve that a scrape lists is new as long as there are new ones.
     #[arg(long, default_value_t = 200_000)]
     inventory: usize,
+    /// Two rounds of work in two minutes: what the fleet holds at rest after the second is held against what it
+    /// held after the first. Memory and times are not judged.
+    #[arg(long, conflicts_with_all = ["minutes", "warm_up", "inventory"])]
+    brief: bool,
 }
 
 impl SoakArgs {
@@ -59,7 +65,8 @@ impl SoakArgs {
         let folder = Path::new(FOLDER);
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let report = stop.run_until_cancelled(self.soak(folder)).await.context("stopped")??;
+        let soak = async { if self.brief { brief::soak(folder).await } else { self.soak(folder).await } };
+        let report = stop.run_until_cancelled(soak).await.context("stopped")??;
         std::fs::write(folder.join("report.txt"), report.to_string())?;
         eprintln!("{report}");
         anyhow::ensure!(report.missed().is_empty(), "a mark is missed; samples and logs are in {FOLDER}");

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::rest::Rest;
 use super::sample::{Sample, slope_per_hour};
 use crate::chaos::ending::{self, Open};
 
@@ -26,6 +27,11 @@ impl Report {
     /// One that begins with this line.
     pub fn new(summary: String) -> Self {
         Self { lines: vec![summary], missed: Vec::new() }
+    }
+
+    /// What a fleet at rest holds after two rounds of work.
+    pub fn of_rest(first: &Rest, second: &Rest) -> Self {
+        Self { lines: vec![format!("{first}{second}")], missed: second.grown_since(first) }
     }
 
     /// The marks that are missed, in words.

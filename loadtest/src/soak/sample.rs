@@ -54,6 +54,17 @@ impl Sample {
     }
 }
 
+/// Connections to the database that a process holds, of the same text.
+///
+/// # Errors
+///
+/// If it does not say.
+pub fn pooled(metrics: &str) -> anyhow::Result<f64> {
+    let open = "_database_connections{state=\"open\"} ";
+    let value = metrics.lines().find_map(|line| line.split_once(open)?.1.parse().ok());
+    value.context("no metric database_connections")
+}
+
 /// The slope of the line through these points that fits best, per hour; 0 where there are fewer than two.
 pub fn slope_per_hour(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
@@ -73,6 +84,8 @@ mod tests {
 process_open_fds 41
 process_resident_memory_bytes 200000000
 process_threads 12
+tagfleet_worker_database_connections{state=\"idle\"} 2
+tagfleet_worker_database_connections{state=\"open\"} 7
 tagfleet_worker_job_seconds_bucket{le=\"0.1\"} 90
 tagfleet_worker_job_seconds_bucket{le=\"1\"} 100
 tagfleet_worker_job_seconds_bucket{le=\"+Inf\"} 100
@@ -85,7 +98,9 @@ tagfleet_worker_job_seconds_bucket{le=\"+Inf\"} 100
         assert_eq!((sample.memory, sample.descriptors, sample.threads), (200.0, 41.0, 12.0));
         assert_eq!(sample.p99_since(&Sample::default()), Some(1.0));
         assert_eq!(sample.p99_since(&sample), None);
+        assert_eq!(pooled(METRICS).unwrap(), 7.0);
         assert!(Sample::read(7.0, "").is_err());
+        assert!(pooled("").is_err());
     }
 
     #[test]
