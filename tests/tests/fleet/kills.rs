@@ -13,7 +13,7 @@ async fn at_least(fleet: &Fleet, least: i64, sql: &str) {
 const ENDED: &str = "SELECT count(*) FROM scrape_images WHERE outcome IS NOT NULL";
 
 /// Every image has one outcome, and the announcement counts each once.
-async fn everything_ended_once(fleet: &Fleet, event: &ScrapeFinished) {
+pub(crate) async fn everything_ended_once(fleet: &Fleet, event: &ScrapeFinished) {
     let tagged = fleet.announced(&event.scrape_id).await;
     let images = event.images.as_ref().unwrap().len() as u64;
     assert_eq!(tagged.images, images);

@@ -31,6 +31,7 @@ mod fuzz;
 mod hostile;
 mod hosts;
 mod kills;
+mod kills_points;
 mod loops;
 mod metrics;
 mod model_sets;
