@@ -7,6 +7,7 @@
 
 #![warn(clippy::large_futures, reason = "every job is one of these, and it is moved when it is spawned")]
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -198,11 +199,12 @@ impl Pipeline {
         let (turn, permit) = self.turn_and_permit(image).await?;
         let _timer = self.metrics.stage(Stage::Download, 1);
         let download = async {
-            let ask = image.source.ask(&self.downloader, turn);
+            let ask = Box::pin(image.source.ask(&self.downloader, turn));
             let (answer, permit) = self.answered(image.lane, permit, ask).await?;
             Ok::<_, DownloadError>((answer.collect(&self.downloader).await?, permit))
         };
-        let (downloaded, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
+        let download = Box::pin(download.instrument(info_span!(target: TARGET, "download")));
+        let (downloaded, permit) = download.await?;
         failpoint::here(Point::Downloaded);
         self.metrics.downloaded(&downloaded.bytes);
         Ok((downloaded, permit))
@@ -219,7 +221,7 @@ impl Pipeline {
         let nothing = Validators::default();
         let validators = known.last_look.as_ref().map_or(&nothing, |last_look| &last_look.validators);
         let download = async {
-            let ask = image.source.ask_again(&self.downloader, turn, validators);
+            let ask = Box::pin(image.source.ask_again(&self.downloader, turn, validators));
             let (revalidated, permit) = self.answered(image.lane, permit, ask).await?;
             let revalidated = match revalidated {
                 Revalidated::Sent(answer) => Revalidated::Sent(answer.collect(&self.downloader).await?),
@@ -227,7 +229,8 @@ impl Pipeline {
             };
             Ok::<_, DownloadError>((revalidated, permit))
         };
-        let (revalidated, permit) = download.instrument(info_span!(target: TARGET, "download")).await?;
+        let download = Box::pin(download.instrument(info_span!(target: TARGET, "download")));
+        let (revalidated, permit) = download.await?;
         failpoint::here(Point::Downloaded);
         if let Revalidated::Sent(downloaded) = &revalidated {
             self.metrics.downloaded(&downloaded.bytes);
@@ -250,9 +253,8 @@ impl Pipeline {
         &self,
         lane: Lane,
         permit: Permit,
-        ask: impl Future<Output = Result<T, DownloadError>>,
+        mut ask: Pin<Box<impl Future<Output = Result<T, DownloadError>>>>,
     ) -> Result<(T, Permit), DownloadError> {
-        tokio::pin!(ask);
         if let Ok(answer) = tokio::time::timeout(SOON, &mut ask).await {
             return Ok((answer?, permit));
         }

@@ -33,8 +33,9 @@ impl Usage {
     }
 }
 
-/// Lets this process open as many files and connections as it may, and says how many; `None` where there is no
-/// limit. What holds before is for programs that cannot count further, and is low on many machines.
+/// Lets this process open as many files and connections as it may, and says how many; `None`: without limit.
+///
+/// What holds before is for programs that cannot count further, and is low on many machines.
 pub fn open_as_many_as_allowed() -> Option<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // It may always be as high as that.
