@@ -22,6 +22,8 @@ const MOST: u64 = 1000;
 pub struct Groups {
     /// One for each reason, kind and lane.
     items: Vec<Group>,
+    /// How many more there are that were not looked at: they are too many, or somebody else is looking.
+    unseen: u64,
 }
 
 /// Dead letters that have the same reason, kind and lane.
@@ -45,12 +47,13 @@ pub struct Group {
 
 /// Dead letters by reason
 ///
-/// While somebody looks at the queue, nobody else sees what is in it.
+/// While somebody looks at the queue, nobody else sees what is in it. A hundred thousand are looked at, fewer where they
+/// are large.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
     responses((status = 200, description = "the groups", body = Groups)))]
 pub async fn groups(State(console): State<Console>) -> Result<Json<Groups>, Problem> {
     let _turn = console.turn().await?;
-    let groups = dead::groups(&console.broker).await?;
+    let dead::Groups { groups, unseen } = dead::groups(&console.broker).await?;
     let items = groups.into_iter().map(|((reason, kind), group)| Group {
         reason,
         kind: kind.to_string(),
@@ -60,7 +63,7 @@ pub async fn groups(State(console): State<Console>) -> Result<Json<Groups>, Prob
         first: group.first,
         last: group.last,
     });
-    Ok(Json(Groups { items: items.collect() }))
+    Ok(Json(Groups { items: items.collect(), unseen }))
 }
 
 /// Which letters to list.
@@ -116,6 +119,8 @@ impl From<DeadLetter> for Letter {
 }
 
 /// Dead letters, the oldest first
+///
+/// Of large ones there are fewer than `limit`.
 #[utoipa::path(get, path = "/v1/dead-letters/messages", params(Wanted), tag = "dead letters",
     responses((status = 200, description = "a piece of the letters", body = Listing<Letter>),
               (status = 409, description = "the letter after which it goes on is not there any more", body = ProblemBody, content_type = "application/problem+json")))]
@@ -132,7 +137,9 @@ pub async fn list(
     let gone =
         || Problem::new(Kind::Conflict, "the letter after which this goes on was sent back or dropped");
     let piece = piece.ok_or_else(|| gone().advise("Begin anew, without a cursor."))?;
-    let piece = Listing::cut(piece, limit, |(position, _)| position.clone());
+    // The last one is there to show that there are more.
+    let limit = if piece.is_heavy { limit.min(piece.letters.len() as u32 - 1) } else { limit };
+    let piece = Listing::cut(piece.letters, limit, |(position, _)| position.clone());
     Ok(Json(piece.map(|(_, letter)| letter.into())))
 }
 
@@ -229,7 +236,7 @@ pub async fn redrive(
              what is left.",
         )
     })?;
-    let dead::Redriven { messages, reopened, foreign } = redriven;
+    let dead::Redriven { messages, reopened, foreign, .. } = redriven;
     Ok(Json(Redriven { messages, reopened, foreign }))
 }
 
@@ -249,8 +256,8 @@ pub async fn discard(
 ) -> Result<Json<Dropped>, Problem> {
     let filter = chosen.filter()?;
     let _turn = console.turn().await?;
-    let messages = dead::discard(&console.broker, filter).await.map_err(|error| {
+    let dropped = dead::discard(&console.broker, filter).await.map_err(|error| {
         Problem::from(error).advise("Some may be gone already: look again, and drop what is left.")
     })?;
-    Ok(Json(Dropped { messages }))
+    Ok(Json(Dropped { messages: dropped.messages }))
 }

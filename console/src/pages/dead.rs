@@ -1,13 +1,11 @@
 //! `/dead-letters`: messages that a person has to look at.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use tagfleet_shared::broker::{DeadLetter, Kind};
-use tagfleet_shared::dead::{self, Filter, Group};
+use tagfleet_shared::dead::{self, Filter, Group, Groups};
 use tagfleet_shared::jobs::{Job, TagImage};
 
 use super::{Html, Layout};
@@ -25,6 +23,8 @@ struct DeadLettersPage {
     layout: Layout,
     reason: String,
     groups: Vec<(String, Kind, Group)>,
+    /// How many more there are.
+    unseen: u64,
     letters: Vec<DeadLetter>,
 }
 
@@ -82,33 +82,29 @@ pub async fn letters(
     Params(Wanted { reason }): Params<Wanted>,
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
-    let (groups, letters) = look(&console, &reason).await?;
+    let (Groups { groups, unseen }, letters) = look(&console, &reason).await?;
     let layout = Layout::new("Dead letters", person);
-    Ok(Html(DeadLettersPage { layout, reason, groups, letters }))
+    let groups = groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect();
+    Ok(Html(DeadLettersPage { layout, reason, groups, unseen, letters }))
 }
 
 /// All groups, and the first letters with this reason: at one look, because what somebody has looked at is
 /// not at once in the queue again.
-async fn look(
-    console: &Console,
-    reason: &str,
-) -> Result<(Vec<(String, Kind, Group)>, Vec<DeadLetter>), Problem> {
+async fn look(console: &Console, reason: &str) -> Result<(Groups, Vec<DeadLetter>), Problem> {
     let _turn = console.turn().await?;
     let mut queue = console.broker.dead_letters().await?;
-    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    let mut groups = Groups::default();
     let mut letters = Vec::new();
     while let Some(letter) = queue.next().await? {
-        let group = groups.entry((letter.reason.clone(), letter.kind)).or_default();
-        group.messages += 1;
-        group.redriven += u64::from(letter.redriven > 0);
-        group.first = group.first.into_iter().chain(letter.dead_at).min();
-        group.last = group.last.max(letter.dead_at);
+        groups.count(&letter);
         if letter.reason == reason && letters.len() < MOST {
-            letters.push(letter);
+            // The list has no place for what they say, which may be much.
+            letters.push(letter.without_body());
         }
     }
-    queue.close().await;
-    Ok((groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect(), letters))
+    groups.unseen = queue.unseen();
+    queue.close().await?;
+    Ok((groups, letters))
 }
 
 /// Shows one.

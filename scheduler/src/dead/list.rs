@@ -4,12 +4,12 @@ use std::io::Write;
 
 use jiff::Timestamp;
 use tagfleet_shared::broker::{Broker, Kind};
-use tagfleet_shared::dead;
+use tagfleet_shared::dead::{self, Groups};
 
 /// Prints a line for each group.
 pub(super) async fn list(broker: &Broker, out: &mut impl Write) -> anyhow::Result<()> {
-    let groups = dead::groups(broker).await?;
-    if groups.is_empty() {
+    let Groups { groups, unseen: more } = dead::groups(broker).await?;
+    if groups.is_empty() && more == 0 {
         return Ok(writeln!(out, "no dead letters")?);
     }
     let heads = ["REASON", "KIND", "LANE", "MESSAGES", "SENT BACK BEFORE", "FIRST", "LAST"];
@@ -31,6 +31,14 @@ pub(super) async fn list(broker: &Broker, out: &mut impl Write) -> anyhow::Resul
     for line in lines {
         let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    unseen(more, out)
+}
+
+/// Says that there are more.
+pub(super) fn unseen(more: u64, out: &mut impl Write) -> anyhow::Result<()> {
+    if more > 0 {
+        writeln!(out, "{more} more were not looked at: they are too many, or somebody else is looking")?;
     }
     Ok(())
 }

@@ -10,7 +10,8 @@
 //! - `drop` takes some of them out of the queue, for good. An image keeps the defaults that it got.
 //!
 //! All of them see what was in the queue when they began, in its order, and while they look nobody else
-//! sees it: of two at a time, the second finds the queue empty.
+//! sees it: of two at a time, the second sees none. Where there are more than a hundred thousand (fewer of large ones)
+//! they say how many they have not seen.
 
 mod filter;
 mod list;
@@ -74,10 +75,12 @@ impl DeadCommand {
             Self::Show { filter } => show::show(&broker, filter.into(), &mut out).await,
             Self::Redrive { filter } => {
                 let pool = tagfleet_shared::db::pool(&config.database)?;
-                let Redriven { messages, reopened, foreign } = redrive(&broker, &pool, filter.into()).await?;
+                let Redriven { messages, reopened, foreign, unseen } =
+                    redrive(&broker, &pool, filter.into()).await?;
                 if foreign > 0 {
                     writeln!(out, "{foreign} are not from this fleet, and stay")?;
                 }
+                list::unseen(unseen, &mut out)?;
                 Ok(writeln!(out, "sent back {messages}; {reopened} images have no outcome again")?)
             }
             Self::Drop { yes: false, .. } => {
@@ -85,7 +88,8 @@ impl DeadCommand {
             }
             Self::Drop { filter, yes: true } => {
                 let dropped = dead::discard(&broker, filter.into()).await?;
-                Ok(writeln!(out, "dropped {dropped}")?)
+                list::unseen(dropped.unseen, &mut out)?;
+                Ok(writeln!(out, "dropped {}", dropped.messages)?)
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use tagfleet_shared::broker::Broker;
 use tagfleet_shared::dead::Filter;
 
-use super::list::time;
+use super::list::{time, unseen};
 
 /// Printed where nothing is said: enough for a screen.
 const LIMIT: u64 = 10;
@@ -30,6 +30,7 @@ pub(super) async fn show(broker: &Broker, mut filter: Filter, out: &mut impl Wri
         }
         writeln!(out, "  {}\n", String::from_utf8_lossy(&letter.body))?;
     }
-    letters.close().await;
+    unseen(if filter.is_satisfied() { 0 } else { letters.unseen() }, out)?;
+    letters.close().await?;
     Ok(())
 }

@@ -1,24 +1,21 @@
 //! The dead-letter queue, as a person sees it.
 
+mod look;
+mod piece;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel};
+use lapin::BasicProperties;
+use lapin::types::AMQPValue;
 
+use super::Topology;
 use super::headers::{count, number, texts};
 use super::publisher::{DEAD_AT, ERROR, QUEUE, REASON, REDRIVEN};
-use super::topology::short;
-use super::{Broker, BrokerError, TIMEOUT, Topology, within};
 use crate::lane::Lane;
 
-/// Looks for what was given back, and the pause between two.
-const LOOKS: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
+pub use look::DeadLetters;
 
 /// What kind of message died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +69,8 @@ pub struct DeadLetter {
     pub headers: BTreeMap<String, String>,
     /// Its body, as it was published.
     pub body: Vec<u8>,
-    tag: u64,
+    /// Which piece of a look it is in, and its number there.
+    place: (usize, u64),
 }
 
 impl DeadLetter {
@@ -80,93 +78,11 @@ impl DeadLetter {
     #[cfg(test)]
     pub(super) fn of_nobody(kind: Kind) -> Self {
         let (id, reason, headers, body) = Default::default();
-        Self { id, reason, kind, dead_at: None, redriven: 0, headers, body, tag: 1 }
+        Self { id, reason, kind, dead_at: None, redriven: 0, headers, body, place: (0, 1) }
     }
 }
 
-/// A look at the dead-letter queue: each message that was there when it began, once, in order.
-///
-/// They are taken without being acknowledged, and go back to their places when it ends, in whatever
-/// way: nothing is lost by a process that dies.
-pub struct DeadLetters {
-    channel: Channel,
-    /// One consumer for all of them: what it did not acknowledge goes back in order.
-    consumer: lapin::Consumer,
-    broker: Broker,
-    left: u32,
-    /// The last that was seen, and how many of those up to it are still in the queue.
-    last: u64,
-    kept: u64,
-}
-
-impl Broker {
-    /// Begins to look at the dead letters.
-    ///
-    /// # Errors
-    ///
-    /// If the broker is away.
-    pub async fn dead_letters(&self) -> Result<DeadLetters, BrokerError> {
-        // What is sent back and dies again must not be looked at again, for ever.
-        let (left, _) = self.depth(&self.topology.dead()).await?;
-        let channel = self.consuming.channel().await?;
-        let queue = short(&self.topology.dead());
-        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = within(channel.basic_consume(queue, "".into(), options, arguments)).await?;
-        Ok(DeadLetters { channel, consumer, broker: self.clone(), left, last: 0, kept: 0 })
-    }
-}
-
-impl DeadLetters {
-    /// The next one.
-    ///
-    /// # Errors
-    ///
-    /// If the broker is away.
-    pub async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let next = tokio::time::timeout(TIMEOUT, self.consumer.next()).await;
-        let gone = || BrokerError::Refused("the consumer of dead letters".into());
-        let delivery = next.map_err(|_| BrokerError::Silent)?.ok_or_else(gone)??;
-        self.left -= 1;
-        self.last = delivery.delivery_tag;
-        self.kept += 1;
-        Ok(Some(read(&self.broker.topology, delivery)))
-    }
-
-    /// Takes these out of the queue, for good.
-    ///
-    /// # Errors
-    ///
-    /// If the broker is away: they are still there, all of them or some.
-    pub async fn forget(&mut self, letters: &[DeadLetter]) -> Result<(), BrokerError> {
-        let count = letters.len() as u64;
-        let all = count == self.kept && letters.last().is_some_and(|last| last.tag == self.last);
-        // One for all, where there is nothing between them that stays.
-        let told = if all { &letters[letters.len() - 1..] } else { letters };
-        for letter in told {
-            within(self.channel.basic_ack(letter.tag, BasicAckOptions { multiple: all })).await?;
-        }
-        self.kept -= count;
-        Ok(())
-    }
-
-    /// Ends it: whatever was not forgotten goes back to its place, and is there for the next look. The broker gives
-    /// it back in its own time; after a second it is not waited for any longer.
-    pub async fn close(self) {
-        super::close_settled(&self.channel).await;
-        let (queue, stays) = (self.broker.topology.dead(), u64::from(self.left) + self.kept);
-        for _ in 0..LOOKS {
-            match self.broker.depth(&queue).await {
-                Ok((ready, _)) if u64::from(ready) < stays => tokio::time::sleep(PAUSE).await,
-                _ => return,
-            }
-        }
-    }
-}
-
-fn read(topology: &Topology, delivery: lapin::message::Delivery) -> DeadLetter {
+fn read(topology: &Topology, piece: usize, delivery: lapin::message::Delivery) -> DeadLetter {
     let properties = &delivery.properties;
     let headers = texts(properties);
     let text = |ours: &str, theirs: &str| headers.get(ours).or_else(|| headers.get(theirs)).cloned();
@@ -181,7 +97,7 @@ fn read(topology: &Topology, delivery: lapin::message::Delivery) -> DeadLetter {
         redriven: count(properties, REDRIVEN),
         headers,
         body: delivery.data,
-        tag: delivery.delivery_tag,
+        place: (piece, delivery.delivery_tag),
     }
 }
 
@@ -213,6 +129,12 @@ fn died(properties: &BasicProperties) -> Option<Timestamp> {
 }
 
 impl DeadLetter {
+    /// The same without its message, which may be large: for whoever keeps many.
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        Self { body: Vec::new(), ..self }
+    }
+
     /// What is wrong, in words, with the field's name.
     pub fn error(&self) -> Option<&str> {
         self.headers.get(ERROR).map(String::as_str)

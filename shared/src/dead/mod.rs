@@ -1,7 +1,8 @@
 //! What people do with the dead-letter queue.
 //!
 //! All of it sees what was in the queue when it began, in its order, and while it looks nobody else sees it: of
-//! two at a time, the second finds the queue empty.
+//! two at a time, the second sees none. A hundred thousand are seen at most, fewer where they are large: how many more there
+//! are is told.
 
 mod piece;
 mod redrive;
@@ -10,9 +11,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use self::piece::{Position, piece};
+pub use self::piece::{Piece, Position, piece};
 pub use self::redrive::{DeadError, Redriven, redrive};
 use crate::broker::{Broker, BrokerError, DeadLetter, Kind};
+
+/// Letters that are taken out of the queue together, and bytes of what is held of letters at a time.
+const PAGE: usize = 500;
+const HELD: usize = 32 * 1024 * 1024;
 
 /// Which dead letters are meant: those that every part is true of.
 #[derive(Clone, Debug, Default)]
@@ -59,26 +64,44 @@ pub struct Group {
     pub last: Option<Timestamp>,
 }
 
-/// Counts the dead letters by reason and kind; takes none of them.
-///
-/// # Errors
-///
-/// If the broker is away.
-pub async fn groups(broker: &Broker) -> Result<BTreeMap<(String, Kind), Group>, BrokerError> {
-    let mut letters = broker.dead_letters().await?;
-    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
-    while let Some(letter) = letters.next().await? {
-        let group = groups.entry((letter.reason, letter.kind)).or_default();
+/// The dead letters by reason and kind.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Those that were seen.
+    pub groups: BTreeMap<(String, Kind), Group>,
+    /// How many more there are: see [`DeadLetters::unseen`](crate::broker::DeadLetters::unseen).
+    pub unseen: u64,
+}
+
+impl Groups {
+    /// Counts one more.
+    pub fn count(&mut self, letter: &DeadLetter) {
+        let group = self.groups.entry((letter.reason.clone(), letter.kind)).or_default();
         group.messages += 1;
         group.redriven += u64::from(letter.redriven > 0);
         group.first = group.first.into_iter().chain(letter.dead_at).min();
         group.last = group.last.max(letter.dead_at);
     }
-    letters.close().await;
+}
+
+/// Counts the dead letters by reason and kind; takes none of them.
+///
+/// # Errors
+///
+/// If the broker is away.
+pub async fn groups(broker: &Broker) -> Result<Groups, BrokerError> {
+    let mut letters = broker.dead_letters().await?;
+    let mut groups = Groups::default();
+    while let Some(letter) = letters.next().await? {
+        groups.count(&letter);
+    }
+    groups.unseen = letters.unseen();
+    letters.close().await?;
     Ok(groups)
 }
 
-/// Those that `filter` takes, the oldest first; takes none of them out of the queue.
+/// Those that `filter` takes, the oldest first; takes none of them out of the queue. All are held: `filter` has a limit,
+/// or there are few.
 ///
 /// # Errors
 ///
@@ -93,27 +116,42 @@ pub async fn look(broker: &Broker, mut filter: Filter) -> Result<Vec<DeadLetter>
             taken.push(letter);
         }
     }
-    letters.close().await;
+    letters.close().await?;
     Ok(taken)
 }
 
-/// Takes those that `filter` takes out of the queue, for good. Returns how many.
+/// What was dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Messages.
+    pub messages: u64,
+    /// Messages that were not looked at, where more could have been dropped.
+    pub unseen: u64,
+}
+
+/// Takes those that `filter` takes out of the queue, for good.
 ///
 /// # Errors
 ///
-/// If the broker is away. What was taken until then is gone.
-pub async fn discard(broker: &Broker, mut filter: Filter) -> Result<u64, BrokerError> {
+/// If the broker is away. What was taken until then is gone, or some of it: do it again.
+pub async fn discard(broker: &Broker, mut filter: Filter) -> Result<Dropped, BrokerError> {
     let mut letters = broker.dead_letters().await?;
-    let mut dropped = 0;
+    let mut dropped = Dropped::default();
+    let mut page = Vec::new();
     while !filter.is_satisfied()
         && let Some(letter) = letters.next().await?
     {
         if filter.takes(&letter) {
-            letters.forget(&[letter]).await?;
-            dropped += 1;
+            dropped.messages += 1;
+            page.push(letter.without_body());
+        }
+        if page.len() == PAGE {
+            letters.forget(&std::mem::take(&mut page)).await?;
         }
     }
-    letters.close().await;
+    letters.forget(&page).await?;
+    dropped.unseen = if filter.is_satisfied() { 0 } else { letters.unseen() };
+    letters.close().await?;
     Ok(dropped)
 }
 

@@ -2,14 +2,11 @@
 
 use deadpool_postgres::Pool;
 
-use super::Filter;
+use super::{Filter, HELD, PAGE};
 use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters, Outgoing, Publisher};
 use crate::db::DbError;
 use crate::jobs::{Job, TagImage};
 use crate::reopen;
-
-/// Letters that are sent back together.
-const PAGE: usize = 500;
 
 /// What kept dead letters from being sent back.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +28,8 @@ pub struct Redriven {
     pub reopened: u64,
     /// Messages that were meant, but belong to nobody here.
     pub foreign: u64,
+    /// Messages that were not looked at, where more could have been sent back.
+    pub unseen: u64,
 }
 
 /// Sends back the letters that `filter` takes.
@@ -42,19 +41,22 @@ pub struct Redriven {
 pub async fn redrive(broker: &Broker, pool: &Pool, mut filter: Filter) -> Result<Redriven, DeadError> {
     let (mut letters, publisher) = (broker.dead_letters().await?, broker.publisher());
     let mut redriven = Redriven::default();
-    let mut page = Vec::new();
+    let (mut page, mut held) = (Vec::new(), 0);
     while !filter.is_satisfied()
         && let Some(letter) = letters.next().await?
     {
         if filter.takes(&letter) {
+            held += letter.body.len();
             page.push(letter);
         }
-        if page.len() == PAGE {
+        if page.len() == PAGE || held >= HELD {
+            held = 0;
             send_back(std::mem::take(&mut page), &mut letters, &publisher, pool, &mut redriven).await?;
         }
     }
     send_back(page, &mut letters, &publisher, pool, &mut redriven).await?;
-    letters.close().await;
+    redriven.unseen = if filter.is_satisfied() { 0 } else { letters.unseen() };
+    letters.close().await?;
     Ok(redriven)
 }
 

@@ -9,7 +9,7 @@ use tagfleet_tests::{Fleet, Options, Process, eventually, get, listed, metric, s
 use crate::poison::dies_of_every_picture;
 
 /// `tagfleet-scheduler dead …`: whether it went well, and what it printed.
-async fn dead(fleet: &Fleet, arguments: &[&str]) -> (bool, String) {
+pub(crate) async fn dead(fleet: &Fleet, arguments: &[&str]) -> (bool, String) {
     let mut command = Process::command("tagfleet-scheduler");
     command.arg("dead").args(arguments).envs(fleet.settings_of_scheduler());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -20,6 +20,11 @@ async fn dead(fleet: &Fleet, arguments: &[&str]) -> (bool, String) {
 /// A scrape all of whose jobs were parked by a worker that is gone: each image has the defaults, and
 /// each job is a dead letter. It is announced.
 async fn parked(fleet: &Fleet, images: usize) -> ScrapeFinished {
+    parked_for(fleet, images, &["killed_worker"]).await
+}
+
+/// The same with each of `reasons` in turn.
+pub(crate) async fn parked_for(fleet: &Fleet, images: usize, reasons: &[&str]) -> ScrapeFinished {
     let url = fleet.picture("/parked.jpg");
     let lane = Some(Lane::Express);
     let event = ScrapeFinished { lane, ..scrape("dealer", vec![listed(url); images]) };
@@ -27,13 +32,14 @@ async fn parked(fleet: &Fleet, images: usize) -> ScrapeFinished {
     let topology = fleet.broker.topology();
     let mut jobs = fleet.broker.consume(topology.lane_queue(Lane::Express), 1000);
     let publisher = fleet.broker.publisher();
-    let mut left = images;
-    while left > 0 {
+    let mut done = 0;
+    while done < images {
         let mut page = vec![jobs.next().await];
         page.extend(std::iter::from_fn(|| jobs.try_next()));
-        let letter = |job| Outgoing::dead_letter(topology, job, "killed_worker", "in a test");
-        publisher.publish(&page.iter().map(letter).collect::<Vec<_>>()).await.unwrap();
-        left -= page.len();
+        let letters = page.iter().zip(reasons.iter().cycle().skip(done % reasons.len()));
+        let letter = |(job, reason): (_, &&str)| Outgoing::dead_letter(topology, job, reason, "in a test");
+        publisher.publish(&letters.map(letter).collect::<Vec<_>>()).await.unwrap();
+        done += page.len();
         page.into_iter().for_each(|job| job.ack());
     }
     jobs.close().finished().await;

@@ -21,6 +21,7 @@ mod console_scrapes;
 mod console_security;
 mod console_stories;
 mod dead;
+mod dead_many;
 mod embeddings;
 mod events;
 mod failures;

@@ -40,7 +40,7 @@ fn tools() -> PathBuf {
 async fn first_letter(fleet: &Fleet) -> String {
     let mut letters = fleet.broker.dead_letters().await.unwrap();
     let first = letters.next().await.unwrap();
-    letters.close().await;
+    letters.close().await.unwrap();
     first.map(|letter| letter.id).unwrap_or_default()
 }
 
