@@ -19,6 +19,13 @@ impl Tags {
         self.0.get(attribute)?.as_deref()
     }
 
+    /// With `stronger` where that speaks about an attribute.
+    #[must_use]
+    pub fn under(mut self, stronger: &Self) -> Self {
+        self.0.extend(stronger.0.clone());
+        self
+    }
+
     /// Reads the legacy value `N/A` as null.
     pub fn normalised(mut self) -> Self {
         for value in self.0.values_mut() {

@@ -14,7 +14,7 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Json, Type};
 use tokio_postgres::{GenericClient, Transaction};
 
-use super::changes::mark_removed_since;
+use super::changes::{fixes_of_removed, mark_removed_since};
 use super::supersede::{supersede_older, take_turns};
 use super::{Client, Scrape};
 use crate::inventory::Row;
@@ -57,7 +57,8 @@ pub async fn list(
 }
 
 /// Binary COPY: some ten times as fast as INSERT. A line that is no image has
-/// its outcome from the start, and is counted; so is a picture that was removed.
+/// its outcome from the start, and is counted; so is a picture that was removed, with what was
+/// configured and fixed.
 pub(super) async fn copy(
     transaction: &Transaction<'_>,
     scrape: &Scrape,
@@ -65,9 +66,9 @@ pub(super) async fn copy(
 ) -> Result<(), DbError> {
     const SQL: &str = "
         COPY scrape_images (day, scrape, seq, image_id, url, image_key, listing_id, position, configured,
-                            outcome, reason, tags, recorded_at, change, changed_at, removed_at)
+                            outcome, reason, tags, base, fix, recorded_at, change, changed_at, removed_at)
         FROM STDIN (FORMAT binary)";
-    const TYPES: [Type; 16] = [
+    const TYPES: [Type; 18] = [
         Type::DATE,
         Type::INT8,
         Type::INT4,
@@ -80,6 +81,8 @@ pub(super) async fn copy(
         Type::TEXT,
         Type::TEXT,
         Type::JSONB,
+        Type::JSONB,
+        Type::JSONB,
         Type::TIMESTAMPTZ,
         Type::TEXT,
         Type::TIMESTAMPTZ,
@@ -87,9 +90,13 @@ pub(super) async fn copy(
     ];
     let is_any_skipped = page.iter().any(|row| row.skipped().is_some());
     let now = if is_any_skipped { Some(now(transaction).await?) } else { None };
+    let fixes = fixes_of_removed(transaction, scrape, page).await?;
     let mut rows = pin!(BinaryCopyInWriter::new(transaction.copy_in(SQL).await?, &TYPES));
     for (seq, row) in (scrape.listed..).zip(page) {
         let skipped = row.skipped();
+        let base = skipped.map(|_| row.configured.clone().unwrap_or_default());
+        let fix = fixes.get(&row.image);
+        let tags = base.as_ref().map(|base| fix.map_or_else(|| base.clone(), |fix| base.clone().under(fix)));
         rows.as_mut()
             .write(&[
                 &scrape.day,
@@ -103,7 +110,9 @@ pub(super) async fn copy(
                 &row.configured.as_ref().map(Json),
                 &skipped.map(|_| OutcomeKind::Skipped.as_str()),
                 &skipped,
-                &skipped.map(|_| Json(serde_json::Map::new())),
+                &tags.map(Json),
+                &base.filter(|_| fix.is_some()).map(Json),
+                &fix.map(Json),
                 &skipped.and(now),
                 &row.change.map(|(change, _)| change.as_str()),
                 &row.change.map(|(_, at)| at),

@@ -8,6 +8,7 @@ mod chains;
 mod changes;
 mod changes_kills;
 mod changes_removed;
+mod changes_removed_fixed;
 mod changes_replaced;
 mod clocks;
 mod compatibility;

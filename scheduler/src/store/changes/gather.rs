@@ -17,7 +17,7 @@ use super::super::accept::ensure_today;
 use super::super::list::copy;
 use super::super::supersede::take_turns;
 use super::super::{Client, SCRAPE, Scrape, change};
-use super::removed::mark_removed;
+use super::removed::{REMOVED_AT_ONCE, is_removed, mark_removed};
 use crate::inventory::Row;
 
 /// What a look at the changes has led to.
@@ -34,8 +34,8 @@ pub enum Gathered {
 /// Writes a micro-scrape of the changes of one advertiser, at most `most`, if the oldest of them has waited
 /// for `coalesce`.
 ///
-/// Pictures that were removed are marked in what the advertiser shows. All of it is one transaction: a change
-/// is in one micro-scrape, or still waits.
+/// Pictures that were removed are marked in what the advertiser shows; of very many some wait for the next one. All of
+/// it is one transaction: a change is in one micro-scrape, or still waits.
 ///
 /// # Errors
 ///
@@ -69,11 +69,17 @@ async fn try_gather(client: &mut Client, coalesce: Duration, most: usize) -> Res
 
     let transaction = client.transaction().await?;
     take_turns(&transaction, &advertiser).await?;
-    let waiting = transaction.query(WAITING, &[&advertiser.0, &(most as i64)]).await?;
+    let mut waiting = transaction.query(WAITING, &[&advertiser.0, &(most as i64)]).await?;
     if waiting.is_empty() {
         return Ok(Gathered::Taken);
     }
-    let rows: Vec<Row> = waiting.iter().map(row).collect();
+    let mut rows: Vec<Row> = waiting.iter().map(row).collect();
+    if let Some((one_more, _)) =
+        rows.iter().enumerate().filter(|(_, row)| is_removed(row)).nth(REMOVED_AT_ONCE)
+    {
+        rows.truncate(one_more);
+        waiting.truncate(one_more);
+    }
     let mut scrape = insert(&transaction, &advertiser, day, &waiting).await?;
     copy(&transaction, &scrape, &rows).await?;
     mark_removed(&transaction, &scrape, &rows).await?;

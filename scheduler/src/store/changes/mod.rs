@@ -7,5 +7,5 @@ mod tell;
 
 pub use gather::{Gathered, gather, mark_published, unpublished};
 pub use note::note;
-pub(super) use removed::mark_removed_since;
+pub(super) use removed::{fixes_of_removed, mark_removed_since};
 pub use tell::{TOLD_AT_ONCE, Tagged, Told, mark_told, untold};

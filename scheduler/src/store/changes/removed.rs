@@ -3,11 +3,16 @@
 //!
 //! Both take turns with each other, by advertiser: no page is written between the two.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tagfleet_shared::db::DbError;
 use tagfleet_shared::events::Change;
+use tagfleet_shared::ids::ImageId;
+use tagfleet_shared::tags::Tags;
 use tokio_postgres::Transaction;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::super::Scrape;
@@ -15,6 +20,39 @@ use crate::inventory::Row;
 
 /// Scrapes of an advertiser in which a picture that was removed is looked for, at most.
 const SHOWN: i64 = 10_000;
+
+/// Pictures that were removed in one micro-scrape at most: each takes a place in Postgres' table of locks until its end.
+pub(super) const REMOVED_AT_ONCE: usize = 100;
+
+/// Whether this row is of a picture that was removed.
+pub(super) fn is_removed(row: &Row) -> bool {
+    matches!(row.change, Some((Change::Removed, _)))
+}
+
+/// The fixes for those of `page` that were removed, as far as there are any: no worker will merge them.
+///
+/// Until the end of the transaction no pass gets at these images. One that came before had its fix committed before
+/// these are read; one that comes after finds the rows.
+pub(in crate::store) async fn fixes_of_removed(
+    transaction: &Transaction<'_>,
+    scrape: &Scrape,
+    page: &[Row],
+) -> Result<HashMap<ImageId, Tags>, DbError> {
+    // As in apply_fixes_behind, and in its order.
+    const LOCK: &str = "
+        SELECT pg_advisory_xact_lock(hashtextextended(image::text, 1))
+          FROM (SELECT DISTINCT image FROM unnest($1::uuid[]) AS image ORDER BY image) AS in_order";
+    const FIXES: &str = "
+        SELECT image, fix FROM (SELECT image, fixes_for(image, $2) AS fix FROM unnest($1::uuid[]) AS image) AS f
+         WHERE fix <> '{}'";
+    let images: Vec<Uuid> = page.iter().filter(|row| is_removed(row)).map(|row| row.image.0).collect();
+    if images.is_empty() {
+        return Ok(HashMap::new());
+    }
+    transaction.query(LOCK, &[&images]).await?;
+    let fixes = transaction.query(FIXES, &[&images, &scrape.advertiser_id.0]).await?;
+    Ok(fixes.iter().map(|row| (ImageId(row.get(0)), row.get::<_, Json<Tags>>(1).0)).collect())
+}
 
 /// The advertiser shows these pictures no longer: in the last inventory, and in what came after it. What an
 /// inventory of after the removal lists is shown again.
@@ -35,8 +73,7 @@ pub(super) async fn mark_removed(
          WHERE i.scrape = ANY($4) AND i.day = ANY($5) AND s.key = i.scrape AND i.image_id = r.image_id
            AND (r.listing_id IS NULL OR i.listing_id = r.listing_id)
            AND i.removed_at IS NULL AND coalesce(i.changed_at, s.finished_at) <= r.changed_at";
-    let removed = |row: &&Row| matches!(row.change, Some((Change::Removed, _)));
-    let removed: Vec<&Row> = rows.iter().filter(removed).collect();
+    let removed: Vec<&Row> = rows.iter().filter(|row| is_removed(row)).collect();
     if removed.is_empty() {
         return Ok(());
     }
