@@ -213,13 +213,16 @@ fn show(flat: &Map<String, Value>) -> String {
     text
 }
 
-/// A secret is hidden as a whole; that there is none may be seen.
+/// A secret is hidden as a whole, and of a collector all but where it is; that there is none may be seen.
 fn shown(key: &str, value: &Value) -> String {
     let is_empty = matches!(&value.kind, ValueKind::String(text) if text.is_empty());
-    if secrets::is_secret(key) && !is_empty {
-        return format!("{:?}", secrets::HIDDEN);
+    match &value.kind {
+        _ if is_empty => shown_value(value),
+        _ if secrets::is_secret(key) => format!("{:?}", secrets::HIDDEN),
+        // Vendors put tokens into the path too.
+        ValueKind::String(url) if key == "traces.endpoint" => format!("{:?}", secrets::origin(url)),
+        _ => shown_value(value),
     }
-    shown_value(value)
 }
 
 fn shown_value(value: &Value) -> String {

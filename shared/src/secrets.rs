@@ -9,14 +9,17 @@ pub(crate) const FILE_SUFFIX: &str = "_file";
 /// Stands where a secret was.
 pub(crate) const HIDDEN: &str = "hidden";
 
-/// Reads a secret from its file; a line break at its end is not part of it.
+/// Reads a secret from its file; a line break at its end is not part of it. What goes wrong is told without the path:
+/// it may be the secret itself, by mistake.
 pub(crate) fn read(path: &str) -> Result<String, String> {
-    let content = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    let unread =
+        |error: std::io::Error| format!("the file that it should name cannot be read: {}", error.kind());
+    let content = std::fs::read_to_string(path).map_err(unread)?;
     Ok(content.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A URL as it may be shown: the password replaced. Of what only looks like a
-/// URL nothing is shown, for nobody knows where its password is.
+/// A URL as it may be shown: the password replaced, and over HTTP the name before it, which may be a token. Of what
+/// only looks like a URL nothing is shown, for nobody knows where its password is.
 pub fn without_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return if text.contains("://") || text.contains('@') { HIDDEN.to_owned() } else { text.to_owned() };
@@ -27,6 +30,10 @@ pub fn without_password(text: &str) -> String {
     if url.password().is_some() {
         // Cannot fail: a URL with a password has a host.
         let _ = url.set_password(Some(HIDDEN));
+    }
+    if !url.username().is_empty() && matches!(url.scheme(), "http" | "https") {
+        // Nor can this.
+        let _ = url.set_username(HIDDEN);
     }
     if url.query_pairs().any(|(name, _)| is_secret_parameter(&name)) {
         let shown: Vec<_> = url.query_pairs().into_owned().collect();
@@ -39,6 +46,14 @@ pub fn without_password(text: &str) -> String {
     url.into()
 }
 
+/// Scheme, host and port of a URL: of one whose path may be a token too, as a collector's.
+pub(crate) fn origin(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => url.origin().ascii_serialization(),
+        _ => HIDDEN.to_owned(),
+    }
+}
+
 /// Whether what goes by this name must not be shown: a setting such as
 /// `login.client_secret`, or a parameter of a URL such as `sslpassword`.
 pub(crate) fn is_secret(name: &str) -> bool {
@@ -46,10 +61,12 @@ pub(crate) fn is_secret(name: &str) -> bool {
     ["password", "passwd", "secret", "token"].iter().any(|end| name.ends_with(end))
 }
 
-/// The same of a parameter of a URL, where vendors have keys: `api_key`. A setting may be about a key that
-/// is none of these.
+/// The same of a parameter of a URL, where vendors have keys (`api_key`) and signatures (`sig`). A setting may be about
+/// a key that is none of these.
 fn is_secret_parameter(name: &str) -> bool {
-    is_secret(name) || name.to_lowercase().ends_with("key")
+    let ends = ["key", "auth", "authorization", "sig", "signature", "credential", "credentials", "pwd"];
+    let lower = name.to_lowercase();
+    is_secret(name) || ends.iter().any(|end| lower.ends_with(end))
 }
 
 #[cfg(test)]
@@ -69,11 +86,36 @@ mod tests {
             ("http://host/?access_token=secret", "http://host/?access_token=hidden"),
             ("https://otlp/v1/traces?api_key=secret&t=1", "https://otlp/v1/traces?api_key=hidden&t=1"),
             ("https://otlp/?apiKey=secret", "https://otlp/?apiKey=hidden"),
+            ("https://blob/?sv=1&sig=secret", "https://blob/?sv=1&sig=hidden"),
+            ("https://otlp/?auth=secret", "https://otlp/?auth=hidden"),
+            ("https://s3/?X-Amz-Signature=secret", "https://s3/?X-Amz-Signature=hidden"),
+            ("https://secret@otlp/", "https://hidden@otlp/"),
+            ("https://secret:x-oauth-basic@otlp/", "https://hidden:hidden@otlp/"),
+            ("amqp://me@host/%2f", "amqp://me@host/%2f"),
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("info,tagfleet_worker=debug", "info,tagfleet_worker=debug"),
         ] {
             assert_eq!(without_password(text), shown);
         }
+    }
+
+    #[test]
+    fn of_an_origin_nothing_else_is_shown() {
+        for (text, shown) in [
+            ("http://collector:4318", "http://collector:4318"),
+            ("https://secret@otlp/secret/v1/traces?auth=secret#secret", "https://otlp"),
+            ("secret", HIDDEN),
+            ("me:secret@collector", HIDDEN),
+        ] {
+            assert_eq!(origin(text), shown);
+        }
+    }
+
+    /// Whoever puts the secret where the path of its file should be reads nothing of it in the log.
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_named() {
+        let problem = read("hush-hush").unwrap_err();
+        assert!(!problem.contains("hush"), "{problem}");
     }
 
     /// Postgres takes several hosts, and people forget the scheme or a percent sign.

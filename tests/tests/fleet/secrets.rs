@@ -115,6 +115,7 @@ fn config_shows_no_secret_of_any_binary() {
             command.envs(LOGIN);
             3
         } else {
+            command.env("TAGFLEET__TRACES__ENDPOINT", format!("https://collector:4318/{SECRET}/v1/traces"));
             2
         };
         let output = command.output().unwrap();
@@ -132,6 +133,8 @@ async fn a_url_that_cannot_be_used_is_refused_without_its_password() {
         ("TAGFLEET__BROKER__URL", format!("amqp://guest:{SECRET}@local host/")),
         ("TAGFLEET__DATABASE__URL", format!("postgres://me:a?{SECRET}=b@localhost/db")),
         ("TAGFLEET__DATABASE__URL", format!("me:{SECRET}@localhost/db")),
+        // Instead of the path of a file that holds it.
+        ("TAGFLEET__DATABASE__URL_FILE", format!("postgres://me:{SECRET}@localhost/db")),
     ] {
         for binary in BINARIES {
             let output = Process::command(binary).arg("config").env(variable, &url).output().unwrap();
