@@ -53,6 +53,8 @@ const URLS: &[&str] = &[
 const EVENTS: &[&str] = &[
     r#"{"scrape_id":"s-1","advertiser_id":"a","finished_at":"2026-11-21T09:00:00Z","lane":"express","images":[{"url":"http://img.test/1.jpg","image_key":"k","listing_id":"l","position":1,"configured":{"color":"red","image_type":"N/A"}}]}"#,
     r#"{"scrape_id":"s-2","advertiser_id":"a","finished_at":"2026-11-21T09:00:00Z","manifest_url":"https://img.test/inventory.ndjson.gz"}"#,
+    r#"{"advertiser_id":"a","change":"replaced","changed_at":"2026-11-21T09:00:00.5+01:00","image":{"url":"http://img.test/1.jpg","image_key":"k","listing_id":"l","position":1,"configured":{"color":"red","image_type":"N/A"}}}"#,
+    r#"{"advertiser_id":"a","change":"removed","changed_at":"2026-11-21T09:00:00Z","image":{"url":"http://img.test/1.jpg"}}"#,
 ];
 
 const JOBS: &[&str] = &[
