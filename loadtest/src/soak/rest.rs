@@ -31,7 +31,7 @@ struct Held {
 #[derive(Clone, Debug)]
 pub struct Rest {
     /// Images that have come to their outcome since the fleet was started.
-    images: i64,
+    pub images: i64,
     processes: Vec<Held>,
     servers: Open,
 }
