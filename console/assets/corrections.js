@@ -56,6 +56,8 @@ export function addresses(places) {
   return all;
 }
 
+/** @typedef {{id: number, image_id: string}} Entry an entry of the history, as a correction gave it */
+
 /** What somebody has corrected in this tab, also after the page was loaded anew: theirs, and nobody else's. */
 export class Undoable {
   #store;
@@ -67,18 +69,18 @@ export class Undoable {
    */
   constructor(store, person) {
     this.#store = store;
-    this.#key = `corrected by ${person}`;
+    this.#key = `entries of ${person}`;
   }
 
   /**
    * The entries of each correction, the last at the end.
-   * @returns {number[][]}
+   * @returns {Entry[][]}
    */
   get all() {
     return JSON.parse(this.#store.getItem(this.#key) ?? "[]");
   }
 
-  /** @param {number[][]} all of which the last fifty are kept */
+  /** @param {Entry[][]} all of which the last fifty are kept */
   set all(all) {
     this.#store.setItem(this.#key, JSON.stringify(all.slice(-50)));
   }

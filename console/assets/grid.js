@@ -137,15 +137,15 @@ function correct(verdict) {
     const shown = meant.map((id) => /** @type {HTMLElement} */ (document.getElementById(id)).dataset);
     const seen = shown.map((data) => ({ image: data.image ?? "", version: data.version ?? "", advertiser: data.advertiser ?? "" }));
     const value = verdict === "withdraw" ? "withdrawn" : `${verdict.set ?? "null"}`;
-    /** @type {number[]} */
+    /** @type {import("./corrections.js").Entry[]} */
     const entries = [];
     /** @type {string[]} */
     const left = [];
     /** @type {Refused | null} */
     let why = null;
     for (const { scope, images } of requests(seen, everyone)) {
-      /** @type {number[] | Refused} */
-      const answer = why && !isAboutPictures(why.status) ? why : await written({ images, attribute: about, verdict, scope });
+      /** @type {import("./corrections.js").Entry[] | Refused} */
+      const answer = why && !isAboutPictures(why.status) ? why : await written("/v1/fixes/bulk", { images, attribute: about, verdict, scope });
       if (answer instanceof Refused) {
         why = answer;
         left.push(scope === "everyone" ? scope : scope.advertiser);
@@ -164,14 +164,15 @@ function correct(verdict) {
 const refused = (error) => (error instanceof Refused ? error : new Refused(0, { detail: String(error) }));
 
 /**
- * Writes one request of a correction: its entries in the history, or why there are none.
+ * Writes one request of a correction, or undoes one: its entries in the history, or why there are none.
+ * @param {string} path
  * @param {object} body
- * @returns {Promise<number[] | Refused>}
+ * @returns {Promise<import("./corrections.js").Entry[] | Refused>}
  */
-async function written(body) {
+async function written(path, body) {
   try {
-    const response = await ask("POST", "/v1/fixes/bulk", { body });
-    return (await response.json()).entries.map((/** @type {{id: number}} */ entry) => entry.id);
+    const response = await ask("POST", path, { body });
+    return (await response.json()).entries;
   } catch (error) {
     return refused(error);
   }
@@ -182,7 +183,7 @@ async function written(body) {
 const person = document.querySelector('meta[name="person"]')?.getAttribute("content") ?? "";
 const undoable = new Undoable(sessionStorage, person);
 
-/** @param {number[][]} all */
+/** @param {import("./corrections.js").Entry[][]} all */
 function keep(all) {
   undoable.all = all;
   if (undo) undo.disabled = !all.length;
@@ -191,16 +192,16 @@ function keep(all) {
 undo?.addEventListener("click", () =>
   turns.take(async () => {
     const { all } = undoable;
-    const entries = all.pop();
-    if (!entries) return;
-    const response = await ask("POST", "/v1/fixes/undo", { body: { entries } }).catch((error) => {
-      // What somebody has corrected since cannot be undone later either; all else may go well the next time.
-      if (error instanceof Refused && isAboutPictures(error.status)) keep(all);
-      throw error;
-    });
+    const last = all.pop();
+    if (!last) return;
+    const undone = await written("/v1/fixes/undo", { entries: last.map((entry) => entry.id) });
+    // What fails for a moment may go well the next time.
+    if (undone instanceof Refused && !isAboutPictures(undone.status)) throw undone;
+    // What somebody has corrected since cannot be undone later either, and is shown as it is now.
     keep(all);
-    const undone = (await response.json()).entries;
-    await refresh(undone.map((/** @type {{image_id: string}} */ entry) => entry.image_id));
+    const drawn = await refresh(last.map((entry) => entry.image_id)).catch(refused);
+    if (undone instanceof Refused) throw undone;
+    if (drawn) throw drawn;
     say(`Undone: ${pictures(undone.length)}.`);
   }),
 );

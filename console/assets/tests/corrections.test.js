@@ -43,15 +43,16 @@ test("nobody undoes what somebody else has corrected in this tab", () => {
   const kept = new Map();
   const store = { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) };
   const ann = new Undoable(store, "ann@example.com");
-  ann.all = [...ann.all, [1, 2]];
+  const correction = [1, 2].map((id) => ({ id, image_id: `image ${id}` }));
+  ann.all = [...ann.all, correction];
   assert.deepEqual(new Undoable(store, "bob@example.com").all, []);
-  assert.deepEqual(new Undoable(store, "ann@example.com").all, [[1, 2]], "also after the page was loaded anew");
+  assert.deepEqual(new Undoable(store, "ann@example.com").all, [correction], "also after the page was loaded anew");
 });
 
 test("the last fifty corrections can be undone", () => {
   const kept = new Map();
   const undoable = new Undoable({ getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) }, "ann");
-  for (let n = 1; n <= 60; n++) undoable.all = [...undoable.all, [n]];
+  for (let n = 1; n <= 60; n++) undoable.all = [...undoable.all, [{ id: n, image_id: "" }]];
   assert.equal(undoable.all.length, 50);
-  assert.deepEqual(undoable.all.at(-1), [60]);
+  assert.deepEqual(undoable.all.at(-1), [{ id: 60, image_id: "" }]);
 });

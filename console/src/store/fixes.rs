@@ -112,8 +112,9 @@ pub async fn revert(
     carry_out(&mut client, &wanted, line).await
 }
 
-/// Brings the places that these entries are about back to what held before them; nothing, if somebody has
-/// written to one of them since.
+/// Brings the places that these entries are about back to what held before them; nothing, if somebody other than
+/// `by` has written to one of them since, or what holds there is not what the entries left: who has undone the
+/// correction after this one undoes this one next.
 ///
 /// # Errors
 ///
@@ -169,7 +170,7 @@ async fn write(
     try_join!(by_keys, fixes::lock(&transaction, images))?;
     let deeds = match wish {
         Wish::Deed(deed, seen) => allowed(&transaction, deed, seen).await?,
-        Wish::Undo(ids) => before(&transaction, ids).await?,
+        Wish::Undo(ids) => before(&transaction, ids, by).await?,
     };
     let deeds = match deeds {
         Ok(deeds) => deeds,
@@ -205,22 +206,37 @@ async fn allowed(
     Ok(if changed.is_empty() { Ok(vec![deed.clone()]) } else { Err(Corrected::Changed(changed)) })
 }
 
-/// What has to be done so that what held before the entries `ids` holds again.
-async fn before(transaction: &Transaction<'_>, ids: &[i64]) -> Result<Result<Vec<Deed>, Corrected>, DbError> {
-    // After the entry before it. Of several entries about one place, before the first.
+/// What has to be done so that what held before the entries `ids` holds again, if `by` alone has written there since and
+/// what they left holds still.
+async fn before(
+    transaction: &Transaction<'_>,
+    ids: &[i64],
+    by: &str,
+) -> Result<Result<Vec<Deed>, Corrected>, DbError> {
+    // After the entry before it. Of several entries about one place, before the first; what they left, the last left.
     const SQL: &str = "
         SELECT DISTINCT ON (h.image_id, h.advertiser_id, h.attribute)
                h.image_id, h.advertiser_id, h.attribute, coalesce(b.action = 'set', false), b.to_value,
-               EXISTS (SELECT FROM fix_history n
-                        WHERE n.image_id = h.image_id AND n.advertiser_id = h.advertiser_id
-                          AND n.attribute = h.attribute AND n.id > h.id AND n.id <> ALL($1))
+               later.others OR (left_by.action, left_by.to_value) IS DISTINCT FROM (holds.action, holds.to_value)
           FROM fix_history h
           LEFT JOIN LATERAL (SELECT action, to_value FROM fix_history b
                               WHERE b.image_id = h.image_id AND b.advertiser_id = h.advertiser_id
                                 AND b.attribute = h.attribute AND b.id < h.id
                               ORDER BY b.id DESC LIMIT 1) b ON true
+         CROSS JOIN LATERAL (SELECT action, to_value FROM fix_history l
+                              WHERE l.image_id = h.image_id AND l.advertiser_id = h.advertiser_id
+                                AND l.attribute = h.attribute AND l.id = ANY($1)
+                              ORDER BY l.id DESC LIMIT 1) left_by
+         CROSS JOIN LATERAL (SELECT action, to_value FROM fix_history n
+                              WHERE n.image_id = h.image_id AND n.advertiser_id = h.advertiser_id
+                                AND n.attribute = h.attribute
+                              ORDER BY n.id DESC LIMIT 1) holds
+         CROSS JOIN LATERAL (SELECT count(*) > 0 AS others FROM fix_history n
+                              WHERE n.image_id = h.image_id AND n.advertiser_id = h.advertiser_id
+                                AND n.attribute = h.attribute AND n.id > h.id AND n.id <> ALL($1)
+                                AND n.fixed_by <> $2) later
          WHERE h.id = ANY($1) ORDER BY h.image_id, h.advertiser_id, h.attribute, h.id";
-    let rows = transaction.query(SQL, &[&ids]).await?;
+    let rows = transaction.query(SQL, &[&ids, &by]).await?;
     let changed: Vec<_> = rows.iter().filter(|row| row.get(5)).map(|row| ImageId(row.get(0))).collect();
     Ok(if changed.is_empty() {
         Ok(together(rows.iter().map(read_deed)))

@@ -137,7 +137,7 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
     browser.press("s").await;
 
     browser.reads("Changed since you saw it").await;
-    // And the picture is shown as it is now.
+    // And the picture is shown as it is now, on the card that is there.
     browser
         .until("document.querySelector('.card .tag.fixed')?.innerText.includes('Placeholder') === true")
         .await;

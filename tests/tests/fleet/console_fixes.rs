@@ -9,10 +9,10 @@ use tagfleet_shared::events::{FixAction, TagFixed};
 use tagfleet_shared::ids::{ImageId, ScrapeId};
 use tagfleet_tests::{Fleet, Options, PATIENCE, Private, eventually, listed, scrape, skip};
 
-const EDITOR: [&str; 2] = ["read", "fix"];
+pub const EDITOR: [&str; 2] = ["read", "fix"];
 
 /// The colours of all rows of an image.
-async fn colors(fleet: &Fleet, scrape: &ScrapeId) -> Vec<String> {
+pub async fn colors(fleet: &Fleet, scrape: &ScrapeId) -> Vec<String> {
     fleet.rows(scrape).await.iter().map(|row| row.tag("color").to_owned()).collect()
 }
 

@@ -21,6 +21,7 @@ mod console_rows;
 mod console_scrapes;
 mod console_security;
 mod console_stories;
+mod console_undo;
 mod dead;
 mod dead_many;
 mod embeddings;
