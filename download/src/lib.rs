@@ -49,6 +49,7 @@ mod error;
 mod fetch;
 mod health;
 mod hosts;
+pub mod jpeg;
 mod memory;
 mod pace;
 mod peer;

@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+use tagfleet_download::jpeg;
 
 /// From 1 to 100: more is larger, and nobody sees it at this size.
 const QUALITY: u8 = 80;
@@ -36,11 +37,15 @@ pub use Undrawn::{TooLarge, Unreadable};
 /// The same file gives the same error.
 pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> {
     let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().map_err(|_| Unreadable)?;
+    let format = reader.format();
     let mut decoder = reader.into_decoder().map_err(undrawn)?;
     let (width, height) = decoder.dimensions();
-    // `image` checks neither the pixels nor the buffer that it makes for them.
-    if u64::from(width) * u64::from(height) > limits.max_pixels
-        || decoder.total_bytes() > limits.max_memory_bytes
+    let pixels = u64::from(width) * u64::from(height);
+    // `image` checks neither the pixels nor the buffer that it makes for them, and its decoders not all of their own.
+    if pixels > limits.max_pixels
+        || decoder.total_bytes().saturating_add(working_bytes(format, file, pixels)) > limits.max_memory_bytes
+        || format == Some(ImageFormat::Jpeg)
+            && jpeg::too_many_scans(file, (width, height), limits.max_pixels).is_some()
     {
         return Err(TooLarge);
     }
@@ -55,6 +60,18 @@ pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> 
     let mut jpeg = Vec::new();
     on_white(small).write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(undrawn)?;
     Ok(jpeg)
+}
+
+/// What the decoder keeps for itself beside the pixels, at most: as the workers have it.
+fn working_bytes(format: Option<ImageFormat>, file: &[u8], pixels: u64) -> u64 {
+    match format {
+        Some(ImageFormat::Jpeg) => jpeg::coefficient_bytes(file),
+        // The frame, before it is laid on the screen, or in its own colours.
+        Some(ImageFormat::Gif | ImageFormat::WebP) => 4 * pixels,
+        // A copy of the samples.
+        Some(ImageFormat::Tiff) => 8 * pixels,
+        _ => 0,
+    }
 }
 
 fn undrawn(error: ImageError) -> Undrawn {
@@ -76,7 +93,7 @@ fn on_white(picture: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use image::{ImageFormat, Rgba, RgbaImage};
+    use image::{Rgba, RgbaImage};
 
     use super::*;
 
@@ -111,6 +128,37 @@ mod tests {
         assert_eq!(draw(&file, 320, LIMITS), Err(TooLarge));
         let small = Limits { max_memory_bytes: 100, ..LIMITS };
         assert_eq!(draw(&png(10, 10, [0; 4]), 320, small), Err(TooLarge));
+    }
+
+    /// A file of some hundred bytes that claims a picture of this size, in three channels.
+    fn claimed(frame: u8, width: u16, height: u16) -> Vec<u8> {
+        let mut file = Vec::new();
+        JpegEncoder::new(&mut file).encode(&[9; 3 * 64], 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+        let at = file.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        file[at + 1] = frame;
+        file[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
+        file[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
+        file
+    }
+
+    /// The coefficients of all channels are kept until the last scan: twice the pixels, and more than the limit with them.
+    #[test]
+    fn a_progressive_jpeg_is_refused_for_what_its_scans_take() {
+        let limits = Limits { max_pixels: 50_000_000, max_memory_bytes: 192 << 20 };
+        assert_eq!(draw(&claimed(0xc2, 9000, 5000), 320, limits), Err(TooLarge));
+        assert_ne!(draw(&claimed(0xc0, 900, 500), 320, limits), Err(TooLarge));
+        assert_ne!(draw(&claimed(0xc2, 900, 500), 320, limits), Err(TooLarge));
+    }
+
+    /// Each is a pass over the whole picture.
+    #[test]
+    fn a_jpeg_of_too_many_scans_is_refused() {
+        let mut file = claimed(0xc2, 900, 500);
+        let scan = file.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        let scan = file.split_off(scan);
+        let end = scan.len() - 2;
+        file.extend(scan[..end].repeat(101));
+        assert_eq!(draw(&file, 320, LIMITS), Err(TooLarge));
     }
 
     #[test]

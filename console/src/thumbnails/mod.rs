@@ -10,6 +10,8 @@
 
 mod blank;
 mod draw;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ use bytes::Bytes;
 use moka::Expiry;
 use moka::future::Cache;
 use serde::Deserialize;
-use tagfleet_download::{DownloadConfig, DownloadError, Downloader, DownloaderError};
+use tagfleet_download::{DownloadConfig, DownloadError, Downloaded, Downloader, DownloaderError};
 use tagfleet_shared::lane::{Lane, LaneWeights};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -183,11 +185,15 @@ impl Thumbnails {
             Ok(file) => file,
             Err(error) => return self.blank(error.reason()),
         };
-        let Ok(_turn) = self.decoders.acquire().await else { return self.blank("stopped") };
+        let Ok(turn) = self.decoders.clone().acquire_owned().await else { return self.blank("stopped") };
         let limits = self.limits;
+        let drawing = tokio::task::spawn_blocking(move || {
+            // Until it is drawn, whoever hangs up meanwhile.
+            let (_turn, Downloaded { bytes, room: _room, .. }) = (turn, file);
+            draw::draw(&bytes, size.pixels(), limits)
+        });
         // A decoder that panics has met one bad picture.
-        let drawn = tokio::task::spawn_blocking(move || draw::draw(&file, size.pixels(), limits)).await;
-        match drawn {
+        match drawing.await {
             Ok(Ok(bytes)) => Thumbnail {
                 etag: etag(&bytes),
                 bytes: bytes.into(),
@@ -200,9 +206,9 @@ impl Thumbnails {
         }
     }
 
-    async fn fetch(&self, url: &Url) -> Result<Bytes, DownloadError> {
+    async fn fetch(&self, url: &Url) -> Result<Downloaded, DownloadError> {
         let turn = self.downloader.turn(url, Lane::Standard).await?;
-        Ok(self.downloader.fetch(url, turn).await?.bytes)
+        self.downloader.fetch(url, turn).await
     }
 
     fn blank(&self, reason: &'static str) -> Thumbnail {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use tagfleet_download::jpeg::MOST_SCANS;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::{Budget, InputSize, Picture, Undecodable, scans};
@@ -87,7 +88,7 @@ impl Turbo {
 
 fn new_decompressor() -> Result<Decompressor, turbojpeg::Error> {
     let mut decompressor = Decompressor::new()?;
-    decompressor.set_scan_limit(scans::LIMIT)?;
+    decompressor.set_scan_limit(MOST_SCANS)?;
     Ok(decompressor)
 }
 

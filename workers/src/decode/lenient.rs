@@ -9,6 +9,7 @@ use image::codecs::{
     webp::WebPDecoder,
 };
 use image::{ColorType, ImageDecoder, ImageError, Limits};
+use tagfleet_download::jpeg;
 
 use super::{Budget, Format, Picture, Undecodable, scans};
 
@@ -27,7 +28,7 @@ pub(super) fn decode<'a>(
             budget.check_pixels(width, height)?;
             scans::check(bytes, (width, height), &budget.limits)?;
             // Two bytes for each coefficient until the last scan.
-            let working = if scans::is_progressive(bytes) { 2 * 4 } else { 1 };
+            let working = if jpeg::is_progressive(bytes) { 2 * 4 } else { 1 };
             read(Ok(decoder), working, budget)
         }
         Format::Png => read(PngDecoder::with_limits(reader, library_limits(budget)), 0, budget),
