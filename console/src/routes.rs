@@ -109,8 +109,7 @@ impl Routes {
         router: MethodRouter<Console>,
     ) -> MethodRouter<Console> {
         let door = Door { console: self.console.clone(), right, page, notes_itself };
-        let router = router.route_layer(middleware::from_fn_with_state(door, guard::stand));
-        if page { router.route_layer(middleware::from_fn(pages::problem::draw)) } else { router }
+        router.route_layer(middleware::from_fn_with_state(door, guard::stand))
     }
 
     /// The list.
@@ -134,6 +133,7 @@ impl Routes {
                 Problem::new(Kind::MethodNotAllowed, format!("{method} is not answered here"))
             })
             .layer(timeout)
+            .layer(middleware::from_fn(pages::problem::draw))
             .layer(DefaultBodyLimit::max(console.config.http.max_body_bytes))
             .layer(middleware::from_fn_with_state(console.clone(), headers::add))
             .layer(middleware::from_fn_with_state(console.clone(), count))

@@ -22,9 +22,10 @@ impl ProblemPage {
     }
 }
 
-/// Draws a problem for whoever wants a page.
+/// Draws a problem for whoever wants a page, wherever they are: also at the login, at a path that there is not, and where
+/// nothing answers in time. What the API answers is for programs, and stays JSON.
 pub async fn draw(request: Request, next: Next) -> Response {
-    let wants_page = wants_page(request.headers());
+    let wants_page = wants_page(request.headers()) && !request.uri().path().starts_with("/v1/");
     let response = next.run(request).await;
     let problem = response.extensions().get::<Problem>().filter(|_| wants_page).cloned();
     let Some(problem) = problem else { return response };

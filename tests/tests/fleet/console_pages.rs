@@ -56,9 +56,34 @@ async fn pictures_come_through_the_console_once_and_from_public_addresses_only()
 /// People get a page where something is wrong, and programs the same as JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_problem_is_a_page_for_people() {
-    let fleet = Fleet::with(Options { workers: 0, schedulers: 0, ..Options::default() }).await;
+    let login = [
+        ("TAGFLEET__HTTP__PUBLIC_URL", "http://console.test"),
+        ("TAGFLEET__LOGIN__ISSUER", "http://127.0.0.1:1"),
+        ("TAGFLEET__LOGIN__CLIENT_ID", "console"),
+    ];
+    let settings = login.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let fleet = Fleet::with(Options { workers: 0, schedulers: 0, settings, ..Options::default() }).await;
     let console = fleet.start_console().await;
     let reader = console.caller(&["read"]).await;
+
+    // Also at the login, and where there is nothing.
+    for (path, status, detail) in [
+        (
+            "/login/callback?state=old&code=old",
+            401,
+            "this login was not begun in this browser, or too long ago",
+        ),
+        ("/login", 503, "the login provider does not answer"),
+        ("/scrapse", 404, "there is no such path"),
+    ] {
+        let program = console.stranger().ask("GET", path, &Value::Null).await;
+        assert_eq!((program.status, program.header("content-type")), (status, "application/problem+json"));
+        let person = console.stranger().with("accept", "text/html").ask("GET", path, &Value::Null).await;
+        assert_eq!((person.status, person.header("content-type")), (status, "text/html; charset=utf-8"));
+        assert!(person.text.contains(detail), "{person:?}");
+    }
+    let api = reader.clone().with("accept", "text/html").ask("GET", "/v1/scrapse", &Value::Null).await;
+    assert_eq!((api.status, api.header("content-type")), (404, "application/problem+json"), "for programs");
 
     let program = reader.ask("GET", "/scrapes/none", &Value::Null).await;
     assert_eq!((program.status, program.header("content-type")), (404, "application/problem+json"));
