@@ -48,6 +48,8 @@ export async function ask(method, path, more = {}) {
   if (!response) throw new Refused(0, { detail: "the console does not answer", what_to_do: "Try again in a moment." });
   if (response.type === "opaqueredirect" || response.status === 401) {
     toTheLogin = true;
+    // Whoever comes back would take it for done.
+    if (method !== "GET" && !more.ended) leaveWord("Your login had ended: what you did last was not written.", "bad");
     location.assign(more.ended ?? `/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Refused(401, { detail: "your login has ended" });
   }
@@ -69,6 +71,25 @@ export function say(text, kind = "good") {
   place.replaceChildren(line);
   // Long enough for everybody to read; what is bad stays until the next word.
   if (kind === "good") setTimeout(() => line.remove(), 30_000);
+}
+
+/** What is left for the next page to say, in the store of this tab. */
+const WORD = "word";
+
+/**
+ * Has the next page that can say something say this.
+ * @param {string} text
+ * @param {"good" | "bad"} [kind]
+ */
+export const leaveWord = (text, kind = "good") => sessionStorage.setItem(WORD, JSON.stringify({ text, kind }));
+
+/** Says what the page before has left, unless this one has no place for it: on the way to a login there is none. */
+export function sayWhatWasLeft() {
+  const left = sessionStorage.getItem(WORD);
+  if (!left || !document.getElementById("said")) return;
+  sessionStorage.removeItem(WORD);
+  const { text, kind } = JSON.parse(left);
+  say(text, kind);
 }
 
 /** @param {unknown} error */

@@ -27,7 +27,7 @@ export function waitBeforeLeaving(turns) {
     if (!turns.waiting) return;
     event.preventDefault();
     say(WAITS);
-    turns.leave(() => /** @type {HTMLFormElement} */ (event.target).submit());
+    turns.leave(() => /** @type {HTMLFormElement} */ (event.target).requestSubmit());
   });
   addEventListener("beforeunload", (event) => {
     if (turns.waiting && !isOnItsWayToTheLogin()) event.preventDefault();

@@ -1,7 +1,7 @@
 // @ts-check
 // What every page can do: keys, the list of keys, dark and light, and buttons that send something.
 
-import { ask, complain, say } from "./ask.js";
+import { ask, complain, leaveWord, sayWhatWasLeft } from "./ask.js";
 import { isTyping, nameOf, Sequence } from "./keys.js";
 
 const sequence = new Sequence();
@@ -100,7 +100,7 @@ document.addEventListener("click", async (event) => {
     const response = await ask(method, path, { body: body ? JSON.parse(body) : undefined, seen, ended });
     if (said) {
       const answer = await response.json();
-      sessionStorage.setItem("said", said.replace(/\{(\w+)\}/g, (_, name) => String(answer[name])));
+      leaveWord(said.replace(/\{(\w+)\}/g, (_, name) => String(answer[name])));
     }
     if (then) location.assign(then);
     else location.reload();
@@ -110,9 +110,18 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-const said = sessionStorage.getItem("said");
-sessionStorage.removeItem("said");
-if (said) say(said);
+sayWhatWasLeft();
+
+// A filter is asked for by its address. Sent as a form it would be held up where the login has ended: the policy of our pages lets no
+// form lead to another site, and the login's is one.
+document.addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (event.defaultPrevented || !form.matches("form.filter")) return;
+  event.preventDefault();
+  const wanted = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value) wanted.append(name, String(value));
+  location.assign(wanted.size ? `${form.action}?${wanted}` : form.action);
+});
 
 // Rows that lead somewhere or do something: j and k go from one to the next, Enter presses.
 document.addEventListener("keydown", (event) => {

@@ -2,11 +2,10 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tagfleet_console::auth::token;
-use tagfleet_console::store::sessions::{self, Session};
 use tagfleet_tests::{Browser, Fleet, Options, chord, fill_inventory, key};
 
 use crate::inventory;
+use crate::login::log_in;
 
 const FIXES: &str = "SELECT count(*) FROM fixes";
 
@@ -113,7 +112,7 @@ async fn who_logs_out_is_out() {
     let console = fleet.start_console().await;
     let Some(browser) = Browser::open(&console).await else { return };
     for session in ["first", "second"] {
-        log_in(&fleet, &browser, session).await;
+        log_in(&fleet, &browser, session, "viewer").await;
         browser.go("/scrapes").await;
         browser.reads("ann@example.com, viewer").await;
         if session == "second" {
@@ -127,19 +126,4 @@ async fn who_logs_out_is_out() {
     }
     console.stop().await;
     fleet.end().await;
-}
-
-/// Gives the browser the cookie of a session of ann.
-async fn log_in(fleet: &Fleet, browser: &Browser, cookie: &str) {
-    let session = Session {
-        subject: "1".into(),
-        name: "ann@example.com".into(),
-        role: "viewer".into(),
-        csrf: "secret-of-ann".into(),
-    };
-    let hour = std::time::Duration::from_secs(3600);
-    sessions::begin(&fleet.database.pool, &token::hash(cookie), &session, hour, None).await.unwrap();
-    // A browser takes a cookie for the site that it looks at.
-    browser.go("/left").await;
-    browser.see(&format!("document.cookie = 'tagfleet={cookie}; path=/'")).await;
 }

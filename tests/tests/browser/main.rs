@@ -12,6 +12,7 @@ mod filter;
 mod keys;
 mod leaving;
 mod letters;
+mod login;
 mod looks;
 mod many;
 mod outages;
