@@ -14,8 +14,8 @@ use crate::state::Console;
 use crate::web::problem::ProblemBody;
 use crate::web::{Body, Cursor, Kind, Listing, Params, Path, Problem};
 
-/// Letters of one answer at most.
-const MOST: u64 = 1000;
+/// Letters of one request at most.
+pub const MOST: u64 = 1000;
 
 /// Dead letters by reason.
 #[derive(Debug, Serialize, ToSchema)]

@@ -9,6 +9,7 @@ use tagfleet_shared::dead::{self, Filter, Group, Groups};
 use tagfleet_shared::jobs::{Job, TagImage};
 
 use super::{Html, Layout};
+use crate::api::dead::MOST as MOST_AT_ONCE;
 use crate::auth::Person;
 use crate::state::Console;
 use crate::web::{Params, Path, Problem};
@@ -29,9 +30,18 @@ struct DeadLettersPage {
 }
 
 impl DeadLettersPage {
-    /// What redriving or dropping all of them sends.
+    /// What redriving or dropping all of them sends: as many as were told, the oldest, whatever has come since.
     fn all(&self) -> String {
-        serde_json::json!({ "reasons": [self.reason] }).to_string()
+        serde_json::json!({ "reasons": [self.reason], "limit": self.count().min(MOST_AT_ONCE) }).to_string()
+    }
+
+    /// What that means.
+    fn all_of_them(&self) -> String {
+        match self.count() {
+            1 => "it".into(),
+            count if count > MOST_AT_ONCE => format!("the oldest {MOST_AT_ONCE}"),
+            count => format!("all {count}"),
+        }
     }
 
     fn count(&self) -> u64 {

@@ -3,6 +3,7 @@
 use fantoccini::key::Key;
 use serde_json::json;
 use tagfleet_shared::broker::Outgoing;
+use tagfleet_shared::dead::{self, Filter};
 use tagfleet_shared::events::ScrapeFinished;
 use tagfleet_shared::lane::Lane;
 use tagfleet_tests::{Browser, Fleet, Options, eventually, key};
@@ -40,11 +41,16 @@ async fn letters_are_sent_back_one_and_all_and_all_of_a_reason_are_dropped() {
     assert_eq!(browser.see(sent).await, json!(["1", "1", "2"]));
     browser.keep("sent-back").await;
 
+    // What has died since the page was drawn is not what was looked at.
+    fleet.publish_bytes(b"{\"not\": \"an event 3\"}".to_vec()).await;
+    eventually("a fourth is dead", || async { (fleet.dead_letters().await == 4).then_some(()) }).await;
     browser.press("x").await;
+    assert_eq!(browser.client.get_alert_text().await.unwrap(), "Drop all 3 for good?");
     browser.client.accept_alert().await.unwrap();
     browser.reads("Messages dropped: 3.").await;
-    browser.reads("There are none.").await;
-    assert_eq!(fleet.dead_letters().await, 0);
+    eventually("one is left", || async { (fleet.dead_letters().await == 1).then_some(()) }).await;
+    let left = dead::look(&fleet.broker, Filter::default()).await.unwrap();
+    assert!(String::from_utf8_lossy(&left[0].body).contains("an event 3"), "the oldest were dropped");
     console.stop().await;
     fleet.end().await;
 }
