@@ -6,9 +6,10 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::{Html, Layout};
+use crate::api;
 use crate::auth::Person;
 use crate::state::Console;
-use crate::store::conflicts::{self, Conflict};
+use crate::store::conflicts::Conflict;
 use crate::web::{Cursor, Listing, Params, Problem};
 
 /// Which conflicts.
@@ -38,13 +39,7 @@ pub async fn conflicts(
     let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let cursor = Cursor { cursor: said(&wanted.cursor), limit: None };
     let (attribute, advertiser) = (said(&wanted.attribute), said(&wanted.advertiser));
-    let conflicts = conflicts::list(
-        &console.pool,
-        attribute.as_deref(),
-        advertiser.as_deref(),
-        cursor.place()?,
-        cursor.limit()?,
-    )
-    .await?;
+    let conflicts =
+        api::conflicts::piece(&console, attribute.as_deref(), advertiser.as_deref(), &cursor).await?;
     Ok(Html(ConflictsPage { layout: Layout::new("Conflicts", person), conflicts, wanted }))
 }

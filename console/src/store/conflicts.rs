@@ -8,7 +8,11 @@ use tokio_postgres::Row;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::version::OF_IMAGE;
 use crate::web::Listing;
+
+/// Where people rarely disagree all that they ever said is read for one page: nobody holds a connection for that.
+const NOT_FOR_LONG: &str = "SET LOCAL statement_timeout = '3s'";
 
 /// A picture that several share, and that people have tagged differently. Each keeps their value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -19,6 +23,8 @@ pub struct Conflict {
     pub attribute: String,
     /// Where the picture is, as it was listed last.
     pub url: Option<String>,
+    /// What a correction says was seen.
+    pub version: String,
     /// What was said, and by whom: two sides at least.
     pub sides: Vec<Side>,
 }
@@ -48,7 +54,7 @@ pub struct Place(String, Uuid);
 ///
 /// # Errors
 ///
-/// If the database is away.
+/// If the database is away, or finds too few within its time limit.
 pub async fn list(
     pool: &Pool,
     attribute: Option<&str>,
@@ -56,23 +62,30 @@ pub async fn list(
     after: Option<Place>,
     limit: u32,
 ) -> Result<Listing<Conflict>, DbError> {
-    const SQL: &str = "
-        WITH conflict AS (
+    let sql = format!(
+        "WITH conflict AS (
             SELECT attribute, image_id FROM fixes
              WHERE ($1::text IS NULL OR attribute = $1) AND ($2::text IS NULL OR (attribute, image_id) > ($2, $3))
              GROUP BY attribute, image_id
             HAVING count(DISTINCT to_jsonb(coalesce(value, chr(1)))) > 1
                AND ($4::text IS NULL OR bool_or(advertiser_id = $4))
              ORDER BY attribute, image_id LIMIT $5)
-        SELECT f.image_id, f.attribute, i.url, nullif(f.advertiser_id, ''), f.value, f.fixed_by, f.note, f.fixed_at
+        SELECT f.image_id, f.attribute, i.url, nullif(f.advertiser_id, ''), f.value, f.fixed_by, f.note, f.fixed_at,
+               v.version
           FROM conflict c JOIN fixes f USING (attribute, image_id)
           LEFT JOIN LATERAL (SELECT url FROM scrape_images WHERE image_id = c.image_id
                               ORDER BY day DESC LIMIT 1) i ON true
-         ORDER BY f.attribute, f.image_id, f.advertiser_id";
+         CROSS JOIN LATERAL (SELECT {OF_IMAGE} AS version FROM (SELECT c.image_id AS image) one) v
+         ORDER BY f.attribute, f.image_id, f.advertiser_id"
+    );
     let (last_attribute, last_image) = after.map(|Place(attribute, image)| (attribute, image)).unzip();
     let one_more = i64::from(limit) + 1;
-    let client = pool.get().await?;
-    let rows = client.query(SQL, &[&attribute, &last_attribute, &last_image, &advertiser, &one_more]).await?;
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(NOT_FOR_LONG).await?;
+    let rows =
+        transaction.query(&sql, &[&attribute, &last_attribute, &last_image, &advertiser, &one_more]).await?;
+    transaction.commit().await?;
     let place = |conflict: &Conflict| Place(conflict.attribute.clone(), conflict.image_id);
     Ok(Listing::cut(gather(&rows), limit, place))
 }
@@ -90,7 +103,10 @@ fn gather(rows: &[Row]) -> Vec<Conflict> {
         };
         match conflicts.last_mut() {
             Some(last) if last.image_id == image_id && last.attribute == attribute => last.sides.push(side),
-            _ => conflicts.push(Conflict { image_id, attribute, url: row.get(2), sides: vec![side] }),
+            _ => {
+                let (url, version, sides) = (row.get(2), row.get(8), vec![side]);
+                conflicts.push(Conflict { image_id, attribute, url, version, sides });
+            }
         }
     }
     conflicts

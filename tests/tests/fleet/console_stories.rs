@@ -172,6 +172,11 @@ async fn advertisers_who_disagree_both_keep_their_value() {
     let mut expected = vec![images[0].to_string(), images[2].to_string()];
     expected.sort();
     assert_eq!(named, expected);
+    let shown = editor.get(&format!("/v1/images/{}", found[0]["image_id"].as_str().unwrap())).await;
+    assert_eq!(
+        found[0]["version"], shown["version"],
+        "of which a picture is shown, and seen by who corrects it"
+    );
     let sides = found[0]["sides"].as_array().unwrap();
     let side = |n: usize| (sides[n]["advertiser_id"].as_str().unwrap(), sides[n]["value"].as_str().unwrap());
     assert_eq!((side(0), side(1)), (("first", "red"), ("second", "blue")));
