@@ -19,15 +19,16 @@ export async function refresh(images) {
   const places = [...cards].filter((card) => wanted.has(card.dataset.image ?? "")).map((card) => card.dataset.place ?? "");
   for (const address of addresses(places)) {
     const response = await ask("GET", address);
-    for (const card of drawn(await response.text()).querySelectorAll(".card")) {
+    for (const card of /** @type {NodeListOf<HTMLElement>} */ (drawn(await response.text()).querySelectorAll(".card"))) {
       const old = document.getElementById(card.id);
       if (!old) continue;
-      card.setAttribute("aria-selected", old.getAttribute("aria-selected") ?? "false");
-      card.classList.toggle("active", old.classList.contains("active"));
       // The same picture is not loaded again; another one, which nobody has seen yet, is.
       const [was, is] = [old, card].map((either) => either.querySelector("img"));
       if (was && is?.getAttribute("src") === was.getAttribute("src")) is.replaceWith(was);
-      old.replaceWith(card);
+      // The card itself stays: the browser remembers how tall it is while it is out of sight, and the grid which
+      // one is active.
+      old.dataset.version = card.dataset.version;
+      old.replaceChildren(...card.childNodes);
     }
   }
 }

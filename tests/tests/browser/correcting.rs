@@ -133,6 +133,7 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
         )
         .await;
 
+    browser.see("(window.card = document.querySelector('.card')) && true").await;
     browser.click(".card").await;
     browser.press("s").await;
 
@@ -142,6 +143,46 @@ async fn a_correction_of_what_has_changed_is_refused_in_words() {
         .until("document.querySelector('.card .tag.fixed')?.innerText.includes('Placeholder') === true")
         .await;
     assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE value = 'Stock'").await, 0);
+    let same = "window.card === document.querySelector('.card.active[aria-selected=true]')";
+    assert_eq!(browser.see(same).await, json!(true));
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// Until there is nothing of theirs; and what somebody else has corrected since is shown as it is now.
+#[tokio::test(flavor = "multi_thread")]
+async fn corrections_of_one_picture_are_undone_one_after_the_other() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.tag(&inventory("north", &fleet.pictures(1))).await;
+    browser.go("/images").await;
+    browser.click(".card").await;
+    let fixed = |value: &str| {
+        format!("document.querySelector('.card .tag.fixed')?.innerText.includes('{value}') === true")
+    };
+
+    for (letter, value) in [("s", "Stock"), ("p", "Placeholder")] {
+        browser.press(letter).await;
+        browser.until(&fixed(value)).await;
+    }
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.until(&fixed("Stock")).await;
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.until(&format!("{FIXED} === 0")).await;
+    assert_eq!(fleet.count(FIXES).await, 0);
+
+    browser.press("s").await;
+    browser.until(&fixed("Stock")).await;
+    fleet
+        .execute(
+            "UPDATE fixes SET value = 'Placeholder', fixed_by = 'another';
+             SELECT apply_fixes(image_id) FROM scrape_images",
+        )
+        .await;
+    browser.press(&chord(Key::Control, 'z')).await;
+    browser.reads("Changed since you saw it").await;
+    browser.until(&fixed("Placeholder")).await;
     console.stop().await;
     fleet.end().await;
 }
