@@ -121,18 +121,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Noted {
 }
 
 async fn refuse(console: &Console, noted: &audit::Request, problem: Problem) -> Response {
-    // Whoever can reach the port could fill the audit.
-    if problem.kind() == Kind::Unauthorized
-        && let Err(too_many) = console.auth.limits.refusal(noted.address.as_deref().unwrap_or_default())
-    {
-        return too_many.into_response();
-    }
-    let pool = &console.pool;
-    let status = problem.kind().status().as_u16();
     // A server of ours that is away refuses nobody.
-    if problem.kind() != Kind::Unavailable
-        && let Err(error) = audit::refuse(pool, noted, status, problem.detail()).await
-    {
+    if problem.kind() == Kind::Unavailable {
+        return problem.into_response();
+    }
+    // Whoever can reach the port could fill the audit, and so could a program that runs wild.
+    let limits = &console.auth.limits;
+    let only_counted = match &noted.who {
+        Some(who) => limits.refusal_of(who).err().map(|_| problem.clone()),
+        None => limits.refusal(noted.address.as_deref().unwrap_or_default()).err(),
+    };
+    if let Some(answer) = only_counted {
+        return answer.into_response();
+    }
+    let status = problem.kind().status().as_u16();
+    if let Err(error) = audit::refuse(&console.pool, noted, status, problem.detail()).await {
         warn!(%error, "a refusal could not be noted");
     }
     problem.into_response()

@@ -55,11 +55,22 @@ impl Limits {
     ///
     /// If there were too many of late: this one is only counted, and stands in no line of its own.
     pub fn refusal(&self, address: &str) -> Result<(), Problem> {
-        count(&self.refusals, &network(address), "requests without a login from this address").inspect_err(
-            |_| {
-                self.unnoted.fetch_add(1, Ordering::Relaxed);
-            },
-        )
+        self.note(count(&self.refusals, &network(address), "requests without a login from this address"))
+    }
+
+    /// Counts a refusal of `who`, who is known here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::refusal`].
+    pub fn refusal_of(&self, who: &str) -> Result<(), Problem> {
+        self.note(count(&self.refusals, who, "refused requests of this person or token"))
+    }
+
+    fn note(&self, counted: Result<(), Problem>) -> Result<(), Problem> {
+        counted.inspect_err(|_| {
+            self.unnoted.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     /// How many refusals are only counted yet.

@@ -127,14 +127,14 @@ pub async fn refuse(pool: &Pool, request: &Request, status: u16, detail: &str) -
     Ok(())
 }
 
-/// Notes so many refusals of strangers, of whom there were too many for a line each.
+/// Notes so many refusals, of strangers or of others who were refused too often for a line each.
 ///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn refused_more(pool: &Pool, refusals: u64) -> Result<(), DbError> {
     let request = Request { via: "nobody".into(), ..Request::default() };
-    let detail = format!("{refusals} more requests without a login, in lines of their own no more");
+    let detail = format!("{refusals} more requests were refused, in lines of their own no more");
     refuse(pool, &request, 429, &detail).await
 }
 
