@@ -10,6 +10,7 @@ use tagfleet_shared::broker::DeadLetter;
 use tagfleet_shared::dead::{self, DeadError, Filter, Position};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::auth::guard::Did;
 use crate::state::Console;
 use crate::web::problem::ProblemBody;
 use crate::web::{Body, Cursor, Kind, Listing, Params, Path, Problem};
@@ -195,6 +196,17 @@ impl Chosen {
         }
         Ok(Filter { reasons, ids, limit: limit(most)? })
     }
+
+    /// It in words.
+    fn told(&self) -> String {
+        let Self { reasons, ids, limit } = self;
+        let limit = limit.map(|limit| format!("at most {limit}"));
+        let of = |what: &str, words: &[String]| {
+            (!words.is_empty()).then(|| format!("with {what} {}", words.join(", ")))
+        };
+        let parts = [limit, of("reason", reasons), of("id", ids)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn limit(limit: Option<u64>) -> Result<Option<u64>, Problem> {
@@ -223,7 +235,8 @@ pub struct Redriven {
 pub async fn redrive(
     State(console): State<Console>,
     Body(chosen): Body<Chosen>,
-) -> Result<Json<Redriven>, Problem> {
+) -> Result<(Did, Json<Redriven>), Problem> {
+    let told = chosen.told();
     let filter = chosen.filter()?;
     let _turn = console.turn().await?;
     let redriven = dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| {
@@ -237,7 +250,8 @@ pub async fn redrive(
         )
     })?;
     let dead::Redriven { messages, reopened, foreign, .. } = redriven;
-    Ok(Json(Redriven { messages, reopened, foreign }))
+    let did = Did(format!("sent back: {messages}, of those {told}; images opened again: {reopened}"));
+    Ok((did, Json(Redriven { messages, reopened, foreign })))
 }
 
 /// What was dropped.
@@ -253,11 +267,13 @@ pub struct Dropped {
 pub async fn discard(
     State(console): State<Console>,
     Body(chosen): Body<Chosen>,
-) -> Result<Json<Dropped>, Problem> {
+) -> Result<(Did, Json<Dropped>), Problem> {
+    let told = chosen.told();
     let filter = chosen.filter()?;
     let _turn = console.turn().await?;
     let dropped = dead::discard(&console.broker, filter).await.map_err(|error| {
         Problem::from(error).advise("Some may be gone already: look again, and drop what is left.")
     })?;
-    Ok(Json(Dropped { messages: dropped.messages }))
+    let messages = dropped.messages;
+    Ok((Did(format!("dropped: {messages}, of those {told}")), Json(Dropped { messages })))
 }

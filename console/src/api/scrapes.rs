@@ -14,6 +14,7 @@ use tagfleet_shared::reopen::{self, Reopened};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::auth::guard::Did;
 use crate::state::Console;
 use crate::store::inventory;
 use crate::store::scrapes::{self, Filter, Reason, Scrape};
@@ -108,7 +109,8 @@ pub async fn submit(State(console): State<Console>, request: Request) -> Result<
     let malformed = |error: Malformed| Problem::new(Kind::BadRequest, error.to_string());
     let Parsed { value, unknown_fields } = ScrapeFinished::parse(&body).map_err(malformed)?;
     publish(&console, &value.scrape_id, body.to_vec(), traceparent.as_deref()).await?;
-    Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: value.scrape_id.0, unknown_fields })))
+    let did = Did(format!("handed in: {}", value.scrape_id.0));
+    Ok((StatusCode::ACCEPTED, did, Json(Taken { scrape_id: value.scrape_id.0, unknown_fields })))
 }
 
 async fn publish(
@@ -166,7 +168,8 @@ pub async fn rerun(
             )
         })?;
     }
-    Ok((StatusCode::ACCEPTED, Json(Again { images: jobs.len() })))
+    let did = Did(format!("images run again: {}", jobs.len()));
+    Ok((StatusCode::ACCEPTED, did, Json(Again { images: jobs.len() })))
 }
 
 /// Whose inventory is meant.
@@ -211,7 +214,9 @@ pub async fn retag(
         manifest_url: None,
         images_of: Some(newest.scrape_id),
     };
+    let of = event.images_of.as_ref().map_or("", |of| &of.0);
+    let did = Did(format!("the inventory of {of} is tagged again as {}", scrape_id.0));
     let body = serde_json::to_vec(&event).expect("an event is text and numbers");
     publish(&console, &scrape_id, body, None).await?;
-    Ok((StatusCode::ACCEPTED, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))
+    Ok((StatusCode::ACCEPTED, did, Json(Taken { scrape_id: scrape_id.0, unknown_fields: Vec::new() })))
 }

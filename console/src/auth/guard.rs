@@ -1,5 +1,6 @@
 //! Stands before every handler that takes a right.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, IntoResponseParts, Redirect, Response, ResponseParts};
 use deadpool_postgres::Pool;
 use tagfleet_shared::db::DbError;
 use tracing::warn;
@@ -96,7 +97,8 @@ async fn whole(request: Request) -> Result<Request, Problem> {
 }
 
 async fn end(pool: &Pool, line: &audit::Write, response: Response) -> Response {
-    let detail = response.extensions().get::<Problem>().map(|problem| problem.detail().to_owned());
+    let problem = response.extensions().get::<Problem>().map(Problem::detail);
+    let detail = problem.or_else(|| response.extensions().get::<Did>().map(|did| &*did.0)).map(str::to_owned);
     if let Err(error) = line.end(pool, response.status().as_u16(), detail.as_deref()).await {
         warn!(%error, "the end of a write could not be noted");
     }
@@ -105,6 +107,19 @@ async fn end(pool: &Pool, line: &audit::Write, response: Response) -> Response {
 
 async fn begin(pool: &Pool, line: &audit::Write) -> Result<(), DbError> {
     line.begin(&pool.get().await?).await
+}
+
+/// What a write did that its path does not tell, in words: a handler puts it into its answer, for the audit.
+#[derive(Clone, Debug)]
+pub struct Did(pub String);
+
+impl IntoResponseParts for Did {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
 }
 
 /// The line of the audit that a handler begins in the transaction that does the write.

@@ -13,6 +13,8 @@ use crate::web::Listing;
 
 /// Longest path that is kept, in characters.
 const MOST_PATH: usize = 500;
+/// Longest detail of a write, in characters.
+const MOST_DETAIL: usize = 2000;
 
 /// Somebody's request, as it came.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +52,8 @@ pub struct Line {
     pub path: String,
     /// The status of the answer; null: the write goes on, or its console or the database died.
     pub status: Option<i32>,
-    /// What was wrong, if something was; the role of a login, the rights of a token.
+    /// What was wrong, if something was; what a write did that its path does not tell, like how many letters were dropped;
+    /// the role of a login, the rights of a token.
     pub detail: Option<String>,
 }
 
@@ -105,6 +108,7 @@ impl Write {
         let line = *self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let Request { who, via, address, method, path } = &self.request;
         let (path, status) = (cut(path), i32::from(status));
+        let detail = detail.map(|detail| cut_to(MOST_DETAIL, detail));
         let client = pool.get().await?;
         let statement = client.prepare_cached(SQL).await?;
         client.execute(&statement, &[&line, &status, &detail, who, via, address, method, &path]).await?;
@@ -139,7 +143,11 @@ pub async fn refused_more(pool: &Pool, refusals: u64) -> Result<(), DbError> {
 }
 
 fn cut(path: &str) -> String {
-    path.chars().filter(|c| *c != '\0').take(MOST_PATH).collect()
+    cut_to(MOST_PATH, path)
+}
+
+fn cut_to(most: usize, text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(most).collect()
 }
 
 /// A piece of the audit, the latest first, after the line `after`.

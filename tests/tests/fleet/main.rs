@@ -12,6 +12,7 @@ mod changes_removed_fixed;
 mod changes_replaced;
 mod clocks;
 mod compatibility;
+mod console_audit;
 mod console_contract;
 mod console_fixes;
 mod console_grid;
