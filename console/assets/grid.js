@@ -92,15 +92,21 @@ document.getElementById("open")?.addEventListener("click", () => {
 });
 
 /**
+ * The page of a picture, for the advertiser whose it is here.
+ * @param {HTMLElement} card
+ */
+const addressOf = ({ dataset }) => `/images/${dataset.image}?for=${encodeURIComponent(dataset.advertiser ?? "")}`;
+
+/**
  * Opens a picture's page; who comes back is where they were.
  * @param {number} at
  */
 function open(at) {
-  const { id, dataset } = cards[at];
+  const card = cards[at];
   const chosen = [...selection.chosen].map((at) => cards[at].id);
   turns.leave(() => {
-    history.replaceState({ chosen }, "", `#${id}`);
-    location.assign(`/images/${dataset.image}`);
+    history.replaceState({ chosen }, "", `#${card.id}`);
+    location.assign(addressOf(card));
   });
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use serde::Deserialize;
 use tagfleet_shared::ids::ImageId;
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::auth::Person;
 use crate::state::Console;
 use crate::store::history::Correction;
 use crate::store::story::{self, Source, Story, TagValue};
-use crate::web::{Path, Problem};
+use crate::web::{Params, Path, Problem};
 
 /// The page.
 #[derive(Template)]
@@ -21,12 +22,26 @@ use crate::web::{Path, Problem};
 struct PicturePage {
     layout: Layout,
     story: Story,
+    wanted: Wanted,
+}
+
+/// From where somebody comes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    /// For whom they looked at it, and correct it unless they say otherwise.
+    r#for: String,
 }
 
 impl PicturePage {
     /// Where it was listed last.
     fn url(&self) -> &str {
         self.story.listed_last().map_or("", |listed| &listed.url)
+    }
+
+    /// Whether it is corrected for them unless somebody says otherwise.
+    fn is_meant(&self, advertiser: &str) -> bool {
+        self.wanted.r#for == advertiser
     }
 
     /// The advertisers who list it.
@@ -86,6 +101,7 @@ fn file(url: &str) -> &str {
 pub async fn picture(
     State(console): State<Console>,
     Path(image): Path<Uuid>,
+    Params(wanted): Params<Wanted>,
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
     let story = story::story(&console.pool, ImageId(image)).await?;
@@ -93,7 +109,7 @@ pub async fn picture(
     let key = story.listed.iter().find_map(|listed| listed.image_key.as_deref());
     let url = story.listed_last().map_or("", |listed| &listed.url);
     let title = format!("Picture {}", key.unwrap_or_else(|| file(url)));
-    Ok(Html(PicturePage { layout: Layout::new(title, person), story }))
+    Ok(Html(PicturePage { layout: Layout::new(title, person), story, wanted }))
 }
 
 #[cfg(test)]

@@ -77,6 +77,35 @@ async fn the_last_entry_of_a_picture_is_undone_after_a_question_that_tells_it() 
     fleet.end().await;
 }
 
+/// And not for whoever comes first: a picture that several share is corrected for the one whose it was in the grid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_corrected_for_the_advertiser_from_whose_it_was_opened() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    let shared = fleet.pictures(1);
+    for advertiser in ["north", "so & so"] {
+        fleet.tag(&inventory(advertiser, &shared)).await;
+    }
+    browser.go("/images?advertiser=so+%26+so").await;
+    browser.click(".card").await;
+    browser.press(&key(Key::Enter)).await;
+    browser.until("document.querySelector('[name=scope]')?.value === 'so & so'").await;
+
+    browser.click("[data-fix=color]").await;
+
+    browser.until("document.querySelectorAll('.timeline li').length === 1").await;
+    assert_eq!(fleet.count("SELECT count(*) FROM fixes WHERE advertiser_id = 'so & so'").await, 1);
+    // And in a tab of its own, by the button that opens links so.
+    browser.go("/images?advertiser=north").await;
+    browser.until("document.querySelector('.card') !== null").await;
+    browser.see("(window.open = (address) => { window.opened = address; }, true)").await;
+    browser.see("document.querySelector('.card img').dispatchEvent(new MouseEvent('auxclick', {button: 1, bubbles: true}))").await;
+    browser.until("window.opened?.startsWith('/images/') && window.opened.endsWith('?for=north')").await;
+    console.stop().await;
+    fleet.end().await;
+}
+
 /// The page tells so many entries, and this value of the image type, which readers see as well.
 async fn becomes(fleet: &Fleet, browser: &Browser, entries: usize, value: &str) {
     browser.until(&format!("document.querySelectorAll('.timeline li').length === {entries}")).await;
