@@ -277,6 +277,7 @@ pub struct NamedEntry {
               (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "there is no such entry", body = ProblemBody, content_type = "application/problem+json"),
               (status = 409, description = "it has changed since it was seen", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "the live model set knows no such value", body = ProblemBody, content_type = "application/problem+json"),
               (status = 428, description = "If-Match is missing", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn revert(
     State(console): State<Console>,
@@ -286,6 +287,10 @@ pub async fn revert(
     Noted(line): Noted,
 ) -> Result<impl IntoResponse, Problem> {
     let seen = if_match(&headers)?;
+    // An older model set knew other classes.
+    if let Some((attribute, value)) = fixes::set_by(&console.pool, entry).await? {
+        check_value(&console, &attribute, value.as_deref()).await?;
+    }
     let corrected = fixes::revert(&console.pool, entry, seen.as_ref(), &person.name, &line).await?;
     answer(StatusCode::OK, corrected)
 }

@@ -85,6 +85,17 @@ pub async fn correct(
     carry_out(&mut *pool.get().await?, &wanted, line).await
 }
 
+/// The attribute and the value that the entry `id` set; none if it withdrew a fix, or there is no such entry.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn set_by(pool: &Pool, id: i64) -> Result<Option<(String, Option<String>)>, DbError> {
+    const SQL: &str = "SELECT attribute, to_value FROM fix_history WHERE id = $1 AND action = 'set'";
+    let row = pool.get().await?.query_opt(SQL, &[&id]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
 /// Brings the place that the entry `id` is about back to what held after it, unless the image has changed
 /// since `seen`.
 ///

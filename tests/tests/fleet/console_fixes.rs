@@ -130,6 +130,16 @@ async fn a_value_that_the_live_model_set_does_not_know_is_refused_with_those_tha
     any.post(&path, set("room", json!("kitchen"))).await.expect(422);
     any.post(&path, set("image_type", Value::Null)).await.expect(422);
     any.post(&path, set("image_type", json!("Stock"))).await.expect(201);
+    // Nor what an older set knew, by way of the history.
+    fleet
+        .execute(&format!(
+            "INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by)
+             VALUES ('{image}', 'other', 'color', 'teal', 'ann')"
+        ))
+        .await;
+    let history = editor.get(&format!("/v1/images/{image}")).await["history"].clone();
+    let teal = history.as_array().unwrap().iter().find(|entry| entry["to"] == "teal").unwrap();
+    any.post(&format!("/v1/fixes/{}/revert", teal["id"]), Value::Null).await.expect(422);
     let unknown = ImageId::of(None, "http://nobody.test/has-listed-it.jpg");
     editor.fix(unknown, "dealer", Some("red")).await.expect(404);
 
