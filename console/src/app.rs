@@ -23,7 +23,7 @@ use crate::auth::Auth;
 use crate::config::ConsoleConfig;
 use crate::metrics::Metrics;
 use crate::routes;
-use crate::state::Console;
+use crate::state::{self, Console};
 use crate::store::audit;
 use crate::store::turns::Turns;
 use crate::thumbnails::Thumbnails;
@@ -66,6 +66,7 @@ impl App {
             publisher: Arc::new(broker.publisher()),
             broker,
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            choosing: Arc::new(state::choosing(config.database.pool_size)),
             writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),

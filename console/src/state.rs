@@ -30,6 +30,9 @@ pub struct Console {
     pub dead: Arc<Turns>,
     /// A place for each picture that workers are asked about.
     pub classifying: Arc<Semaphore>,
+    /// A place for each list that passes over pictures and may take its three seconds: those who wait for one hold no
+    /// connection, which corrections need.
+    pub choosing: Arc<Semaphore>,
     /// Writes that go on. They end whoever listens still, and a console that stops waits for them.
     pub writes: TaskTracker,
     /// The settings.
@@ -61,6 +64,7 @@ impl Console {
             auth: Arc::new(Auth::new(&config, pool.clone(), false)?),
             pool,
             classifying: Arc::new(Semaphore::new(config.classify.at_once)),
+            choosing: Arc::new(choosing(config.database.pool_size)),
             writes: TaskTracker::new(),
             thumbnails: Thumbnails::new(&config.thumbnails, &config.download)?,
             config: Arc::new(config),
@@ -82,6 +86,11 @@ impl Console {
         };
         self.dead.take().await?.ok_or_else(others)
     }
+}
+
+/// Places for lists that may take long, of so many connections: a few, and some are left for all else.
+pub fn choosing(connections: usize) -> Semaphore {
+    Semaphore::new((connections / 2).clamp(1, 4))
 }
 
 impl FromRef<Console> for Pool {

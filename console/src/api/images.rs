@@ -1,11 +1,14 @@
 //! `/v1/images`: pictures, and the story of each.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use tagfleet_shared::ids::ImageId;
+use tokio::sync::SemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -15,6 +18,9 @@ use crate::store::lookup::{self as look, Found};
 use crate::store::story::{self, Story};
 use crate::web::problem::ProblemBody;
 use crate::web::{Cursor, Kind, Listing, Params, Path, Problem};
+
+/// How long a list waits for others: for one and a half of those that take as long as they may.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Which pictures to list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -94,12 +100,20 @@ pub async fn list(
 ///
 /// If the database is away, or finds too few within its time limit.
 pub async fn piece(console: &Console, filter: &Filter, cursor: &Cursor) -> Result<Listing<Image>, Problem> {
+    let _place = if filter.chooses() { Some(place(console).await?) } else { None };
     let found = images::list(&console.pool, filter, cursor.place()?, cursor.limit()?).await;
     found.map_err(|error| match error.is_too_long() {
         true if filter.chooses() => too_few(filter),
         true => Problem::new(Kind::Unavailable, "the database takes too long").after(5),
         false => error.into(),
     })
+}
+
+/// A place among the lists that pass over pictures.
+async fn place(console: &Console) -> Result<SemaphorePermit<'_>, Problem> {
+    let place = tokio::time::timeout(PATIENCE, console.choosing.acquire());
+    let too_many = || Problem::new(Kind::Unavailable, "too many look for pictures that are hard to find");
+    place.await.ok().and_then(Result::ok).ok_or_else(|| too_many().after(3))
 }
 
 fn too_few(filter: &Filter) -> Problem {

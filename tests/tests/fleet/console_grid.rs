@@ -1,5 +1,6 @@
 //! The list of pictures on a fleet that is at work, and what it looks for.
 
+use futures::future::join_all;
 use serde_json::Value;
 use tagfleet_shared::ids::ImageId;
 use tagfleet_tests::{Caller, Fleet, Options, eventually};
@@ -248,6 +249,40 @@ async fn the_url_of_a_picture_is_that_of_its_last_listing() {
     fleet.execute(&format!("UPDATE scrape_images SET image_id = '{image}'")).await;
     let page = reader.ask("GET", &format!("/images/{image}"), &Value::Null).await;
     assert!(page.text.contains("Picture new.jpg"), "{}", page.text);
+    console.stop().await;
+    fleet.end().await;
+}
+
+/// However many look for what is hard to find, they hold but some of the connections: the others are for all else.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_take_long_leave_connections_for_others() {
+    let settings = vec![("TAGFLEET__DATABASE__POOL_SIZE", "3".to_owned())];
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, settings, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let reader = console.caller(&["read", "operate"]).await;
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE scrape_images IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    const LOOKING: &str = "
+        SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event = 'relation' AND query LIKE '%WITH kept%'";
+
+    let lists = join_all((0..6).map(|_| reader.ask("GET", "/v1/images?outcome=skipped", &Value::Null)));
+    let others = async {
+        eventually("one list is looked for", || async { (fleet.count(LOOKING).await == 1).then_some(()) })
+            .await;
+        for _ in 0..20 {
+            reader.get("/v1/audit").await;
+            assert!(fleet.count(LOOKING).await <= 1, "the others wait for a place");
+        }
+    };
+    let (lists, ()) = tokio::join!(lists, others);
+    for list in lists {
+        assert!(matches!(list.status, 422 | 503), "{list:?}");
+        assert!(list.status != 503 || list.headers.contains_key("retry-after"), "{list:?}");
+    }
+    lock.rollback().await.unwrap();
+    drop(client);
     console.stop().await;
     fleet.end().await;
 }
