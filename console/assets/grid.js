@@ -51,9 +51,15 @@ grid?.addEventListener("dblclick", (event) => {
   if (card) open([...cards].indexOf(card));
 });
 
-// Shift-click would mark text as well.
+// As links do: a card is none, for whoever listens would hear both.
+grid?.addEventListener("auxclick", (event) => {
+  const card = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".card"));
+  if (card && event.button === 1) window.open(addressOf(card), "_blank", "noopener");
+});
+
+// Shift-click would mark text as well, and the middle button scroll.
 grid?.addEventListener("mousedown", (event) => {
-  if (event.shiftKey) event.preventDefault();
+  if (event.shiftKey || event.button === 1) event.preventDefault();
   grid?.focus({ preventScroll: true });
 });
 
@@ -113,6 +119,14 @@ function open(at) {
 waitBeforeLeaving(turns);
 
 // --- correcting
+
+// Letters go to the pictures again, once the mouse has chosen for whom they are; whoever chooses with letters is not
+// interrupted by the first.
+const scope = document.getElementById("scope");
+let byMouse = false;
+scope?.addEventListener("pointerdown", () => (byMouse = true));
+scope?.addEventListener("keydown", () => (byMouse = false));
+scope?.addEventListener("change", () => byMouse && grid?.focus({ preventScroll: true }));
 
 let attribute = /** @type {HTMLElement | null} */ (document.querySelector("[data-attribute]"))?.dataset.attribute ?? "";
 

@@ -12,6 +12,12 @@ class Live {
   /** @type {Date | null} since when nothing comes */
   #since = null;
   #said = document.createElement("p");
+  /** @type {EventSource | null} */
+  #source = null;
+  /** When it is asked for again. */
+  #later = 0;
+  /** Whether nothing more is to come. */
+  #done = false;
 
   /** @param {HTMLElement} part */
   constructor(part) {
@@ -20,11 +26,22 @@ class Live {
     this.#said.className = "stale";
     this.#said.setAttribute("role", "status");
     part.before(this.#said);
+    // Nobody looks at a hidden tab, and each stream takes one of six connections that a browser has to a server without
+    // HTTP/2, for all its tabs together.
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#rest() : this.#follow()));
     this.#follow();
   }
 
+  #rest() {
+    clearTimeout(this.#later);
+    this.#source?.close();
+    this.#source = null;
+  }
+
   #follow() {
+    if (this.#done || this.#source || document.hidden) return;
     const source = new EventSource(this.address);
+    this.#source = source;
     source.addEventListener("open", () => {
       this.#failures = 0;
       this.#since = null;
@@ -32,22 +49,26 @@ class Live {
     });
     source.addEventListener("part", (event) => show(this.part, event.data));
     source.addEventListener("end", (event) => {
-      source.close();
+      this.#done = true;
+      this.#rest();
       show(this.part, event.data);
       this.part.dataset.ended = "";
     });
     source.addEventListener("error", () => {
       this.#since ??= new Date();
       // The browser comes again by itself, but not after an answer that is no stream.
-      if (source.readyState === EventSource.CLOSED) this.#again();
-      else setTimeout(() => this.#tell(false), SOON);
+      if (source.readyState === EventSource.CLOSED) {
+        this.#source = null;
+        this.#again();
+      } else setTimeout(() => this.#tell(false), SOON);
     });
   }
 
   async #again() {
     const final = isFinal(await statusOf(this.address));
+    this.#done = final;
     this.#tell(final);
-    if (!final) setTimeout(() => this.#follow(), pause(++this.#failures));
+    if (!final) this.#later = setTimeout(() => this.#follow(), pause(++this.#failures));
   }
 
   /** @param {boolean} final */

@@ -112,6 +112,17 @@ async fn fifty_pictures_are_corrected_at_once_and_undone_at_once() {
     browser.press("w").await;
     browser.until(&format!("{FIXED} === 0")).await;
     assert_eq!(fleet.count(FIXES).await, 0);
+
+    // Chosen with the mouse, it gives the letters back.
+    let chosen = "(() => {
+        const scope = document.getElementById('scope');
+        scope.focus();
+        scope.dispatchEvent(new Event('pointerdown', {bubbles: true}));
+        scope.value = '';
+        scope.dispatchEvent(new Event('change', {bubbles: true}));
+        return document.activeElement.id;
+    })()";
+    assert_eq!(browser.see(chosen).await, json!("grid"));
     console.stop().await;
     fleet.end().await;
 }

@@ -68,3 +68,33 @@ async fn a_part_that_follows_is_drawn_anew_only_where_it_changed() {
     console.stop().await;
     fleet.abandon().await;
 }
+
+/// A browser has six connections to a server without HTTP/2, for all its tabs: one that nobody looks at takes none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_page_follows_nothing_until_somebody_looks() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_insecure_console().await;
+    let Some(browser) = Browser::open(&console).await else { return };
+    fleet.publish(&inventory("north", &fleet.pictures(2))).await;
+    browser.go("/scrapes").await;
+    browser.until("document.querySelectorAll('tbody tr').length === 1").await;
+    browser
+        .see("(window.followed = 0, window.EventSource = class extends EventSource { constructor(address) { super(address); followed++; } }, true)")
+        .await;
+    let hide = |hidden: bool| {
+        format!(
+            "(Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}}),
+              document.dispatchEvent(new Event('visibilitychange')))"
+        )
+    };
+
+    browser.see(&hide(true)).await;
+    assert_eq!(browser.see("followed").await, serde_json::json!(0));
+    browser.see(&hide(false)).await;
+
+    browser.until("followed === 1").await;
+    fleet.publish(&inventory("south", &fleet.pictures(2))).await;
+    browser.until("document.querySelectorAll('tbody tr').length === 2").await;
+    console.stop().await;
+    fleet.abandon().await;
+}
