@@ -106,7 +106,14 @@ pub async fn horizon(pool: &Pool) -> Result<i64, DbError> {
 ///
 /// If the database is away.
 pub async fn before(pool: &Pool, since: Since) -> Result<i64, DbError> {
-    const SQL: &str = "SELECT coalesce((SELECT min(id) - 1 FROM fix_history WHERE at >= $1), $2)";
+    // An id may be given before that of an entry of an earlier time, but not by an hour: that long no transaction writes.
+    // So these are found by their time, however few or many come after them.
+    const SQL: &str = "
+        WITH first AS MATERIALIZED (
+            SELECT id FROM fix_history
+             WHERE at >= $1
+               AND at <= (SELECT at FROM fix_history WHERE at >= $1 ORDER BY at LIMIT 1) + interval '1 hour')
+        SELECT coalesce((SELECT min(id) - 1 FROM first), $2)";
     match since {
         Since::Entry(id) => Ok(id),
         Since::Time(time) => {
