@@ -123,9 +123,10 @@ pub async fn revert(
     carry_out(&mut client, &wanted, line).await
 }
 
-/// Brings the places that these entries are about back to what held before them; nothing, if somebody other than
-/// `by` has written to one of them since, or what holds there is not what the entries left: who has undone the
-/// correction after this one undoes this one next.
+/// Brings the places that these entries are about back to what held before them.
+///
+/// Nothing, if somebody other than `by` has written to one of them since, or what holds there is not what the entries
+/// left: who has undone the correction after this one undoes this one next.
 ///
 /// # Errors
 ///
