@@ -100,6 +100,10 @@ fn migrations_hash() -> u64 {
     let dir = super::repository().join("migrations");
     let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let bytes = files.into_iter().flat_map(|file| std::fs::read(file).unwrap());
+    // With their names: what a database has is known by them.
+    let of = |file: std::path::PathBuf| {
+        [file.as_os_str().as_encoded_bytes(), &std::fs::read(&file).unwrap()].concat()
+    };
+    let bytes = files.into_iter().flat_map(of);
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -84,6 +84,11 @@ impl AckTracker {
         self.keep = usize::MAX;
     }
 
+    /// Whether anything is kept back.
+    pub fn keeps(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// How many the broker was told of.
     pub fn told(&self) -> u64 {
         self.first_open - 1 + self.told.0.iter().map(|(first, last)| last - first + 1).sum::<u64>()

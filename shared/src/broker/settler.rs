@@ -1,13 +1,21 @@
 //! Telling the broker what is settled, in few words.
 
+use std::future::pending;
+use std::time::Duration;
+
 use futures::future::try_join_all;
 use lapin::Channel;
 use lapin::options::BasicAckOptions;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::ack::AckTracker;
 use super::received::Settled;
+
+/// The longest that an acknowledgement is kept back for the sake of one that does for many. Where half of the
+/// prefetch is held, what is left is never enough to be told of for its number, and the broker would send no more.
+const KEPT_BACK: Duration = Duration::from_millis(500);
 
 /// Tells the broker what is settled.
 pub(super) struct Settler {
@@ -40,15 +48,32 @@ impl Settler {
 
     /// Tells of what is settled until `stop`; without one, until everything is.
     async fn tell(&mut self, stop: Option<&CancellationToken>) -> lapin::Result<()> {
-        let mut settled = Vec::new();
+        let (mut settled, mut kept_since) = (Vec::new(), None);
         loop {
-            let more = self.settlements.recv_many(&mut settled, 4096);
-            let more = match stop {
-                Some(stop) => stop.run_until_cancelled(more).await,
-                None => Some(more.await),
+            let overdue = async {
+                match (stop, kept_since) {
+                    (Some(_), Some(since)) => sleep_until(since + KEPT_BACK).await,
+                    _ => pending().await,
+                }
             };
-            if more.is_none_or(|more| more == 0) {
-                return Ok(());
+            let stopped = async {
+                match stop {
+                    Some(stop) => stop.cancelled().await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stopped => return Ok(()),
+                () = overdue => {
+                    kept_since = None;
+                    let kept = self.tracker.tell().into_iter().map(|tag| (tag, false));
+                    send(&self.channel, kept).await?;
+                    continue;
+                }
+                more = self.settlements.recv_many(&mut settled, 4096) => if more == 0 {
+                    return Ok(());
+                }
             }
             let (tags, in_hand): (Vec<_>, Vec<_>) =
                 settled.drain(..).map(|settled| (settled.tag, settled.in_hand)).unzip();
@@ -59,6 +84,7 @@ impl Settler {
             let multiple = acks.up_to.map(|tag| (tag, true));
             let single = acks.single.into_iter().map(|tag| (tag, false));
             send(&self.channel, single.chain(multiple)).await?;
+            kept_since = self.tracker.keeps().then(|| kept_since.unwrap_or_else(Instant::now));
         }
     }
 }

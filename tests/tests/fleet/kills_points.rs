@@ -50,7 +50,7 @@ async fn nothing_is_lost_or_doubled(fleet: &Fleet, events: &[ScrapeFinished]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_at_any_point_loses_no_image_and_doubles_none() {
     // A job may meet each of those that are to die; three are the fault of a job, usually.
-    let settings = vec![("TAGFLEET__WORK__RETURNS__GIVE_UP_AFTER", "100".to_owned())];
+    let settings = vec![("TAGFLEET__WORK__RETURNS__GIVE_UP_AFTER", "20".to_owned())];
     let fleet = Fleet::with(Options { workers: 0, settings, ..Options::default() }).await;
     fleet.execute(COUNT_OUTCOMES).await;
     let points = points("worker.");
