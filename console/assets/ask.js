@@ -49,7 +49,7 @@ export async function ask(method, path, more = {}) {
   if (response.type === "opaqueredirect" || response.status === 401) {
     toTheLogin = true;
     // Whoever comes back would take it for done.
-    if (method !== "GET" && !more.ended) leaveWord("Your login had ended: what you did last was not written.", "bad");
+    if (method !== "GET" && !more.ended) leaveWord("Your login had ended: what you did last was not written, or not all of it.", "bad");
     location.assign(more.ended ?? `/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     throw new Refused(401, { detail: "your login has ended" });
   }

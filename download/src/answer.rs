@@ -7,7 +7,7 @@ use reqwest::Response;
 use url::Url;
 
 use super::clock::Clock;
-use super::error::{Cause, DownloadError, Limit, Undownloadable};
+use super::error::{Attempt, Cause, DownloadError, Limit, Undownloadable};
 use super::fetch::{Downloaded, Downloader};
 use super::hosts::Turn;
 use super::memory::Room;
@@ -17,6 +17,9 @@ use super::{sniff, transport};
 /// Room made ahead for a body at most, whatever length the server claims. Most
 /// images fit, so that most bodies are put down once and never moved.
 const MAX_HEAD_ROOM: usize = 512 * 1024;
+
+/// A server may have hung up on whoever lets a picture stand for so long: no fault of it or of the picture.
+const LONG: Duration = Duration::from_secs(5);
 
 /// A body may begin as slowly as it likes for so long.
 const HEAD_START: Duration = Duration::from_secs(5);
@@ -34,6 +37,14 @@ pub struct Answer {
     pub(super) since: Instant,
 }
 
+/// Tells the host of `turn` how the download ended there; not that the time was over which servers before it took.
+pub(super) fn report(turn: Turn, clock: &mut Clock, error: Option<&DownloadError>) {
+    let out_of_time = |error: &DownloadError| matches!(error, DownloadError::Transient(failure) if failure.cause == Cause::Timeout(Limit::Total));
+    if clock.is_first_lap() || !error.is_some_and(out_of_time) {
+        turn.ended(error, clock.lap());
+    }
+}
+
 impl Downloader {
     /// Brings the bytes. Neither the time since the headers were there nor waiting for memory is part of
     /// any limit: that is not the server's fault.
@@ -44,9 +55,17 @@ impl Downloader {
     pub async fn collect(&self, answer: Answer) -> Result<Downloaded, DownloadError> {
         let Answer { turn, url, response, mut clock, since } = answer;
         let room = self.room().await;
+        let stood = since.elapsed();
         clock.stood_since(since);
-        let end = self.read(&url, response, room, &mut clock).await;
-        turn.ended(end.as_ref().err(), clock.lap());
+        let mut end = self.read(&url, response, room, &mut clock).await;
+        if stood > LONG
+            && let Err(DownloadError::Transient(failure)) = &mut end
+            && matches!(failure.cause, Cause::Connection(_) | Cause::Truncated { .. })
+        {
+            failure.attempt = Attempt::PutOff;
+            return end;
+        }
+        report(turn, &mut clock, end.as_ref().err());
         end
     }
 

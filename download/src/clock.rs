@@ -26,6 +26,11 @@ impl Clock {
         self.started.elapsed().saturating_sub(self.stood)
     }
 
+    /// Whether no server is done with yet.
+    pub fn is_first_lap(&self) -> bool {
+        self.lap.is_zero()
+    }
+
     /// How much of that was for the server that is done now.
     pub fn lap(&mut self) -> Duration {
         let until = self.elapsed();

@@ -12,7 +12,7 @@ use tagfleet_shared::lane::{Lane, LaneWeights};
 use url::Url;
 
 use super::address::AddressPolicy;
-use super::answer::Answer;
+use super::answer::{Answer, report};
 use super::clock::Clock;
 use super::config::DownloadConfig;
 use super::destination::redirected;
@@ -211,7 +211,7 @@ impl Downloader {
                     turn = clock.stopped(self.hosts.turn(&url, lane)).await?;
                 }
                 Err(error) => {
-                    turn.ended(Some(&error), clock.lap());
+                    report(turn, &mut clock, Some(&error));
                     return Err(error);
                 }
             }

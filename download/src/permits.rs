@@ -36,11 +36,33 @@ struct State {
     shares: Shares,
 }
 
-/// Those of one lane who wait.
-type Line = VecDeque<oneshot::Sender<Permit>>;
+/// Those of one lane who wait, in order.
+#[derive(Debug, Default)]
+struct Line {
+    /// Before all others.
+    ahead: VecDeque<oneshot::Sender<Permit>>,
+    others: VecDeque<oneshot::Sender<Permit>>,
+}
 
-/// Where in a line one more waits.
-type LineUp = fn(&mut Line, oneshot::Sender<Permit>);
+impl Line {
+    fn len(&self) -> usize {
+        self.ahead.len() + self.others.len()
+    }
+
+    fn pop(&mut self) -> Option<oneshot::Sender<Permit>> {
+        self.ahead.pop_front().or_else(|| self.others.pop_front())
+    }
+
+    /// Leaves out those who went away: the ones in front are enough, as most
+    /// go who have waited longest.
+    fn forget_the_gone(&mut self) {
+        for line in [&mut self.ahead, &mut self.others] {
+            while line.front().is_some_and(oneshot::Sender::is_closed) {
+                line.pop_front();
+            }
+        }
+    }
+}
 
 impl Permits {
     /// So many permits; the lanes share them by weight while all of them wait.
@@ -52,25 +74,29 @@ impl Permits {
     /// Waits for a permit. Cancel-safe: who goes away leaves the permit to others.
     /// `None` if the line was [cut](Self::cut).
     pub async fn take(&self, lane: Lane) -> Option<Permit> {
-        self.take_at(lane, VecDeque::push_back).await
+        self.wait(lane, |line| &mut line.others).await
     }
 
-    async fn take_at(&self, lane: Lane, line_up: LineUp) -> Option<Permit> {
+    async fn wait(
+        &self,
+        lane: Lane,
+        part: fn(&mut Line) -> &mut VecDeque<oneshot::Sender<Permit>>,
+    ) -> Option<Permit> {
         let given = {
             let mut state = self.lines.state();
             if let Some(permit) = self.lines.free_permit(&mut state) {
                 return Some(permit);
             }
             let (give, given) = oneshot::channel();
-            line_up(&mut state.waiting[lane as usize], give);
+            part(&mut state.waiting[lane as usize]).push_back(give);
             given
         };
         given.await.ok()
     }
 
-    /// The same, but whoever waits in `lane` already waits on: for what cannot wait for long.
+    /// The same, ahead of whoever waits in `lane` with [`Self::take`]: for what cannot wait for long.
     pub async fn take_first(&self, lane: Lane) -> Option<Permit> {
-        self.take_at(lane, VecDeque::push_front).await
+        self.wait(lane, |line| &mut line.ahead).await
     }
 
     /// A permit, if one is free: then nobody waits.
@@ -107,11 +133,11 @@ impl Permits {
         given.into_iter().for_each(|next| self.lines.give(next));
     }
 
-    /// Sends away who came last, so that no lane's line is longer than `longest`.
+    /// Sends away who came last, so that no lane's line is longer than `longest`; nobody who is ahead.
     pub fn cut(&self, longest: usize) {
         let mut state = self.lines.state();
         state.forget_the_gone();
-        state.waiting.iter_mut().for_each(|line| line.truncate(longest));
+        state.waiting.iter_mut().for_each(|line| line.others.truncate(longest));
     }
 }
 
@@ -138,18 +164,12 @@ impl State {
     /// Who is to have the next permit, those who went away left out.
     fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         self.forget_the_gone();
-        let lane = self.shares.next(|lane| !self.waiting[lane as usize].is_empty())?;
-        self.waiting[lane as usize].pop_front()
+        let lane = self.shares.next(|lane| self.waiting[lane as usize].len() > 0)?;
+        self.waiting[lane as usize].pop()
     }
 
-    /// Leaves out those who went away: the ones in front are enough, as most
-    /// go who have waited longest.
     fn forget_the_gone(&mut self) {
-        for line in &mut self.waiting {
-            while line.front().is_some_and(oneshot::Sender::is_closed) {
-                line.pop_front();
-            }
-        }
+        self.waiting.iter_mut().for_each(Line::forget_the_gone);
     }
 }
 
@@ -194,13 +214,16 @@ mod tests {
         let first = permits.take(Lane::Bulk).await;
         let mut waiting = Box::pin(permits.take(Lane::Bulk));
         assert!((&mut waiting).now_or_never().is_none());
-        let mut urgent = Box::pin(permits.take_first(Lane::Bulk));
+        let [mut urgent, mut later] = [(); 2].map(|()| Box::pin(permits.take_first(Lane::Bulk)));
         assert!((&mut urgent).now_or_never().is_none());
+        assert!((&mut later).now_or_never().is_none());
 
         drop(first);
 
         assert!((&mut waiting).now_or_never().is_none());
+        assert!((&mut later).now_or_never().is_none(), "who has waited longest is the first of these too");
         assert!(matches!(urgent.now_or_never(), Some(Some(_))));
+        assert!(later.now_or_never().is_some());
         assert!(waiting.now_or_never().is_some());
     }
 

@@ -50,7 +50,9 @@ pub async fn piece(
     advertiser: Option<&str>,
     cursor: &Cursor,
 ) -> Result<Listing<Conflict>, Problem> {
-    let found = conflicts::list(&console.pool, attribute, advertiser, cursor.place()?, cursor.limit()?).await;
+    let (after, limit) = (cursor.place()?, cursor.limit()?);
+    let _place = super::images::place(console).await?;
+    let found = conflicts::list(&console.pool, attribute, advertiser, after, limit).await;
     found.map_err(|error| match error.is_too_long() {
         true => Problem::new(
             Kind::Unprocessable,

@@ -100,8 +100,9 @@ pub async fn list(
 ///
 /// If the database is away, or finds too few within its time limit.
 pub async fn piece(console: &Console, filter: &Filter, cursor: &Cursor) -> Result<Listing<Image>, Problem> {
+    let (after, limit) = (cursor.place()?, cursor.limit()?);
     let _place = if filter.chooses() { Some(place(console).await?) } else { None };
-    let found = images::list(&console.pool, filter, cursor.place()?, cursor.limit()?).await;
+    let found = images::list(&console.pool, filter, after, limit).await;
     found.map_err(|error| match error.is_too_long() {
         true if filter.chooses() => too_few(filter),
         true => Problem::new(Kind::Unavailable, "the database takes too long").after(5),
@@ -109,8 +110,12 @@ pub async fn piece(console: &Console, filter: &Filter, cursor: &Cursor) -> Resul
     })
 }
 
-/// A place among the lists that pass over pictures.
-async fn place(console: &Console) -> Result<SemaphorePermit<'_>, Problem> {
+/// A place among the lists that pass over pictures, which may be long in finding any.
+///
+/// # Errors
+///
+/// If none is free for as long as somebody may wait.
+pub(super) async fn place(console: &Console) -> Result<SemaphorePermit<'_>, Problem> {
     let place = tokio::time::timeout(PATIENCE, console.choosing.acquire());
     let too_many = || Problem::new(Kind::Unavailable, "too many look for pictures that are hard to find");
     place.await.ok().and_then(Result::ok).ok_or_else(|| too_many().after(3))

@@ -92,7 +92,7 @@ async fn a_correction_that_an_ended_login_kept_from_being_written_is_told_of_aft
 
     log_in(&fleet, &browser, "second", "editor").await;
     browser.go("/images").await;
-    browser.reads("Your login had ended: what you did last was not written.").await;
+    browser.reads("Your login had ended: what you did last was not written, or not all of it.").await;
     assert_eq!(fleet.count(FIXES).await, 0);
     // Once.
     browser.go("/scrapes").await;

@@ -1,5 +1,7 @@
 //! The list of pictures on a fleet that is at work, and what it looks for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::future::join_all;
 use serde_json::Value;
 use tagfleet_shared::ids::ImageId;
@@ -267,7 +269,16 @@ async fn lists_that_take_long_leave_connections_for_others() {
         SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event = 'relation' AND query LIKE '%WITH kept%'";
 
-    let lists = join_all((0..6).map(|_| reader.ask("GET", "/v1/images?outcome=skipped", &Value::Null)));
+    let done = AtomicBool::new(false);
+    let lists = async {
+        let mut answers = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            let path = |n| if n == 0 { "/v1/conflicts" } else { "/v1/images?outcome=skipped" };
+            let lists = (0..6).map(|n| reader.ask("GET", path(n), &Value::Null));
+            answers.extend(join_all(lists).await);
+        }
+        answers
+    };
     let others = async {
         eventually("one list is looked for", || async { (fleet.count(LOOKING).await == 1).then_some(()) })
             .await;
@@ -275,6 +286,7 @@ async fn lists_that_take_long_leave_connections_for_others() {
             reader.get("/v1/audit").await;
             assert!(fleet.count(LOOKING).await <= 1, "the others wait for a place");
         }
+        done.store(true, Ordering::Relaxed);
     };
     let (lists, ()) = tokio::join!(lists, others);
     for list in lists {
