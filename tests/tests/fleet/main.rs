@@ -14,6 +14,7 @@ mod clocks;
 mod compatibility;
 mod console_audit;
 mod console_contract;
+mod console_feed;
 mod console_fixes;
 mod console_grid;
 mod console_login;
