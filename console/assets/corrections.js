@@ -37,6 +37,13 @@ export function toldInPart(attribute, value, done, left, why) {
  */
 export const isAboutPictures = (status) => [404, 409].includes(status);
 
+/**
+ * Whether what such an answer kept from being undone cannot be undone later either: somebody has corrected it since, or
+ * what held before is no value any more.
+ * @param {number} status
+ */
+export const isPastUndoing = (status) => isAboutPictures(status) || status === 422;
+
 /** Longest address that draws cards anew: proxies refuse what is longer than 8 KiB, with all around it. */
 const LONGEST = 6000;
 

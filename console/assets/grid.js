@@ -4,7 +4,7 @@
 
 import { ask, complain, Refused, say } from "./ask.js";
 import { cards, grid, loadMore, loadUntil, refresh } from "./cards.js";
-import { isAboutPictures, pictures, told, toldInPart, Undoable } from "./corrections.js";
+import { isAboutPictures, isPastUndoing, pictures, told, toldInPart, Undoable } from "./corrections.js";
 import { isTyping } from "./keys.js";
 import { waitBeforeLeaving } from "./leaving.js";
 import { arrow, comesBefore, MOST, placeOf, requests, Selection } from "./selection.js";
@@ -216,8 +216,8 @@ undo?.addEventListener("click", () =>
     if (!last) return;
     const undone = await written("/v1/fixes/undo", { entries: last.map((entry) => entry.id) });
     // What fails for a moment may go well the next time.
-    if (undone instanceof Refused && !isAboutPictures(undone.status)) throw undone;
-    // What somebody has corrected since cannot be undone later either, and is shown as it is now.
+    if (undone instanceof Refused && !isPastUndoing(undone.status)) throw undone;
+    // What cannot be undone later either does not stand before what can; the pictures are shown as they are now.
     keep(all);
     const drawn = await refresh(last.map((entry) => entry.image_id)).catch(refused);
     if (undone instanceof Refused) throw undone;

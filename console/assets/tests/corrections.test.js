@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addresses, isAboutPictures, told, toldInPart, Undoable } from "../corrections.js";
+import { addresses, isAboutPictures, isPastUndoing, told, toldInPart, Undoable } from "../corrections.js";
 
 test("a correction says what was done", () => {
   assert.equal(told("color", "red", 2), "color: red, 2 pictures.");
@@ -28,6 +28,10 @@ test("a correction that was done in part says what was, and for whom it was not"
 
 test("one advertiser's changed pictures do not keep another's from being corrected", () => {
   assert.deepEqual([0, 401, 404, 409, 429, 503].filter(isAboutPictures), [404, 409]);
+});
+
+test("what cannot be undone later either does not stand before what can", () => {
+  assert.deepEqual([0, 401, 403, 404, 409, 422, 429, 503].filter(isPastUndoing), [404, 409, 422]);
 });
 
 test("no address is longer than proxies take", () => {

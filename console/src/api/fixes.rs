@@ -14,7 +14,7 @@ use tagfleet_shared::ids::{ImageId, MAX_ID_BYTES};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use self::checks::{check_value, checked, count, if_match, note};
+use self::checks::{check_restored, check_value, checked, count, if_match, note};
 use super::images::Named;
 use crate::auth::Person;
 use crate::auth::guard::Noted;
@@ -317,6 +317,7 @@ pub async fn undo(
     Body(undone): Body<Undone>,
 ) -> Result<impl IntoResponse, Problem> {
     count("entries", undone.entries.len())?;
+    check_restored(&console, &undone.entries).await?;
     answer(StatusCode::OK, fixes::undo(&console.pool, &undone.entries, &person.name, &line).await?)
 }
 

@@ -123,6 +123,39 @@ pub async fn revert(
     carry_out(&mut client, &wanted, line).await
 }
 
+/// What holds again when an entry is undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The entry.
+    pub entry: i64,
+    /// What it is about.
+    pub attribute: String,
+    /// The value of before.
+    pub value: Option<String>,
+}
+
+/// The values that an undo of these entries brings back, each once; where it withdraws a fix, it brings back none.
+///
+/// # Errors
+///
+/// If the database is away.
+pub async fn restored_by(pool: &Pool, ids: &[i64]) -> Result<Vec<Restored>, DbError> {
+    // What `before` finds, without its locks: what came before an entry stays as it is.
+    const SQL: &str = "
+        SELECT min(h.id), h.attribute, b.to_value
+          FROM (SELECT DISTINCT ON (image_id, advertiser_id, attribute) id, image_id, advertiser_id, attribute
+                  FROM fix_history
+                 WHERE id = ANY($1) ORDER BY image_id, advertiser_id, attribute, id) h
+         CROSS JOIN LATERAL (SELECT action, to_value FROM fix_history b
+                              WHERE b.image_id = h.image_id AND b.advertiser_id = h.advertiser_id
+                                AND b.attribute = h.attribute AND b.id < h.id
+                              ORDER BY b.id DESC LIMIT 1) b
+         WHERE b.action = 'set' GROUP BY h.attribute, b.to_value ORDER BY 1";
+    let rows = pool.get().await?.query(SQL, &[&ids]).await?;
+    let read = |row: &Row| Restored { entry: row.get(0), attribute: row.get(1), value: row.get(2) };
+    Ok(rows.iter().map(read).collect())
+}
+
 /// Brings the places that these entries are about back to what held before them.
 ///
 /// Nothing, if somebody other than `by` has written to one of them since, or what holds there is not what the entries

@@ -54,3 +54,45 @@ async fn who_undoes_a_correction_undoes_the_one_before_it_next() {
     console.stop().await;
     fleet.end().await;
 }
+
+/// What an older model set knew comes back by no undo, as by no other way: of several entries nothing is written then.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_brings_back_only_what_the_live_model_set_knows() {
+    let fleet = Fleet::start().await;
+    let console = fleet.start_console().await;
+    let (editor, urls) = (console.caller(&EDITOR).await, fleet.pictures(2));
+    let event = scrape("dealer", urls.iter().cloned().map(listed).collect());
+    fleet.tag(&event).await;
+    let [old, new] = [0, 1].map(|n| ImageId::of(None, &urls[n]));
+    fleet
+        .execute(&format!(
+            "INSERT INTO fixes (image_id, advertiser_id, attribute, value, fixed_by)
+             VALUES ('{old}', 'dealer', 'color', 'teal', 'ann')"
+        ))
+        .await;
+    let fix = async |image, color| {
+        editor.fix(image, "dealer", Some(color)).await.expect(201)["entries"][0]["id"].clone()
+    };
+    let undo = async |entries: &[&Value]| editor.post("/v1/fixes/undo", json!({ "entries": entries })).await;
+    let (over_teal, over_none) = (fix(old, "red").await, fix(new, "red").await);
+
+    let refused = undo(&[&over_none, &over_teal]).await;
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    let problem = refused.expect(422);
+    let detail = format!(
+        "entry {over_teal} cannot be undone: the live model set knows no value \"teal\" of color; nothing was written"
+    );
+    assert_eq!((&problem["type"], &problem["detail"]), (&json!("/problems/unprocessable"), &json!(detail)));
+    assert!(problem["what_to_do"].as_str().unwrap().contains("black, white, gray"), "{problem}");
+    assert_eq!(colors(&fleet, &event.scrape_id).await, ["red", "red"]);
+
+    // A fix that is withdrawn by it is no value; of two entries about one place the first counts.
+    undo(&[&over_none]).await.expect(200);
+    let over_red = fix(old, "green").await;
+    undo(&[&over_teal, &over_red]).await.expect(422);
+    undo(&[&over_red]).await.expect(200);
+    let red = format!("SELECT count(*) FROM fixes WHERE image_id = '{old}' AND value = 'red'");
+    assert_eq!((fleet.count(&red).await, fleet.count("SELECT count(*) FROM fixes").await), (1, 1));
+    console.stop().await;
+    fleet.end().await;
+}

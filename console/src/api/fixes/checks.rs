@@ -1,9 +1,11 @@
 //! What a correction must say before anything is written.
 
 use axum::http::{HeaderMap, header};
+use tagfleet_shared::model_sets::AttributeValues;
 
 use super::{MOST_IMAGES, MOST_NOTE};
 use crate::state::Console;
+use crate::store::fixes::{self, Restored};
 use crate::store::model_sets;
 use crate::store::version::Version;
 use crate::web::{Kind, Problem};
@@ -21,30 +23,63 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> 
     text.trim_matches('"').parse().map(Some).map_err(wrong)
 }
 
+/// The live model set can say `value` of `attribute`.
 pub(super) async fn check_value(
     console: &Console,
     attribute: &str,
     value: Option<&str>,
 ) -> Result<(), Problem> {
+    knows(&live(console).await?, attribute, value).map_err(|Unknown { what, known }| {
+        let problem = Problem::new(Kind::Unprocessable, format!("the live model set knows no {what}"));
+        problem.advise(format!("It knows: {known}."))
+    })
+}
+
+/// The live model set can say what an undo of these entries brings back: an older one knew other values.
+pub(super) async fn check_restored(console: &Console, entries: &[i64]) -> Result<(), Problem> {
+    let restored = fixes::restored_by(&console.pool, entries).await?;
+    if restored.is_empty() {
+        return Ok(());
+    }
+    let attributes = live(console).await?;
+    for Restored { entry, attribute, value } in restored {
+        knows(&attributes, &attribute, value.as_deref()).map_err(|Unknown { what, known }| {
+            let detail = format!("entry {entry} cannot be undone: the live model set knows no {what}");
+            let problem = Problem::new(Kind::Unprocessable, format!("{detail}; nothing was written"));
+            let instead = "Correct the image or withdraw its fix instead; others can be undone without it.";
+            problem.advise(format!("It knows: {known}. {instead}"))
+        })?;
+    }
+    Ok(())
+}
+
+async fn live(console: &Console) -> Result<Vec<AttributeValues>, Problem> {
     let attributes = model_sets::live_attributes(&console.pool).await?;
     if attributes.is_empty() {
         let problem = Problem::new(Kind::Unavailable, "no worker has told yet what its model set can say");
         return Err(problem.advise("Start a worker; it tells when it begins."));
     }
-    let wrong = |what: String, known: Vec<&str>| {
-        let problem = Problem::new(Kind::Unprocessable, format!("the live model set knows no {what}"));
-        problem.advise(format!("It knows: {}.", known.join(", ")))
-    };
+    Ok(attributes)
+}
+
+/// What a model set does not know, and what it does.
+struct Unknown {
+    what: String,
+    known: String,
+}
+
+fn knows(attributes: &[AttributeValues], attribute: &str, value: Option<&str>) -> Result<(), Unknown> {
     let Some(known) = attributes.iter().find(|known| known.name == attribute) else {
-        let names = attributes.iter().map(|known| &*known.name).collect();
-        return Err(wrong(format!("attribute {attribute:?}"), names));
+        let names: Vec<_> = attributes.iter().map(|known| &*known.name).collect();
+        return Err(Unknown { what: format!("attribute {attribute:?}"), known: names.join(", ") });
     };
     if known.allows(value) {
         return Ok(());
     }
     let null = known.default.is_none().then_some("null");
-    let classes = known.classes.iter().map(String::as_str).chain(null).collect();
-    Err(wrong(format!("value {} of {attribute}", value.map_or("null".into(), |v| format!("{v:?}"))), classes))
+    let classes: Vec<_> = known.classes.iter().map(String::as_str).chain(null).collect();
+    let value = value.map_or("null".into(), |value| format!("{value:?}"));
+    Err(Unknown { what: format!("value {value} of {attribute}"), known: classes.join(", ") })
 }
 
 pub(super) fn note(note: Option<&str>) -> Result<Option<&str>, Problem> {
