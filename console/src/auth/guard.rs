@@ -54,7 +54,7 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
         {
             return login(&request);
         }
-        Err(problem) => return refuse(&door.console, &noted, problem).await,
+        Err(problem) => return refuse(&door.console, noted, problem).await,
     };
     request.extensions_mut().insert(person);
     if !is_write {
@@ -63,7 +63,7 @@ pub async fn stand(State(door): State<Door>, mut request: Request, next: Next) -
     // Before it is on its own: a body that trickles in is waited for as long as any answer, and no longer.
     let mut request = match whole(request).await {
         Ok(request) => request,
-        Err(problem) => return refuse(&door.console, &noted, problem).await,
+        Err(problem) => return refuse(&door.console, noted, problem).await,
     };
     let line = Arc::new(audit::Write::new(noted));
     if door.notes_itself {
@@ -135,7 +135,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Noted {
     }
 }
 
-async fn refuse(console: &Console, noted: &audit::Request, problem: Problem) -> Response {
+async fn refuse(console: &Console, noted: audit::Request, problem: Problem) -> Response {
     // A server of ours that is away refuses nobody.
     if problem.kind() == Kind::Unavailable {
         return problem.into_response();
@@ -149,10 +149,15 @@ async fn refuse(console: &Console, noted: &audit::Request, problem: Problem) -> 
     if let Some(answer) = only_counted {
         return answer.into_response();
     }
-    let status = problem.kind().status().as_u16();
-    if let Err(error) = audit::refuse(&console.pool, noted, status, problem.detail()).await {
-        warn!(%error, "a refusal could not be noted");
-    }
+    let (pool, refused) = (console.pool.clone(), problem.clone());
+    let note = async move {
+        let status = refused.kind().status().as_u16();
+        if let Err(error) = audit::refuse(&pool, &noted, status, refused.detail()).await {
+            warn!(%error, "a refusal could not be noted");
+        }
+    };
+    // On its own, as a write is: who hangs up would take the line along.
+    let _ = console.writes.spawn(note).await;
     problem.into_response()
 }
 

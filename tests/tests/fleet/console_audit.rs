@@ -78,3 +78,33 @@ async fn the_audit_says_what_was_done() {
     console.stop().await;
     fleet.abandon().await;
 }
+
+/// As a write ends whoever listens still: who hangs up before their refusal is noted does not go without a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_noted_whoever_listens_still() {
+    let fleet = Fleet::with(Options { schedulers: 0, workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let (lesser, reader) = (console.caller(&["read"]).await, console.caller(&["read"]).await);
+    let mut client = fleet.database.pool.get().await.unwrap();
+    let lock = client.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE").await.unwrap();
+
+    let undo = json!({ "entries": [1] });
+    let refused = tokio::spawn(async move { lesser.post("/v1/fixes/undo", undo).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                    AND wait_event = 'relation' AND query LIKE '%INSERT INTO audit%'";
+    eventually("its line waits", || async { (fleet.count(waits).await > 0).then_some(()) }).await;
+    refused.abort();
+    assert!(refused.await.unwrap_err().is_cancelled());
+    // The console has heard of it by the time that it has answered others.
+    for _ in 0..5 {
+        reader.get("/v1/scrapes").await;
+    }
+    lock.rollback().await.unwrap();
+    drop(client);
+
+    let noted = "SELECT count(*) FROM audit WHERE kind = 'refusal' AND status = 403";
+    eventually("the audit tells of it", || async { (fleet.count(noted).await == 1).then_some(()) }).await;
+    console.stop().await;
+    fleet.end().await;
+}
