@@ -1,5 +1,7 @@
 //! `/dead-letters`: messages that a person has to look at.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -27,12 +29,16 @@ struct DeadLettersPage {
     /// How many more there are.
     unseen: u64,
     letters: Vec<DeadLetter>,
+    /// Of all that are sent back or dropped at once: more than are listed.
+    ids: BTreeSet<String>,
 }
 
 impl DeadLettersPage {
-    /// What redriving or dropping all of them sends: as many as were told, the oldest, whatever has come since.
+    /// What redriving or dropping all of them sends: those that were told. By their number alone it would be others, where
+    /// somebody else has taken some of them since and more have died. Copies have one id, so their number counts as well.
     fn all(&self) -> String {
-        serde_json::json!({ "reasons": [self.reason], "limit": self.count().min(MOST_AT_ONCE) }).to_string()
+        let limit = self.count().min(MOST_AT_ONCE);
+        serde_json::json!({ "reasons": [self.reason], "ids": self.ids, "limit": limit }).to_string()
     }
 
     /// What that means.
@@ -92,29 +98,42 @@ pub async fn letters(
     Params(Wanted { reason }): Params<Wanted>,
     person: Person,
 ) -> Result<impl IntoResponse, Problem> {
-    let (Groups { groups, unseen }, letters) = look(&console, &reason).await?;
+    let Seen { groups: Groups { groups, unseen }, letters, ids } = look(&console, &reason).await?;
     let layout = Layout::new("Dead letters", person);
     let groups = groups.into_iter().map(|((reason, kind), group)| (reason, kind, group)).collect();
-    Ok(Html(DeadLettersPage { layout, reason, groups, unseen, letters }))
+    Ok(Html(DeadLettersPage { layout, reason, groups, unseen, letters, ids }))
+}
+
+/// What is seen at one look.
+#[derive(Default)]
+struct Seen {
+    groups: Groups,
+    letters: Vec<DeadLetter>,
+    ids: BTreeSet<String>,
 }
 
 /// All groups, and the first letters with this reason: at one look, because what somebody has looked at is
 /// not at once in the queue again.
-async fn look(console: &Console, reason: &str) -> Result<(Groups, Vec<DeadLetter>), Problem> {
+async fn look(console: &Console, reason: &str) -> Result<Seen, Problem> {
     let _turn = console.turn().await?;
     let mut queue = console.broker.dead_letters().await?;
-    let mut groups = Groups::default();
-    let mut letters = Vec::new();
+    let mut seen = Seen::default();
+    let mut at_once =
+        Filter { reasons: vec![reason.to_owned()], limit: Some(MOST_AT_ONCE), ..Filter::default() };
     while let Some(letter) = queue.next().await? {
-        groups.count(&letter);
-        if letter.reason == reason && letters.len() < MOST {
+        seen.groups.count(&letter);
+        if !at_once.takes(&letter) {
+            continue;
+        }
+        seen.ids.insert(letter.id.clone());
+        if seen.letters.len() < MOST {
             // The list has no place for what they say, which may be much.
-            letters.push(letter.without_body());
+            seen.letters.push(letter.without_body());
         }
     }
-    groups.unseen = queue.unseen();
+    seen.groups.unseen = queue.unseen();
     queue.close().await?;
-    Ok((groups, letters))
+    Ok(seen)
 }
 
 /// Shows one.

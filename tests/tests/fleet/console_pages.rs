@@ -1,7 +1,7 @@
 //! What a browser gets from the console that no browser test sees.
 
-use serde_json::Value;
-use tagfleet_tests::{Caller, Fleet, Options, listed, scrape};
+use serde_json::{Value, json};
+use tagfleet_tests::{Caller, Fleet, Options, eventually, listed, scrape};
 
 /// The image at this place of the only scrape.
 async fn image(fleet: &Fleet, seq: i32) -> String {
@@ -23,7 +23,7 @@ async fn pictures_come_through_the_console_once_and_from_public_addresses_only()
     let url = fleet.picture("/one.jpg");
     let urls = [&*url, "http://10.0.0.9/inside.jpg", &fleet.origin.url("/gone.jpg")].map(listed);
     fleet.publish(&scrape("north", urls.into())).await;
-    tagfleet_tests::eventually("they are listed", || async {
+    eventually("they are listed", || async {
         (fleet.count("SELECT count(*) FROM scrape_images").await == 3).then_some(())
     })
     .await;
@@ -106,7 +106,7 @@ async fn every_scrape_has_its_page() {
         fleet.publish(&event).await;
         let path: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
         let path = format!("/scrapes/{}", path.replace('+', "%20"));
-        let page = tagfleet_tests::eventually(name, || async {
+        let page = eventually(name, || async {
             let page = reader.ask("GET", &path, &Value::Null).await;
             (page.status == 200).then_some(page)
         })
@@ -115,4 +115,42 @@ async fn every_scrape_has_its_page() {
     }
     console.stop().await;
     fleet.abandon().await;
+}
+
+/// Whoever decides over all letters of a reason decides over those that they saw: what has died since stays, also where
+/// somebody else has dropped one of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_letter_that_has_died_since_is_dropped_in_the_place_of_one_that_was_seen() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let (ann, bob) = (console.caller(&["read", "operate"]).await, console.caller(&["read", "operate"]).await);
+    let dies = async |n: u32, dead: u32| {
+        fleet.publish_bytes(format!("{{\"not\": \"an event {n}\"}}").into_bytes()).await;
+        eventually("it is dead", || async { (fleet.dead_letters().await == dead).then_some(()) }).await;
+    };
+    for n in 0..3 {
+        dies(n, n + 1).await;
+    }
+    let page = ann.ask("GET", "/dead-letters?reason=malformed_event", &Value::Null).await;
+    let sends = |what: &str| {
+        let (_, button) = page.text.split_once(&format!("POST /v1/dead-letters/{what}")).unwrap();
+        let (_, body) = button.split_once("data-body=\"").unwrap();
+        let (body, _) = body.split_once('"').unwrap();
+        let body = body.replace("&#34;", "\"").replace("&quot;", "\"");
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    let all = sends("drop");
+    assert_eq!(all, sends("redrive"));
+
+    let letters = "/v1/dead-letters/messages?reason=malformed_event";
+    let first = bob.get(letters).await["items"][0]["id"].clone();
+    bob.post("/v1/dead-letters/drop", json!({ "ids": [first] })).await.expect(200);
+    dies(3, 3).await;
+    assert_eq!(ann.post("/v1/dead-letters/drop", all).await.expect(200)["messages"], 2);
+
+    let left = ann.get(letters).await["items"].clone();
+    let bodies: Vec<_> = left.as_array().unwrap().iter().map(|letter| letter["body"].clone()).collect();
+    assert_eq!(bodies, [json!("{\"not\": \"an event 3\"}")]);
+    console.stop().await;
+    fleet.end().await;
 }
