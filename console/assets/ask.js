@@ -81,7 +81,13 @@ const WORD = "word";
  * @param {string} text
  * @param {"good" | "bad"} [kind]
  */
-export const leaveWord = (text, kind = "good") => sessionStorage.setItem(WORD, JSON.stringify({ text, kind }));
+export function leaveWord(text, kind = "good") {
+  try {
+    sessionStorage.setItem(WORD, JSON.stringify({ text, kind }));
+  } catch {
+    // The store of this tab is full. What was done is done, and goes on without a word.
+  }
+}
 
 /** Says what the page before has left, unless this one has no place for it: on the way to a login there is none. */
 export function sayWhatWasLeft() {

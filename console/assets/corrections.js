@@ -65,10 +65,15 @@ export function addresses(places) {
 
 /** @typedef {{id: number, image_id: string}} Entry an entry of the history, as a correction gave it */
 
+/** Corrections that can be undone at most. */
+const MOST_KEPT = 50;
+
 /** What somebody has corrected in this tab, also after the page was loaded anew: theirs, and nobody else's. */
 export class Undoable {
   #store;
   #key;
+  /** @type {Entry[][] | null} what the store of this tab has no place for: this page knows it still, and no other */
+  #here = null;
 
   /**
    * @param {Pick<Storage, "getItem" | "setItem">} store
@@ -84,11 +89,43 @@ export class Undoable {
    * @returns {Entry[][]}
    */
   get all() {
-    return JSON.parse(this.#store.getItem(this.#key) ?? "[]");
+    return this.#here ? [...this.#here] : JSON.parse(this.#store.getItem(this.#key) ?? "[]");
   }
 
-  /** @param {Entry[][]} all of which the last fifty are kept */
-  set all(all) {
-    this.#store.setItem(this.#key, JSON.stringify(all.slice(-50)));
+  /**
+   * Keeps the last fifty: for the next page the last of these that the store has place for, and for this one all.
+   * @param {Entry[][]} all
+   * @returns {string} what is to be said of those that the next page will not know, if there are any
+   */
+  keep(all) {
+    const last = all.slice(-MOST_KEPT);
+    const texts = last.map((entries) => JSON.stringify(entries));
+    let lost = 0;
+    while (lost <= last.length && !this.#write(`[${texts.slice(lost).join(",")}]`)) lost++;
+    this.#here = lost ? last : null;
+    const kept = Math.max(last.length - lost, 0);
+    return kept < last.length ? forgotten(kept) : "";
   }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether there was place for it
+   */
+  #write(text) {
+    try {
+      this.#store.setItem(this.#key, text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/**
+ * What is said where not all corrections can be undone later.
+ * @param {number} kept how many can
+ */
+function forgotten(kept) {
+  const which = kept ? `only the last ${kept === 1 ? "one" : kept} of your corrections` : "none of your corrections";
+  return `This tab has no place to remember more: once you leave this page, ${which} can be undone.`;
 }

@@ -171,12 +171,12 @@ function correct(verdict) {
         left.push(scope === "everyone" ? scope : scope.advertiser);
       } else entries.push(...answer);
     }
-    if (entries.length) keep([...undoable.all, entries]);
+    const warning = entries.length ? keep([...undoable.all, entries]) : "";
     // Also what was refused may be another by now.
     const drawn = await refresh(seen.map((picture) => picture.image)).catch(refused);
     why ??= drawn ?? null;
-    if (why) throw new Error(toldInPart(about, value, entries.length, left, why));
-    say(told(about, value, entries.length));
+    if (why) throw new Error(`${toldInPart(about, value, entries.length, left, why)} ${warning}`.trim());
+    say(`${told(about, value, entries.length)} ${warning}`.trim());
   });
 }
 
@@ -203,10 +203,13 @@ async function written(path, body) {
 const person = document.querySelector('meta[name="person"]')?.getAttribute("content") ?? "";
 const undoable = new Undoable(sessionStorage, person);
 
-/** @param {import("./corrections.js").Entry[][]} all */
+/**
+ * @param {import("./corrections.js").Entry[][]} all
+ * @returns {string} what is to be said of it, if anything
+ */
 function keep(all) {
-  undoable.all = all;
   if (undo) undo.disabled = !all.length;
+  return undoable.keep(all);
 }
 
 undo?.addEventListener("click", () =>

@@ -43,20 +43,61 @@ test("no address is longer than proxies take", () => {
   assert.deepEqual(addresses([]), []);
 });
 
-test("nobody undoes what somebody else has corrected in this tab", () => {
+/**
+ * A store of so many characters, names left out.
+ * @param {number} [place]
+ */
+function store(place = Infinity) {
   const kept = new Map();
-  const store = { getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) };
-  const ann = new Undoable(store, "ann@example.com");
-  const correction = [1, 2].map((id) => ({ id, image_id: `image ${id}` }));
-  ann.all = [...ann.all, correction];
-  assert.deepEqual(new Undoable(store, "bob@example.com").all, []);
-  assert.deepEqual(new Undoable(store, "ann@example.com").all, [correction], "also after the page was loaded anew");
+  return {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, text) => {
+      const others = [...kept].filter(([other]) => other !== key).map(([, text]) => text.length);
+      if (others.reduce((sum, length) => sum + length, text.length) > place) throw new DOMException("full", "QuotaExceededError");
+      kept.set(key, text);
+    },
+  };
+}
+
+/** @param {number} id */
+const correction = (id) => [{ id, image_id: `image ${id}` }];
+
+test("nobody undoes what somebody else has corrected in this tab", () => {
+  const tab = store();
+  const ann = new Undoable(tab, "ann@example.com");
+  ann.keep([...ann.all, correction(1)]);
+  assert.deepEqual(new Undoable(tab, "bob@example.com").all, []);
+  assert.deepEqual(new Undoable(tab, "ann@example.com").all, [correction(1)], "also after the page was loaded anew");
 });
 
 test("the last fifty corrections can be undone", () => {
-  const kept = new Map();
-  const undoable = new Undoable({ getItem: (key) => kept.get(key) ?? null, setItem: (key, text) => void kept.set(key, text) }, "ann");
-  for (let n = 1; n <= 60; n++) undoable.all = [...undoable.all, [{ id: n, image_id: "" }]];
+  const undoable = new Undoable(store(), "ann");
+  for (let n = 1; n <= 60; n++) assert.equal(undoable.keep([...undoable.all, correction(n)]), "");
   assert.equal(undoable.all.length, 50);
-  assert.deepEqual(undoable.all.at(-1), [{ id: 60, image_id: "" }]);
+  assert.deepEqual(undoable.all.at(-1), correction(60));
+});
+
+test("where a tab has no place left the oldest corrections are forgotten with the page, which says so", () => {
+  const tab = store(JSON.stringify([correction(1), correction(2)]).length);
+  const undoable = new Undoable(tab, "ann");
+  for (const n of [1, 2]) assert.equal(undoable.keep([...undoable.all, correction(n)]), "");
+  assert.equal(
+    undoable.keep([...undoable.all, correction(3)]),
+    "This tab has no place to remember more: once you leave this page, only the last 2 of your corrections can be undone.",
+  );
+  assert.deepEqual(undoable.all, [1, 2, 3].map(correction), "this page undoes all of them");
+  assert.deepEqual(new Undoable(tab, "ann").all, [2, 3].map(correction), "and the next one the last");
+
+  // What was taken and not undone is there the next time.
+  assert.deepEqual(undoable.all.pop(), correction(3));
+  assert.deepEqual(undoable.all.pop(), correction(3));
+  assert.equal(undoable.keep([1, 2].map(correction)), "", "what is undone leaves place");
+  assert.deepEqual(new Undoable(tab, "ann").all, [1, 2].map(correction));
+});
+
+test("where a tab has no place at all corrections can be undone on their page", () => {
+  const undoable = new Undoable(store(1), "ann");
+  assert.equal(undoable.keep(undoable.all), "", "there is nothing to forget");
+  assert.ok(undoable.keep([correction(1)]).endsWith("once you leave this page, none of your corrections can be undone."));
+  assert.deepEqual(undoable.all, [correction(1)]);
 });
