@@ -6,6 +6,12 @@ import { isFinal, notLive, pause } from "./again.js";
 /** A stream ends every ten seconds and is soon there again: only what lasts longer than this, in ms, is told. */
 const SOON = 3000;
 
+/**
+ * A connection that is lost without a word (a tunnel that is gone, a machine that slept) stays open, and nothing comes.
+ * Of one that is there something does within this, in ms: at least its stream's end, and the beginning of the next.
+ */
+const SILENT = 30_000;
+
 /** One part, for as long as something of it is to come. */
 class Live {
   #failures = 0;
@@ -16,6 +22,8 @@ class Live {
   #source = null;
   /** When it is asked for again. */
   #later = 0;
+  /** When its silence means that it is lost. */
+  #lost = 0;
   /** Whether nothing more is to come. */
   #done = false;
 
@@ -34,6 +42,7 @@ class Live {
 
   #rest() {
     clearTimeout(this.#later);
+    clearTimeout(this.#lost);
     this.#source?.close();
     this.#source = null;
   }
@@ -42,12 +51,17 @@ class Live {
     if (this.#done || this.#source || document.hidden) return;
     const source = new EventSource(this.address);
     this.#source = source;
+    this.#listen();
     source.addEventListener("open", () => {
+      this.#listen();
       this.#failures = 0;
       this.#since = null;
       this.#said.textContent = "";
     });
-    source.addEventListener("part", (event) => show(this.part, event.data));
+    source.addEventListener("part", (event) => {
+      this.#listen();
+      show(this.part, event.data);
+    });
     source.addEventListener("end", (event) => {
       this.#done = true;
       this.#rest();
@@ -58,10 +72,22 @@ class Live {
       this.#since ??= new Date();
       // The browser comes again by itself, but not after an answer that is no stream.
       if (source.readyState === EventSource.CLOSED) {
-        this.#source = null;
+        this.#rest();
         this.#again();
       } else setTimeout(() => this.#tell(false), SOON);
     });
+  }
+
+  /** Waits for what comes next, and no longer than something would if the connection were there. */
+  #listen() {
+    clearTimeout(this.#lost);
+    const since = new Date();
+    this.#lost = setTimeout(() => {
+      this.#rest();
+      this.#since ??= since;
+      this.#tell(false);
+      this.#follow();
+    }, SILENT);
   }
 
   async #again() {
@@ -83,6 +109,7 @@ class Live {
  */
 async function statusOf(address) {
   const enough = new AbortController();
+  setTimeout(() => enough.abort(), SILENT);
   const response = await fetch(address, { redirect: "manual", signal: enough.signal }).catch(() => null);
   enough.abort();
   // A proxy shows to its own login.
