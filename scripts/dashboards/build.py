@@ -31,6 +31,8 @@ def problems(board):
         for target in panel["targets"]:
             if 'namespace=~"$namespace"' not in target["expr"]:
                 yield f"{at}: {target['refId']} does not select the namespace"
+            if panel["fieldConfig"]["defaults"]["unit"] == "percentunit" and "_sum{" in target["expr"] and not target["expr"].startswith("clamp_max("):
+                yield f"{at}: {target['refId']} may be above 1 after a restart: mean_share"
         for name in variables:
             obeys = all(f'{name}=~"${name}"' in target["expr"] for target in panel["targets"])
             if not obeys and not re.search(f"all {name}s|whatever {name}", panel["description"]):

@@ -170,6 +170,11 @@ def mean(series, selector, by):
     return f"{rate(series + '_sum', selector, by)} / {rate(series + '_count', selector, by)}"
 
 
+def mean_share(series, selector, by):
+    """Of values that are shares. Prometheus may see one counter of a worker that was started anew start at zero, and not yet the other."""
+    return f"clamp_max({mean(series, selector, by)}, 1)"
+
+
 def same(series, selector, by=""):
     """Of series that are the same in every scheduler."""
     grouped = f" by ({by})" if by else ""

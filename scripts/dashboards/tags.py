@@ -22,7 +22,7 @@ BOARD = dashboard(
         "How sure are they?",
         (8,
          graph("How sure on average?", "The probability of the best answer. Falling with the same set: the pictures have changed; time to look at some.",
-               SHARE, query(mean("tagfleet_worker_tag_confidence_ratio", ANSWERS, "set, attribute"), "{{set}} {{attribute}}"), high=1),
+               SHARE, query(mean_share("tagfleet_worker_tag_confidence_ratio", ANSWERS, "set, attribute"), "{{set}} {{attribute}}"), high=1),
          graph("How many are unsure?", "Share of answers with a probability of at most 0.7. These are what people correct most.",
                SHARE, query(f'sum by (set, attribute) (rate(tagfleet_worker_tag_confidence_ratio_bucket{{{ANSWERS},le="0.7"}}[$__rate_interval])) / '
                             + rate("tagfleet_worker_tag_confidence_ratio_count", ANSWERS, "set, attribute"), "{{set}} {{attribute}}"))),
