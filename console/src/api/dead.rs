@@ -17,6 +17,8 @@ use crate::web::{Body, Cursor, Kind, Listing, Params, Path, Problem};
 
 /// Letters of one request at most.
 pub const MOST: u64 = 1000;
+/// Ids that the audit has place for.
+const MOST_TOLD: usize = 100;
 
 /// Dead letters by reason.
 #[derive(Debug, Serialize, ToSchema)]
@@ -202,7 +204,9 @@ impl Chosen {
         let Self { reasons, ids, limit } = self;
         let limit = limit.map(|limit| format!("at most {limit}"));
         let of = |what: &str, words: &[String]| {
-            (!words.is_empty()).then(|| format!("with {what} {}", words.join(", ")))
+            let (some, others) = words.split_at(words.len().min(MOST_TOLD));
+            let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+            (!some.is_empty()).then(|| format!("with {what} {}{more}", some.join(", ")))
         };
         let parts = [limit, of("reason", reasons), of("id", ids)];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -276,4 +280,25 @@ pub async fn discard(
     })?;
     let messages = dropped.messages;
     Ok((Did(format!("dropped: {messages}, of those {told}")), Json(Dropped { messages })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Behind the letters stands what became of them, which is not to be cut off.
+    #[test]
+    fn of_many_letters_the_audit_has_the_first_and_how_many_more_there_are() {
+        let chosen = |count: usize| Chosen {
+            reasons: vec!["panicked".into()],
+            ids: (0..count).map(|n| format!("{n:016x}")).collect(),
+            limit: Some(MOST),
+        };
+        assert_eq!(
+            chosen(2).told(),
+            "at most 1000, with reason panicked, with id 0000000000000000, 0000000000000001"
+        );
+        let told = chosen(1000).told();
+        assert!(told.ends_with("0000000000000063 and 900 more") && told.len() < 1900, "{told}");
+    }
 }
