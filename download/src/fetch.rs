@@ -44,7 +44,7 @@ pub struct Downloader {
     /// not shared with the others.
     trusting: Option<Client>,
     policy: Arc<AddressPolicy>,
-    hosts: Hosts,
+    pub(super) hosts: Hosts,
     memory: Memory,
     pub(super) config: Arc<DownloadConfig>,
 }
@@ -141,8 +141,9 @@ impl Downloader {
     ///
     /// # Errors
     ///
-    /// If the host is to be left alone for now, or too many wait for it.
+    /// If `url` must not be asked for, the host is to be left alone for now, or too many wait for it.
     pub async fn turn(&self, url: &Url, lane: Lane) -> Result<Turn, DownloadError> {
+        self.policy.check_url(url)?;
         Ok(self.hosts.turn(url, lane).await?)
     }
 
@@ -199,6 +200,7 @@ impl Downloader {
     ) -> Result<Answer, DownloadError> {
         let (mut url, mut clock) = (url.clone(), Clock::start(self.config.total_timeout));
         let mut asked = HashSet::new();
+        self.admit(&mut url, &mut asked)?;
         loop {
             match self.follow(&mut url, &mut asked, known, &clock).await {
                 Ok(Some(response)) => {
@@ -220,7 +222,7 @@ impl Downloader {
 
     /// Asks for `url`, and for what it redirects to, until there is a body, or a 304 for who has
     /// asked whether the picture is another one than the one that is `known`; `None` where `url` is
-    /// at another server now.
+    /// at another server now, and may be asked for there.
     async fn follow(
         &self,
         url: &mut Url,
@@ -228,16 +230,8 @@ impl Downloader {
         known: Option<&Validators>,
         clock: &Clock,
     ) -> Result<Option<Response>, DownloadError> {
-        let (limit, server) = (self.config.max_redirects, server_of(url));
+        let server = server_of(url);
         loop {
-            url.set_fragment(None);
-            self.policy.check_url(url)?;
-            if !asked.insert(url.clone()) {
-                return Err(Undownloadable::RedirectLoop.into());
-            }
-            if asked.len() > limit + 1 {
-                return Err(Undownloadable::TooManyRedirects { limit }.into());
-            }
             let conditions = known.map(|known| known.conditions(url)).unwrap_or_default();
             let conditional = !conditions.is_empty();
             let response = self.request(url, conditions, clock).await?;
@@ -248,10 +242,25 @@ impl Downloader {
                 Next::Body => return Ok(Some(response)),
                 Next::Redirect(location) => *url = redirected(url, location)?,
             }
+            self.admit(url, asked)?;
             if server_of(url) != server {
                 return Ok(None);
             }
         }
+    }
+
+    /// Judges what is to be asked for next: before anybody waits for a turn there, only to be refused.
+    fn admit(&self, url: &mut Url, asked: &mut HashSet<Url>) -> Result<(), Undownloadable> {
+        let limit = self.config.max_redirects;
+        url.set_fragment(None);
+        self.policy.check_url(url)?;
+        if !asked.insert(url.clone()) {
+            return Err(Undownloadable::RedirectLoop);
+        }
+        if asked.len() > limit + 1 {
+            return Err(Undownloadable::TooManyRedirects { limit });
+        }
+        Ok(())
     }
 
     /// Sends one request and waits for the headers of the answer.

@@ -1,10 +1,11 @@
 //! Forbidden addresses are never connected to, whatever leads to them.
 
+use tagfleet_shared::lane::Lane;
 use url::Url;
 
 use super::server::{Server, ok, redirect};
-use super::{config, fetch, image, reason};
-use crate::DownloadConfig;
+use super::{config, downloader, fetch, image, reason};
+use crate::{DownloadConfig, DownloadError};
 
 fn allowing(networks: &[&str]) -> DownloadConfig {
     let allow_networks = networks.iter().map(|net| net.parse().unwrap()).collect();
@@ -116,6 +117,17 @@ async fn other_schemes_credentials_and_overlong_urls_are_refused() {
         assert_eq!(reason(config(), &url.parse().unwrap()).await, "bad_url", "{url}");
     }
     assert_eq!(server.connections(), 0);
+}
+
+/// Whoever waits there has a right to.
+#[tokio::test]
+async fn what_must_not_be_asked_for_waits_for_no_turn() {
+    let downloader = downloader(allowing(&[]));
+
+    for url in ["http://127.0.0.1/", "http://user@images.example/", "http://images.example:25/"] {
+        let refused = downloader.turn(&url.parse().unwrap(), Lane::Standard).await.err();
+        assert!(matches!(refused, Some(DownloadError::Final(_))), "{url}: {refused:?}");
+    }
 }
 
 /// The ways in which people and attackers write a host and a URL: each with the

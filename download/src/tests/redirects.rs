@@ -1,7 +1,11 @@
 //! Redirects are followed, counted, and not trusted.
 
+use std::time::Duration;
+
+use tagfleet_shared::lane::Lane;
+
 use super::server::{Server, ok, redirect, status};
-use super::{config, fetch, image, reason};
+use super::{config, downloader, fetch, image, reason};
 use crate::{DownloadConfig, Undownloadable};
 
 /// Redirects `/4` to `/3` and so on; the image is at `/0`.
@@ -86,6 +90,33 @@ async fn a_redirect_that_cannot_be_read_is_refused() {
         let server = Server::start(move |_| redirect(target)).await;
         assert_eq!(reason(config(), &server.url("/")).await, "bad_url", "{target}");
     }
+}
+
+/// Whoever waits there has a right to; and whose job is refused in the end is not held until then.
+#[tokio::test]
+async fn a_redirect_is_judged_before_it_waits_for_a_turn() {
+    let images = Server::start(|_| ok(&image(100))).await;
+    let port = images.port();
+    for (target, max_redirects, word) in [
+        (format!("http://user:word@127.0.0.1:{port}/"), 1, "bad_url"),
+        (format!("http://127.0.0.2:{port}/"), 1, "forbidden_address"),
+        (format!("http://127.0.0.1:{port}/"), 0, "too_many_redirects"),
+    ] {
+        let elsewhere = target.clone();
+        let server = Server::start(move |_| redirect(&elsewhere)).await;
+        let allow_networks = vec!["127.0.0.1/32".parse().unwrap()];
+        let downloader =
+            downloader(DownloadConfig { allow_networks, max_redirects, per_host: 1, ..config() });
+        // The only one that there is.
+        let _taken = downloader.hosts.turn(&target.parse().unwrap(), Lane::Standard).await.unwrap();
+        let url = server.url("/");
+        let turn = downloader.turn(&url, Lane::Standard).await.unwrap();
+
+        let end = tokio::time::timeout(Duration::from_secs(5), downloader.fetch(&url, turn)).await;
+
+        assert_eq!(end.expect("it waits").unwrap_err().reason(), word, "{target}");
+    }
+    assert_eq!(images.connections(), 0);
 }
 
 #[tokio::test]
