@@ -137,7 +137,7 @@ impl Downloader {
         self.hosts.counts()
     }
 
-    /// Waits for a turn at the host of `url`; that wait is not part of any limit.
+    /// Waits for a turn at the host of `url`; that wait is part of no limit of the settings.
     ///
     /// # Errors
     ///
@@ -163,7 +163,8 @@ impl Downloader {
     }
 
     /// Asks for the image at `url`, whose host has given a turn, until the headers are there. Where it
-    /// redirects to another host, it waits for a turn there; that wait is not part of any limit.
+    /// redirects to another host, it waits for a turn there: for two minutes at most, what it has waited for `turn`
+    /// included.
     ///
     /// # Errors
     ///
@@ -208,9 +209,9 @@ impl Downloader {
                 }
                 // Whoever redirects has answered: what it redirects to may belong to an enemy of it.
                 Ok(None) => {
-                    let lane = turn.lane();
+                    let (lane, waited) = (turn.lane(), turn.waited());
                     turn.ended(None, clock.lap());
-                    turn = clock.stopped(self.hosts.turn(&url, lane)).await?;
+                    turn = clock.stopped(self.hosts.turn_after(waited, &url, lane)).await?;
                 }
                 Err(error) => {
                     report(turn, &mut clock, Some(&error));

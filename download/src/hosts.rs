@@ -12,7 +12,8 @@
 //! host that is slow has a line, in each lane, that is no longer than what it
 //! serves in [`LONGEST_WAIT`](host::LONGEST_WAIT), so that it cannot take the whole
 //! prefetch: as soon as its pace is known, whoever came last is put off, and
-//! whoever comes then.
+//! whoever comes then. So is whoever has waited for [`ALL_WAITS`], at all hosts that
+//! a picture's redirects lead to.
 
 mod host;
 #[cfg(test)]
@@ -36,6 +37,11 @@ const FORGET_AFTER: Duration = LONGEST_NAMED;
 
 /// Hosts that are remembered at once.
 const REMEMBERED: u64 = 10_000;
+
+/// The longest that a download waits for turns, at all of its hosts together. Long: its job is given back to
+/// its lane first (`work.give_back_after` of a worker), and begins at the first host again. Short: pictures
+/// behind redirects are put off where each host has a line.
+pub const ALL_WAITS: Duration = Duration::from_secs(120);
 
 /// How hosts are treated.
 #[derive(Clone, Debug)]
@@ -76,6 +82,8 @@ pub struct Turn {
     host: Arc<Host>,
     lane: Lane,
     asked: Instant,
+    /// How long its download has waited for turns, this one included.
+    waited: Duration,
     _permit: Permit,
 }
 
@@ -94,11 +102,22 @@ impl Hosts {
     /// If the host is away: what it failed with, and when to come back; if it
     /// has too long a line: when to come back.
     pub async fn turn(&self, url: &Url, lane: Lane) -> Result<Turn, Transient> {
+        self.turn_after(Duration::ZERO, url, lane).await
+    }
+
+    /// The same for a download that has `waited` for so long at other hosts, as [`Turn::waited`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::turn`]; and if it would wait for longer than [`ALL_WAITS`] in all.
+    pub async fn turn_after(&self, waited: Duration, url: &Url, lane: Lane) -> Result<Turn, Transient> {
         let name = server_of(url);
         let new = async { Arc::new(Host::new(name.clone(), &self.politeness)) };
         let host = self.hosts.get_with_by_ref(&name, new).await;
-        let permit = host.permit(lane).await?;
-        Ok(Turn { host, lane, asked: Instant::now(), _permit: permit })
+        let since = Instant::now();
+        let permit = host.permit(lane, ALL_WAITS.saturating_sub(waited)).await?;
+        let asked = Instant::now();
+        Ok(Turn { host, lane, asked, waited: waited + (asked - since), _permit: permit })
     }
 }
 
@@ -131,6 +150,11 @@ impl Turn {
     /// Whose share it is of.
     pub fn lane(&self) -> Lane {
         self.lane
+    }
+
+    /// How long its download has waited for turns until it had this one.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Notes what its host failed with, if it did, and how long the download took, for those who come next.

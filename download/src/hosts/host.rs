@@ -67,18 +67,23 @@ impl Host {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until one more may ask.
+    /// Waits until one more may ask, for `longest` at most.
     ///
     /// # Errors
     ///
     /// If it is away, or too many wait already, or the next question that its rate allows is too far away.
-    pub async fn permit(self: &Arc<Self>, lane: Lane) -> Result<Permit, Transient> {
-        self.state().health.here(Instant::now())?;
+    pub async fn permit(self: &Arc<Self>, lane: Lane, longest: Duration) -> Result<Permit, Transient> {
+        let since = Instant::now();
+        self.state().health.here(since)?;
         let permit = match self.permits.take_free() {
             Some(permit) => permit,
-            None => self.wait(lane).await?,
+            None => {
+                let waiting = tokio::time::timeout(longest, self.wait(lane)).await;
+                waiting.unwrap_or_else(|_| Err(self.put_off()))?
+            }
         };
-        let until_next = self.state().book(Instant::now())?;
+        let left = longest.saturating_sub(since.elapsed());
+        let until_next = self.state().book(Instant::now(), LONGEST_WAIT.min(left))?;
         if !until_next.is_zero() {
             tokio::time::sleep(until_next).await;
         }
@@ -102,9 +107,14 @@ impl Host {
         {
             return Ok(permit);
         }
+        Err(self.put_off())
+    }
+
+    /// What whoever gets no permit is told: that it is away, if it is.
+    fn put_off(&self) -> Transient {
         let (mut state, now) = (self.state(), Instant::now());
-        state.health.here(now)?;
-        Err(state.put_off(now))
+        let away = state.health.here(now).err();
+        away.unwrap_or_else(|| state.put_off(now))
     }
 
     /// Until the pace of the host is known: cuts the line by what has not ended
@@ -193,9 +203,9 @@ impl State {
         self.per_second().map_or(usize::MAX, |pace| served(pace).max(self.at_once.whole()))
     }
 
-    /// Books a question, and says how long to wait for it.
-    pub(super) fn book(&mut self, now: Instant) -> Result<Duration, Transient> {
-        match self.rate.as_mut().map(|rate| rate.book(now, LONGEST_WAIT)) {
+    /// Books a question that is at most `longest` away, and says how long to wait for it.
+    pub(super) fn book(&mut self, now: Instant, longest: Duration) -> Result<Duration, Transient> {
+        match self.rate.as_mut().map(|rate| rate.book(now, longest)) {
             None => Ok(Duration::ZERO),
             Some(Some(wait)) => Ok(wait),
             Some(None) => Err(self.put_off(now)),

@@ -163,8 +163,57 @@ async fn turns_that_nobody_waits_for_keep_no_other_from_a_host_with_a_low_rate()
     let put_off = ends.into_iter().flatten().filter_map(Result::err);
     let put_off = put_off.inspect(|end| assert_eq!(end.attempt, Attempt::PutOff)).count();
     assert!(put_off >= 900, "{put_off} were put off");
-    let next = hosts.hosts.get("cdn.example:80").await.unwrap().state().book(Instant::now() + LONGEST_WAIT);
+    let host = hosts.hosts.get("cdn.example:80").await.unwrap();
+    let next = host.state().book(Instant::now() + LONGEST_WAIT, LONGEST_WAIT);
     assert!(next.unwrap() <= Duration::from_secs(1));
+}
+
+/// Redirects lead from a host with a line to the next one: all of that is one job that is held.
+#[tokio::test]
+async fn a_download_waits_no_longer_at_many_hosts_than_all_of_its_waits_may_take() {
+    let (hosts, url) = (hosts(1), url());
+    let _taken = hosts.turn(&url, Lane::Bulk).await.unwrap();
+    let nearly = ALL_WAITS - Duration::from_millis(50);
+    let waiting = tokio::time::timeout(Duration::from_secs(5), hosts.turn_after(nearly, &url, Lane::Bulk));
+
+    let put_off = waiting.await.expect("it still waits").err().unwrap();
+
+    assert_eq!((put_off.attempt, put_off.cause), (Attempt::PutOff, Cause::Timeout(Limit::Turn)));
+    assert!(put_off.come_back.is_some());
+    let free = Url::parse("http://another.example/1.jpg").unwrap();
+    assert!(hosts.turn_after(2 * ALL_WAITS, &free, Lane::Bulk).await.is_ok(), "nobody has to wait there");
+
+    // Nor is a question booked there for later than that.
+    let hosts = with_rate(32, 0.1);
+    let _first = hosts.turn(&url, Lane::Bulk).await.unwrap();
+    let nearly = ALL_WAITS - Duration::from_secs(5);
+    let next = hosts.turn_after(nearly, &url, Lane::Bulk).now_or_never();
+    let put_off = next.expect("in ten seconds it is its turn").err().unwrap();
+    assert_eq!(put_off.attempt, Attempt::PutOff);
+}
+
+#[tokio::test]
+async fn a_turn_tells_how_long_its_download_has_waited() {
+    let (hosts, url) = (with_rate(32, 0.5), url());
+    let first = hosts.turn(&url, Lane::Bulk).await.unwrap();
+    assert!(first.waited() < Duration::from_secs(1));
+
+    // It is asked once in two seconds.
+    let second = hosts.turn_after(Duration::from_secs(10), &url, Lane::Bulk).await.unwrap();
+
+    assert!(second.waited() > Duration::from_secs(11), "{:?}", second.waited());
+}
+
+/// With the time of the download itself, or the waits were for nothing.
+#[test]
+fn all_waits_of_a_download_are_over_before_its_job_is_given_back() {
+    let worker = concat!(env!("CARGO_MANIFEST_DIR"), "/../workers/config.toml");
+    let defaults: toml::Table = toml::from_str(&std::fs::read_to_string(worker).unwrap()).unwrap();
+    let of = |table: &str, key: &str| {
+        humantime_serde::re::humantime::parse_duration(defaults[table][key].as_str().unwrap()).unwrap()
+    };
+
+    assert!(ALL_WAITS + of("download", "total_timeout") < of("work", "give_back_after"));
 }
 
 #[tokio::test]

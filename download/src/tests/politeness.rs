@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use tagfleet_shared::lane::Lane;
 
 use super::server::{Act, Server, ok, redirect, status};
 use super::{config, downloader, get, image};
 use crate::health::FAILURES;
+use crate::hosts::ALL_WAITS;
 use crate::{Attempt, DownloadConfig, DownloadError, Transient};
 
 fn transient<T>(end: Result<T, DownloadError>) -> Transient {
@@ -98,6 +100,23 @@ async fn a_host_that_is_down_behind_redirects_costs_no_time_out_for_each_picture
     assert!((FAILURES as usize..100).contains(&questions), "{questions} questions");
     let ends: Vec<_> = ends.into_iter().map(|end| transient(end).attempt).collect();
     assert_eq!(ends.iter().filter(|end| **end == Attempt::Asked).count(), questions);
+}
+
+/// Or its job would be given back while it still waits, and begin at the first host again.
+#[tokio::test]
+async fn a_download_that_has_waited_long_is_put_off_where_it_is_redirected_to_another_line() {
+    let images = Server::start(|_| ok(&image(1_000))).await;
+    let target = images.url("/any.jpg").to_string();
+    let redirects = Server::start(move |_| redirect(&target)).await;
+    let downloader = downloader(DownloadConfig { per_host: 1, ..config() });
+    let _taken = downloader.turn(&images.url("/"), Lane::Standard).await.unwrap();
+    let (url, nearly) = (redirects.url("/moved.jpg"), ALL_WAITS - Duration::from_millis(50));
+    let turn = downloader.hosts.turn_after(nearly, &url, Lane::Standard).await.unwrap();
+
+    let end = tokio::time::timeout(Duration::from_secs(5), downloader.fetch(&url, turn)).await;
+
+    assert_eq!(transient(end.expect("it still waits")).attempt, Attempt::PutOff);
+    assert_eq!((redirects.requests().len(), images.requests().len()), (1, 0));
 }
 
 /// Or whoever has a URL in a scrape could silence any host that redirects.
