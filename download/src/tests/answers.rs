@@ -207,6 +207,26 @@ async fn a_body_that_is_longer_than_its_length_is_cut_off_there() {
     assert_eq!(fetch(config(), &server.url("/")).await.unwrap(), image(100));
 }
 
+/// Nor is it taken for the answer to the next question, which goes out over another connection. A host that
+/// sends it only then answers for itself alone: no two hosts share a connection.
+#[tokio::test]
+async fn what_follows_a_body_that_is_longer_than_its_length_answers_nothing() {
+    let server = Server::start(|path| match path {
+        "/long.jpg" => {
+            let [head, more] = [100, 300]
+                .map(|len| format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n").into_bytes());
+            vec![Act::Send([head, image(100), more, image(300)].concat())]
+        }
+        _ => ok(&image(200)),
+    })
+    .await;
+    let downloader = downloader(config());
+
+    assert_eq!(get(&downloader, &server.url("/long.jpg")).await.unwrap(), image(100));
+    assert_eq!(get(&downloader, &server.url("/next.jpg")).await.unwrap(), image(200));
+    assert_eq!((server.requests().len(), server.connections()), (2, 2));
+}
+
 /// Nothing is unpacked, so nothing explodes: nobody has asked for an encoding,
 /// and the decoder says of a packed picture that it is none.
 #[tokio::test]
