@@ -100,12 +100,13 @@ async fn try_skipped(client: &mut ClientWrapper, scrape: &ScrapeId) -> Result<Re
     Ok(Reopened::Jobs(jobs, lane))
 }
 
-/// Images that are open again count against the outcomes of their scrapes.
+/// Images that are open again count against the outcomes of their scrapes. What had its outcome before has
+/// it since then, and not from now on: it is no part of the rate at which the scrape goes on.
 const COUNT: &str = "
-    INSERT INTO scrape_progress (scrape, outcome, images)
-    SELECT scrape, $3, -images FROM unnest($1::int8[], $2::int4[]) AS o (scrape, images)
+    INSERT INTO scrape_progress (scrape, outcome, images, recorded_at)
+    SELECT scrape, $3, -images, now() FROM unnest($1::int8[], $2::int4[]) AS o (scrape, images)
     UNION ALL
-    SELECT s.key, o.key, o.value::int FROM scrapes s CROSS JOIN jsonb_each_text(s.outcomes) o
+    SELECT s.key, o.key, o.value::int, coalesce(s.tagged_at, s.received_at) FROM scrapes s CROSS JOIN jsonb_each_text(s.outcomes) o
      WHERE s.key = ANY($1) AND s.state IN ('tagged', 'changed')";
 const BEGIN_AGAIN: &str = "
     UPDATE scrapes SET state = CASE state WHEN 'changed' THEN 'changing' ELSE 'tagging' END,

@@ -142,16 +142,11 @@ pub async fn rerun(
     Path(Named { scrape_id }): Path<Named>,
 ) -> Result<impl IntoResponse, Problem> {
     let stuck_after = console.config.scrapes.stuck_after;
-    if scrapes::one(&console.pool, &scrape_id, stuck_after).await?.is_none() {
-        return Err(Problem::not_found(format_args!("scrape {scrape_id}")));
-    }
+    let scrape = scrapes::one(&console.pool, &scrape_id, stuck_after).await?;
+    let scrape = scrape.ok_or_else(|| Problem::not_found(format_args!("scrape {scrape_id}")))?;
     let reopened = reopen::skipped(&mut *console.pool.get().await?, &ScrapeId(scrape_id)).await?;
     let Reopened::Jobs(jobs, lane) = reopened else {
-        let problem = Problem::new(
-            Kind::Conflict,
-            "its images are still being listed, or a newer scrape has overtaken it",
-        );
-        return Err(problem.advise("Wait until it is listed, or run the newer scrape again."));
+        return Err(not_now(&scrape));
     };
     // No memory is trusted: a picture that could not be had may have been replaced, and a worker remembers the one before.
     // Whoever dies here leaves open images, and the sweep makes up for their jobs.
@@ -170,6 +165,24 @@ pub async fn rerun(
     }
     let did = Did(format!("images run again: {}", jobs.len()));
     Ok((StatusCode::ACCEPTED, did, Json(Again { images: jobs.len() })))
+}
+
+/// Why the skipped images of `scrape` cannot be run again, and what can be done in place of that.
+fn not_now(scrape: &Scrape) -> Problem {
+    let (why, advice) = match (&scrape.superseded_by, &*scrape.state) {
+        (Some(newer), _) => {
+            (format!("a newer scrape has overtaken it: {newer}"), "Run the newer scrape again.")
+        }
+        (None, "refused") => {
+            ("nothing of its inventory could be read".into(), "Send its event again when that is mended.")
+        }
+        (None, "changing" | "changed") => (
+            "it is no inventory, but pictures that changed".into(),
+            "Send `image.changed` for them again, or tag the advertiser again.",
+        ),
+        (None, _) => ("its images are still being listed".into(), "Wait until it is listed."),
+    };
+    Problem::new(Kind::Conflict, why).advise(advice)
 }
 
 /// Whose inventory is meant.

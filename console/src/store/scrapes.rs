@@ -42,9 +42,11 @@ pub struct Scrape {
     pub ended: i64,
     /// How many images came to which outcome.
     pub outcomes: BTreeMap<String, i64>,
-    /// Images a second that came to their outcome in the last minute.
+    /// Images a second that came to their outcome in the last minute: since the half minute in which it began,
+    /// 60 to 90 seconds ago.
     pub per_second: f64,
-    /// Whether it is not tagged yet, and no image has come to its outcome for long.
+    /// Whether it is not tagged yet, and no image has come to its outcome for long, nor one of another scrape in its
+    /// lane, behind which it might wait for its turn.
     pub stuck: bool,
     /// When the last image came to its outcome, as far as that is still known.
     pub moved_at: Option<Timestamp>,
@@ -60,22 +62,47 @@ pub struct Scrape {
     pub tagged_at: Option<Timestamp>,
 }
 
-/// `$1` is how long a scrape may stand still, in seconds.
-const COLUMNS: &str = "
+impl Scrape {
+    /// Whether its skipped images can be run again.
+    pub fn can_be_run_again(&self) -> bool {
+        self.superseded_by.is_none() && matches!(&*self.state, "tagging" | "tagged")
+    }
+}
+
+/// SQL for the half minute in which the last minute began: the scheduler keeps what came to its outcome in
+/// the same one together.
+const SINCE: &str = "date_bin(interval '30 seconds', now() - interval '1 minute', 'epoch')";
+
+/// `$1` is how long a scrape may stand still, in seconds. One in whose lane others move may only wait for its turn, as
+/// the scheduler has it too: for a day. (Of those that have come to their end the last are enough.)
+fn columns() -> String {
+    format!(
+        "
+    WITH moving AS MATERIALIZED (
+        SELECT lane FROM (
+            SELECT lane, (SELECT max(recorded_at) FROM scrape_progress WHERE scrape = o.key) AS moved_at FROM scrapes o
+             WHERE state IN ('tagging', 'changing') AND announced_at IS NULL
+            UNION ALL (SELECT lane, tagged_at FROM scrapes WHERE state = 'tagged' ORDER BY key DESC LIMIT 100)) AS o
+         WHERE moved_at > now() - $1::float8 * interval '1 second')
     SELECT s.key, s.scrape_id, s.advertiser_id, s.lane, s.state, s.listed,
-           coalesce(s.outcomes, p.outcomes, '{}'), coalesce(p.per_second, 0),
-           s.state IN ('fanning_out', 'tagging', 'changing')
-           AND greatest(p.moved_at, s.published_at, s.received_at) < now() - $1::float8 * interval '1 second',
+           coalesce(s.outcomes, p.outcomes, '{{}}'), coalesce(p.per_second, 0),
+           CASE WHEN s.state IN ('fanning_out', 'tagging', 'changing')
+                 AND greatest(p.moved_at, s.published_at, s.received_at) < now() - $1::float8 * interval '1 second'
+                THEN greatest(p.moved_at, s.published_at, s.received_at) < now() - interval '1 day'
+                     OR s.lane NOT IN (SELECT lane FROM moving)
+                ELSE false END,
            coalesce(p.moved_at, s.tagged_at), n.scrape_id, s.finished_at, s.received_at, s.published_at, s.tagged_at
       FROM scrapes s
       LEFT JOIN scrapes n ON n.key = s.superseded_by
       LEFT JOIN LATERAL (
           SELECT jsonb_object_agg(outcome, images) AS outcomes, max(moved_at) AS moved_at,
-                 sum(recent)::float8 / 60 AS per_second
+                 sum(recent)::float8 / extract(epoch FROM now() - {SINCE})::float8 AS per_second
             FROM (SELECT outcome, sum(images) AS images, max(recorded_at) AS moved_at,
-                         sum(images) FILTER (WHERE recorded_at > now() - interval '1 minute' AND images > 0) AS recent
+                         sum(images) FILTER (WHERE recorded_at >= {SINCE} AND images > 0) AS recent
                     FROM scrape_progress WHERE scrape = s.key GROUP BY outcome) AS of_outcome
-      ) p ON true";
+      ) p ON true"
+    )
+}
 
 /// A piece of the scrapes that `filter` means, the newest first, after the one with the key `after`.
 ///
@@ -95,7 +122,7 @@ pub async fn list(
            AND ($4::int8 IS NULL OR s.key < $4)
          ORDER BY s.key DESC LIMIT $5";
     let client = pool.get().await?;
-    let sql = format!("{COLUMNS}{WHICH}");
+    let sql = columns() + WHICH;
     let one_more = i64::from(limit) + 1;
     let seconds = stuck_after.as_secs_f64();
     let rows = client.query(&sql, &[&seconds, &filter.advertiser, &filter.state, &after, &one_more]).await?;
@@ -109,7 +136,7 @@ pub async fn list(
 /// If the database is away.
 pub async fn one(pool: &Pool, scrape_id: &str, stuck_after: Duration) -> Result<Option<Scrape>, DbError> {
     let client = pool.get().await?;
-    let sql = format!("{COLUMNS} WHERE s.scrape_id = $2");
+    let sql = columns() + " WHERE s.scrape_id = $2";
     let row = client.query_opt(&sql, &[&stuck_after.as_secs_f64(), &scrape_id]).await?;
     Ok(row.as_ref().map(read))
 }

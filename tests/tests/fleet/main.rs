@@ -19,6 +19,7 @@ mod console_fixes;
 mod console_grid;
 mod console_login;
 mod console_pages;
+mod console_progress;
 mod console_rows;
 mod console_scrapes;
 mod console_security;
