@@ -17,10 +17,11 @@ pub async fn at(pool: &Pool, places: &[Place]) -> Result<Vec<Image>, DbError> {
            FROM unnest($1::int8[], $2::int4[]) AS p (key, seq)
            JOIN scrapes s ON s.key = p.key
           CROSS JOIN LATERAL (
-                SELECT i.*, t.scores, i.image_id AS image FROM scrape_images i
-                  LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set
+                SELECT i.*, {} FROM {}
                  WHERE i.day = s.day AND i.scrape = s.key AND i.seq = p.seq) i",
-        images::columns()
+        images::columns(),
+        images::beside(),
+        images::ROWS
     );
     let (keys, seqs): (Vec<_>, Vec<_>) = places.iter().map(|place| (place.0, place.1)).unzip();
     let rows = pool.get().await?.query(&sql, &[&keys, &seqs]).await?;

@@ -12,7 +12,7 @@ use tokio_postgres::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{FIX_OF_ROW, IS_FIXED, lookup, version};
+use super::{FIX_OF_ROW, IS_FIXED, REPLACED_AT, lookup, version};
 use crate::web::Listing;
 
 /// Row by row in the order of the primary key, until there are enough. Several processes would bring rows out of
@@ -132,13 +132,30 @@ pub struct Image {
     pub fixed: Vec<String>,
     /// How sure the models were, 0 to 1, by attribute.
     pub scores: BTreeMap<String, f32>,
+    /// When the models looked at another picture that is at this address since. The tags are those of the one before,
+    /// and no scores are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replaced_at: Option<Timestamp>,
 }
 
-/// The columns of an [`Image`], of a row `i` with the scores of its models, in a scrape `s`.
+/// SQL for rows `i` of images, with what their model sets say of them now as `t`.
+pub(super) const ROWS: &str =
+    "scrape_images i LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set";
+
+/// SQL for what [`columns`] are of, beside the row itself.
+pub(super) fn beside() -> String {
+    format!(
+        "CASE WHEN ({REPLACED_AT}) IS NULL THEN t.scores END AS scores, {REPLACED_AT} AS replaced_at, i.image_id AS image"
+    )
+}
+
+/// The columns of an [`Image`], of a row `i` with what is [`beside`] it, in a scrape `s`.
 pub(super) fn columns() -> String {
     format!(
         "i.image_id, {}, s.scrape_id, s.advertiser_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome,
-         i.reason, i.tags, ARRAY(SELECT jsonb_object_keys({FIX_OF_ROW})), i.scores, s.key",
+         i.reason, i.tags, ARRAY(SELECT jsonb_object_keys({FIX_OF_ROW})), i.scores, s.key,
+         i.replaced_at",
         version::OF_IMAGE
     )
 }
@@ -171,14 +188,13 @@ pub async fn list(
                     AND ($1 IS NOT NULL OR {CURRENT})
                   ORDER BY key DESC) s
           CROSS JOIN LATERAL (
-                SELECT i.*, t.scores, i.image_id AS image FROM scrape_images i
-                  LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set
+                SELECT i.*, {} FROM {ROWS}
                  WHERE i.day = s.day AND i.scrape = s.key AND ($10 IS NULL OR s.key < $10 OR i.seq > $11)
                    AND ($1 IS NOT NULL OR i.removed_at IS NULL)
                    AND ($3::text IS NULL OR $4::text IS NULL
                         OR i.tags ? $3 AND CASE WHEN $4 = 'null' THEN i.tags ->> $3 IS NULL
                                                 ELSE starts_with((i.tags ->> $3) || '/', $4 || '/') END)
-                   AND ($5::float8 IS NULL OR (t.scores ->> $3)::float8 < $5)
+                   AND ($5::float8 IS NULL OR (t.scores ->> $3)::float8 < $5 AND ({REPLACED_AT}) IS NULL)
                    AND ($6::text IS NULL OR coalesce(i.outcome, 'none') = $6)
                    AND ($6 IS NULL OR $6 NOT IN ('skipped', 'defaulted') OR i.reason IS NOT NULL)
                    AND ($7::bool IS NULL OR ({IS_FIXED}) = $7)
@@ -186,7 +202,8 @@ pub async fn list(
                    AND ($13 IS NULL OR i.image_id = ANY($13))
                  ORDER BY i.seq LIMIT $9) i
           LIMIT $9",
-        columns()
+        columns(),
+        beside()
     );
     let Filter { scrape_id, advertiser, attribute, value, score_below, outcome, fixed, text } = filter;
     let mut client = pool.get().await?;
@@ -222,7 +239,7 @@ pub async fn list(
         )
         .await?;
     transaction.commit().await?;
-    let as_of: Option<Timestamp> = rows.first().map(|row| row.get(14));
+    let as_of: Option<Timestamp> = rows.first().map(|row| row.get(15));
     let cursor = |image: &Image| After(image.place.0, image.place.1, as_of);
     Ok(Listing::cut(rows.iter().map(read).collect(), limit, cursor))
 }
@@ -245,6 +262,7 @@ pub(super) fn read(row: &Row) -> Image {
         tags: tags.map(|Json(tags)| tags.0).unwrap_or_default(),
         fixed: row.get(11),
         scores: scores.map(|Json(scores)| scores.0).unwrap_or_default(),
+        replaced_at: row.get(14),
     }
 }
 

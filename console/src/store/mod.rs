@@ -33,3 +33,9 @@ const FIX_OF_ROW: &str =
 
 /// SQL for whether there are any: the rows of the index `scrape_images_fixed`.
 const IS_FIXED: &str = "coalesce(i.fix <> '{}', i.base IS NOT NULL)";
+
+/// SQL for when the models looked at another picture that is at the address of a row `i` since: its tags are those of the
+/// one before. `t` is what its model set says of the image now.
+const REPLACED_AT: &str = "
+    CASE WHEN t.tagged_at > i.recorded_at AND i.outcome IN ('inferred', 'cached', 'matched')
+          AND t.tags || coalesce(i.configured, '{}') <> coalesce(i.base, i.tags) THEN t.tagged_at END";

@@ -27,7 +27,7 @@ pub struct TagValue {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// How sure the models were of what they said, 0 to 1.
+    /// How sure the models were, 0 to 1, where the value is theirs, or nothing because they were `unsure`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub score: Option<f32>,
@@ -55,7 +55,8 @@ pub enum Source {
 
 /// The values of one row, each with where it came from.
 pub(super) fn values(row: &Listed, fixes: &[Fix], said: &[Said]) -> Vec<TagValue> {
-    let said = said.iter().find(|said| Some(&said.digest) == row.model_set.as_ref());
+    let said =
+        said.iter().find(|said| Some(&said.digest) == row.model_set.as_ref() && row.replaced_at.is_none());
     let value = |(attribute, value): (&String, &Option<String>)| {
         let (source, reason) = source(row, attribute, fixes, said);
         TagValue {
@@ -64,10 +65,15 @@ pub(super) fn values(row: &Listed, fixes: &[Fix], said: &[Said]) -> Vec<TagValue
             value: value.clone(),
             source,
             reason,
-            score: said.and_then(|said| said.scores.get(attribute)).copied(),
+            score: said.filter(|_| is_machines(source)).and_then(|said| said.scores.get(attribute)).copied(),
         }
     };
     row.tags.0.iter().map(value).collect()
+}
+
+/// Whether no person and no scrape has said it.
+fn is_machines(source: Source) -> bool {
+    !matches!(source, Source::Fix | Source::FixForEveryone | Source::Configured)
 }
 
 /// Precedence, as the statements that merge tags have it; the reason of a default.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::history::{self, Correction};
 pub use super::source::{Source, TagValue};
-use super::{BY_KEYS, FIX_OF_ROW, model_sets, source, version};
+use super::{BY_KEYS, FIX_OF_ROW, REPLACED_AT, model_sets, source, version};
 
 /// Rows of an image that are looked at: a picture that stands for thousands of others is listed everywhere.
 const MOST_ROWS: i64 = 20_000;
@@ -54,7 +54,8 @@ pub struct Story {
 pub struct Listed {
     /// Whose inventory it is in.
     pub advertiser_id: String,
-    /// Their newest scrape in which it came to its outcome: while another one is at work, what this one left holds.
+    /// Their newest scrape in which it came to its outcome: while another one is at work, or was overtaken before it came
+    /// to the image, what this one left holds.
     pub scrape_id: String,
     /// Its place in the inventory, from 0: with the scrape, the name of its job.
     pub seq: i32,
@@ -72,6 +73,11 @@ pub struct Listed {
     pub model_set: Option<String>,
     /// When it ended.
     pub recorded_at: Option<Timestamp>,
+    /// When the models looked at another picture that is at this address since: the values are those of the one before,
+    /// until the advertiser lists it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replaced_at: Option<Timestamp>,
     #[serde(skip)]
     pub(super) tags: Tags,
     #[serde(skip)]
@@ -194,8 +200,8 @@ async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Liste
     let sql = format!(
         "
         WITH once AS (
-            SELECT DISTINCT ON (scrape) day, scrape, seq, outcome IS NULL AS open
-              FROM (SELECT day, scrape, seq, outcome FROM scrape_images
+            SELECT DISTINCT ON (scrape) day, scrape, seq, outcome IS NULL OR coalesce(reason = 'superseded', false) AS open
+              FROM (SELECT day, scrape, seq, outcome, reason FROM scrape_images
                      WHERE image_id = $1 ORDER BY day DESC LIMIT $2) AS newest
              ORDER BY scrape, open, seq
         ), last AS (
@@ -203,8 +209,9 @@ async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Liste
               FROM once JOIN scrapes s ON s.key = once.scrape
              ORDER BY s.advertiser_id, once.open, s.finished_at DESC, s.key DESC LIMIT $3)
         SELECT s.advertiser_id, s.scrape_id, i.seq, i.url, i.image_key, i.listing_id, i.outcome, i.reason, m.digest,
-               i.recorded_at, i.tags, i.configured, {FIX_OF_ROW}, i.scrape
+               i.recorded_at, i.tags, i.configured, {FIX_OF_ROW}, i.scrape, {REPLACED_AT}
           FROM last s JOIN scrape_images i ON i.day = s.day AND i.scrape = s.scrape AND i.seq = s.seq
+          LEFT JOIN image_tags t ON t.image_id = i.image_id AND t.model_set = i.model_set
           LEFT JOIN model_sets m ON m.id = i.model_set
          ORDER BY s.advertiser_id"
     );
@@ -226,6 +233,7 @@ async fn listed(client: &impl GenericClient, image: ImageId) -> Result<Vec<Liste
         configured: tags(row, 11).unwrap_or_default(),
         fix: tags(row, 12).unwrap_or_default(),
         scrape: row.get(13),
+        replaced_at: row.get(14),
     };
     Ok(rows.iter().map(read).collect())
 }

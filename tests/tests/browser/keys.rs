@@ -77,8 +77,9 @@ async fn every_control_of_every_page_has_its_key() {
     }
     // The values of the other attribute, and with something to undo.
     browser.go("/images").await;
-    browser.see("sessionStorage.setItem('corrected by anybody', '[[1]]')").await;
+    browser.see(r#"sessionStorage.setItem('entries of anybody', '[[{"id":1,"image_id":"x"}]]')"#).await;
     browser.go("/images").await;
+    browser.until("document.getElementById('undo').disabled === false").await;
     browser.press("2").await;
     browser.until("document.querySelector('[data-of=color]').hidden === false").await;
     assert_eq!(browser.see(WRONG).await, json!([]), "pictures, colours");

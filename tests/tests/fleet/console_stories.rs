@@ -53,6 +53,13 @@ async fn the_story_of_a_picture_says_where_each_value_came_from() {
     fix(&editor, image, json!({ "advertiser": "first" }), "red").await;
     let told = story(image).await;
     assert_eq!(source(&told, "first", "color"), "fix");
+    for value in told["values"].as_array().unwrap() {
+        let others = ["fix", "fix_for_everyone", "configured"].contains(&value["source"].as_str().unwrap());
+        assert!(
+            !others || value["score"].is_null(),
+            "a score of the models' is not of what others said: {value}"
+        );
+    }
     assert_eq!(source(&told, "second", "image_type"), "cached");
     assert_eq!(source(&told, "third", "color"), "configured");
     assert_eq!(told["said"][0]["twins"], 1);
@@ -111,13 +118,13 @@ async fn a_null_of_the_models_is_a_default_with_its_reason() {
     fleet.end().await;
 }
 
-/// A scrape that is at work takes nobody's value away.
+/// A scrape that is at work takes nobody's value away, nor does one that is overtaken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_story_keeps_its_values_while_a_rescrape_is_at_work() {
     let mut fleet = Fleet::start().await;
     let console = fleet.start_console().await;
     let reader = console.caller(&["read"]).await;
-    let url = fleet.picture("/a.jpg");
+    let (url, other) = (fleet.picture("/a.jpg"), fleet.picture("/b.jpg"));
     let path = format!("/v1/images/{}", ImageId::of(None, &url));
     let first = scrape("dealer", vec![listed(url.clone())]);
     fleet.tag(&first).await;
@@ -131,6 +138,21 @@ async fn a_story_keeps_its_values_while_a_rescrape_is_at_work() {
         (fleet.count(open).await == 1).then_some(())
     })
     .await;
+    let now = reader.get(&path).await;
+    assert_eq!(now["values"], before["values"]);
+    assert_eq!(now["listed"][0]["scrape_id"], first.scrape_id.0);
+
+    // A third inventory overtakes the second before that came to the picture.
+    fleet.publish(&scrape("dealer", vec![listed(other)])).await;
+    for (what, sql) in [
+        ("it is overtaken", "SELECT count(*) FROM scrapes WHERE superseded_by IS NOT NULL"),
+        ("its picture is skipped", "SELECT count(*) FROM scrape_images WHERE reason = 'superseded'"),
+    ] {
+        eventually(what, || async { (fleet.count(sql).await == 1).then_some(()) }).await;
+        if fleet.workers.is_empty() {
+            fleet.start_worker().await;
+        }
+    }
     let now = reader.get(&path).await;
     assert_eq!(now["values"], before["values"]);
     assert_eq!(now["listed"][0]["scrape_id"], first.scrape_id.0);
@@ -182,6 +204,16 @@ async fn advertisers_who_disagree_both_keep_their_value() {
     assert_eq!((side(0), side(1)), (("first", "red"), ("second", "blue")));
     assert!(sides.iter().all(|side| side["by"].as_str().unwrap().starts_with("token ")));
     assert!(editor.get("/v1/conflicts?advertiser=third").await["items"].as_array().unwrap().is_empty());
+    assert_eq!(editor.get("/v1/conflicts?advertiser=second").await["items"].as_array().unwrap().len(), 2);
+    for (image, second) in [(images[0], "red"), (images[1], "blue")] {
+        fix(&editor, image, advertiser("second"), second).await;
+    }
+    fleet
+        .execute(&format!("DELETE FROM fixes WHERE image_id = '{}' AND advertiser_id = 'first'", images[2]))
+        .await;
+    let left = editor.get("/v1/conflicts").await;
+    let left: Vec<_> = left["items"].as_array().unwrap().iter().map(|item| &item["image_id"]).collect();
+    assert_eq!(left, [&json!(images[1].to_string())], "whoever comes to agree is listed no more");
     console.stop().await;
     fleet.end().await;
 }
