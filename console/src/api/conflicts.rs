@@ -56,7 +56,7 @@ pub async fn piece(
     found.map_err(|error| match error.is_too_long() {
         true => Problem::new(
             Kind::Unprocessable,
-            "people disagree over too few pictures to find them in the time that a list may take",
+            "the advertiser has a side in too few conflicts to find them in the time that a list may take",
         )
         .advise("Name an attribute, or leave the advertiser out."),
         false => error.into(),

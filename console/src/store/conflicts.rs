@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::version::OF_IMAGE;
 use crate::web::Listing;
 
-/// Where people rarely disagree all that they ever said is read for one page: nobody holds a connection for that.
+/// An advertiser may have a side in hardly any of a million: nobody holds a connection for that.
 const NOT_FOR_LONG: &str = "SET LOCAL statement_timeout = '3s'";
 
 /// A picture that several share, and that people have tagged differently. Each keeps their value.
@@ -64,11 +64,10 @@ pub async fn list(
 ) -> Result<Listing<Conflict>, DbError> {
     let sql = format!(
         "WITH conflict AS (
-            SELECT attribute, image_id FROM fixes
+            SELECT attribute, image_id FROM fix_conflicts c
              WHERE ($1::text IS NULL OR attribute = $1) AND ($2::text IS NULL OR (attribute, image_id) > ($2, $3))
-             GROUP BY attribute, image_id
-            HAVING count(DISTINCT to_jsonb(coalesce(value, chr(1)))) > 1
-               AND ($4::text IS NULL OR bool_or(advertiser_id = $4))
+               AND ($4::text IS NULL OR EXISTS (SELECT FROM fixes f WHERE f.image_id = c.image_id
+                                                   AND f.advertiser_id = $4 AND f.attribute = c.attribute))
              ORDER BY attribute, image_id LIMIT $5)
         SELECT f.image_id, f.attribute, i.url, nullif(f.advertiser_id, ''), f.value, f.fixed_by, f.note, f.fixed_at,
                v.version
