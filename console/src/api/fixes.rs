@@ -309,7 +309,8 @@ pub struct Undone {
     responses((status = 200, description = "no reader sees the undone values any more", body = Written),
               (status = 202, description = "it is written; the rows that are there follow within seconds", body = Written),
               (status = 404, description = "there are no such entries", body = ProblemBody, content_type = "application/problem+json"),
-              (status = 409, description = "somebody has corrected some of them since", body = ProblemBody, content_type = "application/problem+json")))]
+              (status = 409, description = "somebody has corrected some of them since", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "the live model set knows no such value", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn undo(
     State(console): State<Console>,
     person: Person,
