@@ -44,7 +44,7 @@ impl Outage {
         match self {
             Self::Broker(BrokerError::Silent) => "silent",
             Self::Broker(BrokerError::Blocked) => "blocked",
-            Self::Broker(BrokerError::Refused(_)) => "refused",
+            Self::Broker(BrokerError::Refused(_) | BrokerError::Taken) => "refused",
             Self::Broker(BrokerError::Unroutable(_)) => "unroutable",
             Self::Broker(BrokerError::Away(_)) | Self::Database(_) => "away",
             Self::Panic => "panic",

@@ -38,7 +38,7 @@ pub(super) async fn list(broker: &Broker, out: &mut impl Write) -> anyhow::Resul
 /// Says that there are more.
 pub(super) fn unseen(more: u64, out: &mut impl Write) -> anyhow::Result<()> {
     if more > 0 {
-        writeln!(out, "{more} more were not looked at: they are too many, or somebody else is looking")?;
+        writeln!(out, "{more} or more were not looked at: they are too many, or somebody else is looking")?;
     }
     Ok(())
 }

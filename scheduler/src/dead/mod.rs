@@ -10,8 +10,8 @@
 //! - `drop` takes some of them out of the queue, for good. An image keeps the defaults that it got.
 //!
 //! All of them see what was in the queue when they began, in its order, and while they look nobody else
-//! sees it: of two at a time, the second sees none. Where there are more than a hundred thousand (fewer of large ones)
-//! they say how many they have not seen.
+//! sees it: of two at a time, the second sees none, and says so. Where there are more than a hundred thousand
+//! (fewer of large ones) they say how many they have not seen.
 
 mod filter;
 mod list;

@@ -107,6 +107,9 @@ pub enum BrokerError {
     /// No queue is bound for this routing key.
     #[error("broker: no queue takes {0}")]
     Unroutable(String),
+    /// Somebody else has them in their hands, and gives them back in a moment.
+    #[error("broker: somebody else is looking at the dead letters")]
+    Taken,
 }
 
 /// The broker as one process sees it: two connections that come back.

@@ -1,8 +1,8 @@
 //! What people do with the dead-letter queue.
 //!
 //! All of it sees what was in the queue when it began, in its order, and while it looks nobody else sees it: of
-//! two at a time, the second sees none. A hundred thousand are seen at most, fewer where they are large: how many more there
-//! are is told.
+//! two at a time, the second sees none, and is told so. A hundred thousand are seen at most, fewer where they are
+//! large: how many more there are is told.
 
 mod piece;
 mod redrive;
@@ -105,9 +105,9 @@ pub async fn groups(broker: &Broker) -> Result<Groups, BrokerError> {
 ///
 /// # Errors
 ///
-/// If the broker is away.
+/// If the broker is away, or somebody else is looking: who is not seen then is not gone.
 pub async fn look(broker: &Broker, mut filter: Filter) -> Result<Vec<DeadLetter>, BrokerError> {
-    let mut letters = broker.dead_letters().await?;
+    let mut letters = broker.dead_letters().await?.undisturbed()?;
     let mut taken = Vec::new();
     while !filter.is_satisfied()
         && let Some(letter) = letters.next().await?

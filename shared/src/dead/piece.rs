@@ -27,13 +27,13 @@ pub struct Piece {
 ///
 /// # Errors
 ///
-/// If the broker is away.
+/// If the broker is away, or somebody else is looking: the one at `after` may be in their hands.
 pub async fn piece(
     broker: &Broker,
     mut filter: Filter,
     mut after: Option<Position>,
 ) -> Result<Option<Piece>, BrokerError> {
-    let mut letters = broker.dead_letters().await?;
+    let mut letters = broker.dead_letters().await?.undisturbed()?;
     let mut copies: HashMap<String, u32> = HashMap::new();
     let mut piece = Piece { letters: Vec::new(), is_heavy: false };
     let mut held = 0;

@@ -1,10 +1,10 @@
 //! More dead letters than a quorum queue gives one consumer.
 
-use tagfleet_shared::broker::{Broker, DeadLetter};
+use tagfleet_shared::broker::{Broker, BrokerError, DeadLetter};
 use tagfleet_shared::dead::{self, Filter, Redriven};
 use tagfleet_shared::jobs::Job;
 use tagfleet_shared::lane::Lane;
-use tagfleet_tests::{Fleet, Options};
+use tagfleet_tests::{Fleet, Options, eventually};
 
 use crate::dead::{dead, parked_for};
 
@@ -72,6 +72,35 @@ async fn of_two_who_look_the_second_sees_none_and_says_so() {
     assert!(well && list.contains("more were not looked at") && !list.contains("killed_worker"), "{list}");
     begun.close().await.unwrap();
     assert_eq!(counted(&fleet.broker).await, [("killed_worker".to_owned(), 100)]);
+    fleet.abandon().await;
+}
+
+/// The broker counts what somebody holds for nobody: a queue that looks empty is not, and a letter that is not seen is
+/// not gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_somebody_else_holds_are_not_said_to_be_gone() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    parked_for(&fleet, 3, &["killed_worker"]).await;
+    let one = Filter { limit: Some(1), ..Filter::default() };
+    let first = dead::piece(&fleet.broker, one.clone(), None).await.unwrap().unwrap();
+    let after = first.letters.into_iter().next().map(|(position, _)| position);
+    let mut begun = fleet.broker.dead_letters().await.unwrap();
+    begun.next().await.unwrap().unwrap();
+    eventually("all three are in somebody's hands", || async {
+        (fleet.dead_letters().await == 0).then_some(())
+    })
+    .await;
+
+    let (well, list) = dead(&fleet, &["list"]).await;
+    let looked = dead::look(&fleet.broker, Filter::default()).await;
+    let went_on = dead::piece(&fleet.broker, one.clone(), after.clone()).await;
+
+    assert!(well && list.contains("somebody else is looking") && !list.contains("no dead letters"), "{list}");
+    assert!(matches!(looked, Err(BrokerError::Taken)), "{looked:?}");
+    assert!(matches!(went_on, Err(BrokerError::Taken)), "{went_on:?}");
+    begun.close().await.unwrap();
+    let went_on = dead::piece(&fleet.broker, one, after).await.unwrap().unwrap();
+    assert_eq!(went_on.letters.len(), 1);
     fleet.abandon().await;
 }
 

@@ -27,6 +27,8 @@ pub struct DeadLetters {
     broker: Broker,
     /// Those that were there when it began, and that nobody has seen.
     left: u32,
+    /// Somebody else was looking then, and holds some that the broker counts for nobody.
+    somebody_looks: bool,
     /// The last of them is still being delivered.
     pieces: Vec<Piece>,
     most: usize,
@@ -44,7 +46,7 @@ impl Broker {
         let (left, somebody_looks) = self.undisturbed().await?;
         let most = if somebody_looks { 0 } else { PIECES };
         let (broker, pieces, size) = (self.clone(), Vec::new(), Size::default());
-        Ok(DeadLetters { broker, left, pieces, most, size })
+        Ok(DeadLetters { broker, left, somebody_looks, pieces, most, size })
     }
 
     /// How many there are, and whether somebody else looks at them: two would each wait for what the other has. Who
@@ -66,6 +68,15 @@ impl DeadLetters {
     #[must_use]
     pub fn at_most(self, pieces: usize) -> Self {
         Self { most: pieces, ..self }
+    }
+
+    /// Itself, unless somebody else is looking: for whoever would take what it does not see for gone.
+    ///
+    /// # Errors
+    ///
+    /// If somebody is ([`BrokerError::Taken`]).
+    pub fn undisturbed(self) -> Result<Self, BrokerError> {
+        if self.somebody_looks { Err(BrokerError::Taken) } else { Ok(self) }
     }
 
     /// The next one; `None` if there is none, or none that is looked at. While somebody else looks it is none.
@@ -91,9 +102,9 @@ impl DeadLetters {
     }
 
     /// How many were there when it began and were not seen. Where [`next`](Self::next) has come to its end, there are
-    /// too many to look at, or somebody else is looking.
+    /// too many to look at, or somebody else is looking: then it is one at least, as nobody can say how many they hold.
     pub fn unseen(&self) -> u64 {
-        u64::from(self.left)
+        u64::from(self.left.max(u32::from(self.somebody_looks)))
     }
 
     async fn begin_piece(&mut self) -> Result<(), BrokerError> {
