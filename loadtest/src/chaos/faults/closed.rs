@@ -5,8 +5,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::RngExt;
 use reqwest::Method;
+use serde_json::Value;
 
 use super::{Arena, Fault, Rng, Site};
+
+/// How the connections of the fleet's processes call themselves: those of whoever watches it are none of them.
+const FLEET: [&str; 2] = ["tagfleet-scheduler ", "tagfleet-worker "];
 
 /// One channel or connection of the fleet is closed by the broker.
 pub struct Closed {
@@ -16,36 +20,57 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// Any channel.
+    /// Any channel of the fleet.
     pub fn channel(rng: &mut Rng) -> Self {
         Self { what: "channel", which: rng.random_range(0..1000) }
     }
 
-    /// Any connection.
+    /// Any connection of the fleet.
     pub fn connection(rng: &mut Rng) -> Self {
         Self { what: "connection", which: rng.random_range(0..1000) }
     }
 
     /// As the broker does where a client has made a mistake. No tool of the broker's closes a channel.
     async fn close_channel(&self, arena: &Arena) -> anyhow::Result<()> {
-        let which = self.which;
-        let close = format!(
-            "case rabbit_channel:list() of [] -> none; L ->
-                 exit(lists:nth(1 + {which} rem length(L), L),
-                      {{amqp_error, precondition_failed, \"closed from outside\", none}}) end."
-        );
-        arena.erlang(&close).await.map(drop)
+        arena.erlang(&closing_channel(self.which)).await.map(drop)
     }
 
     async fn close_connection(&self, arena: &Arena) -> anyhow::Result<()> {
         let open = arena.manage(Method::GET, &["connections"]).await?;
-        let names: Vec<&str> =
-            open.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
+        let names = of_the_fleet(&open);
         let name = names.get(self.which % names.len().max(1)).context("no connection is open")?;
         // It may be gone by itself meanwhile.
         let _ = arena.manage(Method::DELETE, &["connections", name]).await;
         Ok(())
     }
+}
+
+/// What the broker calls the fleet's connections, of all that are open.
+fn of_the_fleet(open: &Value) -> Vec<&str> {
+    let is_of_it = |one: &&Value| {
+        let name = one["client_properties"]["connection_name"].as_str();
+        name.is_some_and(|name| FLEET.iter().any(|process| name.starts_with(process)))
+    };
+    open.as_array().into_iter().flatten().filter(is_of_it).filter_map(|one| one["name"].as_str()).collect()
+}
+
+/// In the broker's own language, as its HTTP API hears of a channel seconds later: of those on the fleet's connections,
+/// the one at this place has made a mistake. One that goes meanwhile is none of them.
+fn closing_channel(which: usize) -> String {
+    let fleet = FLEET.map(|process| format!("<<\"{process}\">>")).join(", ");
+    format!(
+        "IsOfTheFleet = fun(Channel) ->
+             try
+                 [{{connection, Reader}}] = rabbit_channel:info(Channel, [connection]),
+                 [{{client_properties, Properties}}] = rabbit_reader:info(Reader, [client_properties]),
+                 {{_, _, Name}} = lists:keyfind(<<\"connection_name\">>, 1, Properties),
+                 lists:any(fun(Process) -> string:prefix(Name, Process) =/= nomatch end, [{fleet}])
+             catch _:_ -> false end
+         end,
+         case lists:filter(IsOfTheFleet, rabbit_channel:list()) of [] -> none; L ->
+             exit(lists:nth(1 + {which} rem length(L), L),
+                  {{amqp_error, precondition_failed, \"closed from outside\", none}}) end."
+    )
 }
 
 impl Fault for Closed {
@@ -69,5 +94,35 @@ impl Fault for Closed {
 
     fn end<'a>(&'a mut self, _: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async { Ok(()) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What watches the fleet sees it through a connection of its own, which is no part of what is tried.
+    #[test]
+    fn no_connection_but_the_fleets_is_closed() {
+        let open = json!([
+            { "name": "127.0.0.1:1 -> 127.0.0.1:9", "client_properties": { "connection_name": "tagfleet-chaos consumes" } },
+            { "name": "127.0.0.1:2 -> 127.0.0.1:9", "client_properties": { "connection_name": "tagfleet-worker consumes" } },
+            { "name": "127.0.0.1:3 -> 127.0.0.1:9", "client_properties": { "product": "another" } },
+            { "name": "127.0.0.1:4 -> 127.0.0.1:9" },
+            { "name": "127.0.0.1:5 -> 127.0.0.1:9", "client_properties": { "connection_name": "tagfleet-scheduler publishes" } },
+        ]);
+
+        assert_eq!(of_the_fleet(&open), ["127.0.0.1:2 -> 127.0.0.1:9", "127.0.0.1:5 -> 127.0.0.1:9"]);
+        assert_eq!(of_the_fleet(&json!([])), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_channel_is_chosen_by_the_same_names() {
+        let erlang = closing_channel(7);
+
+        assert!(erlang.contains("[<<\"tagfleet-scheduler \">>, <<\"tagfleet-worker \">>]"), "{erlang}");
+        assert!(erlang.contains("lists:nth(1 + 7 rem length(L), L)"), "{erlang}");
     }
 }
