@@ -1,5 +1,7 @@
 //! Channels and connections that somebody else closes.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,6 +13,9 @@ use super::{Arena, Fault, Rng, Site};
 
 /// How the connections of the fleet's processes call themselves: those of whoever watches it are none of them.
 const FLEET: [&str; 2] = ["tagfleet-scheduler ", "tagfleet-worker "];
+
+/// The broker's HTTP API tells of a connection some five seconds after it was opened: at times the fleet has no other.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 /// One channel or connection of the fleet is closed by the broker.
 pub struct Closed {
@@ -36,9 +41,16 @@ impl Closed {
     }
 
     async fn close_connection(&self, arena: &Arena) -> anyhow::Result<()> {
-        let open = arena.manage(Method::GET, &["connections"]).await?;
+        let end = Instant::now() + TOLD_WITHIN;
+        let open = loop {
+            let open = arena.manage(Method::GET, &["connections"]).await?;
+            if !of_the_fleet(&open).is_empty() || Instant::now() >= end {
+                break open;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         let names = of_the_fleet(&open);
-        let name = names.get(self.which % names.len().max(1)).context("no connection is open")?;
+        let name = names.get(self.which % names.len().max(1)).context("the fleet has no connection")?;
         // It may be gone by itself meanwhile.
         let _ = arena.manage(Method::DELETE, &["connections", name]).await;
         Ok(())
