@@ -12,7 +12,7 @@ use crate::web::Problem;
 /// The model sets.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelSets {
-    /// The one that was at work last first; the hundred latest.
+    /// The live one first, then others at work, then the one that was at work last; a hundred at most.
     items: Vec<ModelSet>,
 }
 

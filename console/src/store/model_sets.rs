@@ -22,7 +22,7 @@ pub struct ModelSet {
     pub card: Option<String>,
     /// What it says of an image, in the order in which that is decided.
     pub attributes: Vec<Attribute>,
-    /// Whether it is the one that workers began to work with last.
+    /// Whether it is the one that most workers work with.
     pub live: bool,
     /// When it first spoke.
     pub first_seen: Timestamp,
@@ -43,22 +43,35 @@ pub struct Attribute {
     pub default: Option<String>,
 }
 
-/// Every model set, the one that was at work last first.
+/// The sets, the live one first: the one that most workers say they run whose reports are not overdue, as the scheduler's
+/// `status` has it. A pod of before that starts again in a roll-out, or one that tries another set, is one among many. Of
+/// sets that as many run it is the one that a worker began to work with last, and so where nobody reports. Workers of
+/// before, which told no values, have no say: there would be nothing to choose from.
+const LIVE_FIRST: &str = "
+          FROM model_sets m
+          LEFT JOIN (SELECT digest, count(*) AS workers FROM worker_reports
+                      WHERE reported_at > now() - every_seconds * interval '3 seconds'
+                      GROUP BY digest) w USING (digest)
+         ORDER BY loaded_at IS NULL, coalesce(workers, 0) DESC, loaded_at DESC, id DESC";
+
+/// Every model set: those at work first, and then the one that was at work last; the hundred first.
 ///
 /// # Errors
 ///
 /// If the database is away.
 pub async fn list(pool: &Pool) -> Result<Vec<ModelSet>, DbError> {
     // Counting ten million rows takes a second; the planner's guess takes none.
-    const SQL: &str = "
+    let sql = format!(
+        "
         SELECT name, digest, description, card, attributes, first_seen, loaded_at,
                coalesce((SELECT (c.reltuples * f.freq)::int8
                            FROM pg_stats s, pg_class c,
                                 unnest(s.most_common_vals::text::int[], s.most_common_freqs) AS f (id, freq)
                           WHERE s.schemaname = 'public' AND s.tablename = 'image_tags' AND s.attname = 'model_set'
                             AND c.oid = 'image_tags'::regclass AND f.id = m.id), 0)
-          FROM model_sets m ORDER BY loaded_at DESC NULLS LAST, id DESC LIMIT 100";
-    let rows = pool.get().await?.query(SQL, &[]).await?;
+        {LIVE_FIRST} LIMIT 100"
+    );
+    let rows = pool.get().await?.query(&sql, &[]).await?;
     let mut sets: Vec<_> = rows.iter().map(read).collect();
     if let Some(live) = sets.first_mut() {
         live.live = live.loaded_at.is_some();
@@ -89,10 +102,9 @@ fn read(row: &Row) -> ModelSet {
 ///
 /// If the database is away.
 pub async fn live_attributes(pool: &Pool) -> Result<Vec<AttributeValues>, DbError> {
-    const SQL: &str = "
-        SELECT attributes FROM model_sets WHERE loaded_at IS NOT NULL ORDER BY loaded_at DESC, id DESC LIMIT 1";
+    let sql = format!("SELECT attributes, loaded_at IS NOT NULL {LIVE_FIRST} LIMIT 1");
     let client = pool.get().await?;
-    let statement = client.prepare_cached(SQL).await?;
-    let row = client.query_opt(&statement, &[]).await?;
+    let statement = client.prepare_cached(&sql).await?;
+    let row = client.query_opt(&statement, &[]).await?.filter(|row| row.get(1));
     Ok(row.map(|row| row.get::<_, Json<_>>(0).0).unwrap_or_default())
 }

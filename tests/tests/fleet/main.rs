@@ -20,6 +20,7 @@ mod console_grid;
 mod console_login;
 mod console_pages;
 mod console_progress;
+mod console_model_sets;
 mod console_replaced;
 mod console_rows;
 mod console_scrapes;
