@@ -1,5 +1,7 @@
 //! Logging in at an OpenID Connect provider: authorization code, with PKCE, state and nonce.
 
+mod discovery;
+
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,15 +12,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken};
 use openidconnect::{
     AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadataWithLogout,
-    RedirectUrl, Scope, TokenResponse,
+    LogoutRequest, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadataWithLogout, RedirectUrl,
+    Scope, TokenResponse,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tracing::warn;
 use url::Url;
 
+use self::discovery::Discovery;
 use super::right::Role;
 use crate::config::LoginConfig;
 use crate::store::sessions::Login;
@@ -35,8 +37,7 @@ pub struct Provider {
     config: LoginConfig,
     redirect: Url,
     http: Http,
-    /// What it says of itself, once it was asked.
-    metadata: Mutex<Option<ProviderMetadataWithLogout>>,
+    discovery: Discovery,
 }
 
 /// A login that begins.
@@ -71,7 +72,9 @@ impl Provider {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))
             .build()?;
-        Ok(Self { config, redirect, http: Http(client), metadata: Mutex::default() })
+        let http = Http(client);
+        let discovery = Discovery::new(config.issuer.clone(), http.clone());
+        Ok(Self { config, redirect, http, discovery })
     }
 
     /// Begins the login of somebody who wants to go to `next`.
@@ -80,7 +83,7 @@ impl Provider {
     ///
     /// If the provider is away.
     pub async fn begin(&self, next: String) -> Result<Begun, Problem> {
-        let client = client(&self.config, &self.redirect, self.metadata().await?)?;
+        let client = client(&self.config, &self.redirect, self.discovery.metadata().await?)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let mut request = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
@@ -98,7 +101,7 @@ impl Provider {
     ///
     /// If the provider is away, or does not vouch for them.
     pub async fn end(&self, code: String, login: &Login) -> Result<Proved, Problem> {
-        let client = client(&self.config, &self.redirect, self.metadata().await?)?;
+        let client = client(&self.config, &self.redirect, self.discovery.metadata().await?)?;
         let request = client.exchange_code(AuthorizationCode::new(code)).map_err(|error| refused(&error))?;
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(login.verifier.clone()));
         let tokens = request.request_async(&self.http).await.map_err(|error| refused(&error))?;
@@ -108,7 +111,7 @@ impl Provider {
         let nonce = Nonce::new(login.nonce.clone());
         if let Err(error) = token.claims(&client.id_token_verifier(), &nonce) {
             // It may have other keys by now.
-            *self.metadata.lock().await = None;
+            self.discovery.forget().await;
             return Err(refused(&error));
         }
         let claims = claims(token).ok_or_else(|| refused(&"its ID token has no claims"))?;
@@ -119,27 +122,11 @@ impl Provider {
     /// leaves, nor where they go from there: that takes what we do not keep, and what must be known to the provider.
     pub async fn leave(&self) -> Option<Url> {
         // It is said to whoever has logged out already, and waits for the provider no longer than they would.
-        let metadata = tokio::time::timeout(LEAVING, self.metadata()).await.ok()?.ok()?;
+        let metadata = tokio::time::timeout(LEAVING, self.discovery.metadata()).await.ok()?.ok()?;
         let endpoint = metadata.additional_metadata().end_session_endpoint.clone()?;
         let request =
             LogoutRequest::from(endpoint).set_client_id(ClientId::new(self.config.client_id.clone()));
         Some(request.http_get_url()).filter(|url| matches!(url.scheme(), "http" | "https"))
-    }
-
-    async fn metadata(&self) -> Result<ProviderMetadataWithLogout, Problem> {
-        let mut metadata = self.metadata.lock().await;
-        if let Some(known) = &*metadata {
-            return Ok(known.clone());
-        }
-        let away = |error: &dyn std::fmt::Display| {
-            warn!(%error, "the login provider does not answer");
-            Problem::new(Kind::Unavailable, "the login provider does not answer").after(10)
-        };
-        let issuer = IssuerUrl::new(self.config.issuer.clone()).map_err(|error| away(&error))?;
-        let found = ProviderMetadataWithLogout::discover_async(issuer, &self.http)
-            .await
-            .map_err(|error| away(&error))?;
-        Ok(metadata.insert(found).clone())
     }
 }
 
@@ -214,6 +201,7 @@ pub fn local(next: Option<&str>) -> String {
 }
 
 /// The workspace's own HTTP client, for the library.
+#[derive(Clone)]
 struct Http(reqwest::Client);
 
 /// What went wrong on the way to the provider.
