@@ -116,7 +116,7 @@ fn pool(url: &str, pool_size: usize) -> anyhow::Result<Pool> {
 }
 
 /// It must say the same as the settings of the fleet's processes.
-fn broker_config(url: &str) -> BrokerConfig {
+pub(super) fn broker_config(url: &str) -> BrokerConfig {
     BrokerConfig {
         url: SecretString::from(url),
         prefix: PREFIX.to_owned(),
