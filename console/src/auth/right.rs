@@ -14,7 +14,8 @@ pub enum Right {
     Classify,
     /// Hand in scrapes.
     Submit,
-    /// Run scrapes again, and decide over dead letters; read the audit.
+    /// Run scrapes again; look at dead letters, which is to take them out of their queue and give them back, and
+    /// decide over them; read the audit.
     Operate,
 }
 

@@ -11,13 +11,15 @@ use crate::auth::Right;
 use crate::auth::person::Via;
 use crate::web::{Kind, Problem};
 
-/// The places of the menu: address, name, and the key that follows `g`.
-const PLACES: [(&str, &str, char); 5] = [
-    ("/images", "Pictures", 'i'),
-    ("/scrapes", "Scrapes", 's'),
-    ("/conflicts", "Conflicts", 'c'),
-    ("/dead-letters", "Dead letters", 'd'),
-    ("/model-sets", "Model sets", 'm'),
+/// A place of the menu: its address, its name, the key that follows `g`, and what it takes.
+type Place = (&'static str, &'static str, char, Right);
+
+const PLACES: [Place; 5] = [
+    ("/images", "Pictures", 'i', Right::Read),
+    ("/scrapes", "Scrapes", 's', Right::Read),
+    ("/conflicts", "Conflicts", 'c', Right::Read),
+    ("/dead-letters", "Dead letters", 'd', Right::Operate),
+    ("/model-sets", "Model sets", 'm', Right::Read),
 ];
 
 /// The frame of a page; `templates/base.html` draws it. A page's template has one as `layout`.
@@ -64,9 +66,9 @@ impl Layout {
         assets::address(name)
     }
 
-    /// The places of the menu: address, name, and the key that follows `g`.
-    pub fn places(&self) -> &'static [(&'static str, &'static str, char)] {
-        &PLACES
+    /// The places of the menu that are open to whoever looks at it.
+    pub fn places(&self) -> impl Iterator<Item = &'static Place> {
+        PLACES.iter().filter(|place| self.person.may(place.3))
     }
 }
 
