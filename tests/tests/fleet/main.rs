@@ -13,6 +13,7 @@ mod changes_replaced;
 mod clocks;
 mod compatibility;
 mod console_audit;
+mod console_bulk;
 mod console_contract;
 mod console_feed;
 mod console_fixes;
