@@ -9,6 +9,9 @@ use tagfleet_download::jpeg;
 /// From 1 to 100: more is larger, and nobody sees it at this size.
 const QUALITY: u8 = 80;
 
+/// Of a PNG, beside its pixels and its file: one row of it, and what a colour profile unpacks to.
+const BESIDES_BYTES: u64 = 4 << 20;
+
 /// What a picture may cost, checked from its header.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -36,9 +39,7 @@ pub use Undrawn::{TooLarge, Unreadable};
 ///
 /// The same file gives the same error.
 pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> {
-    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().map_err(|_| Unreadable)?;
-    let format = reader.format();
-    let mut decoder = reader.into_decoder().map_err(undrawn)?;
+    let (format, mut decoder) = open(file, limits)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     // `image` checks neither the pixels nor the buffer that it makes for them, and its decoders not all of their own.
@@ -49,9 +50,6 @@ pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> 
     {
         return Err(TooLarge);
     }
-    let mut library = image::Limits::no_limits();
-    library.max_alloc = Some(limits.max_memory_bytes);
-    decoder.set_limits(library).map_err(undrawn)?;
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(undrawn)?;
     let mut small = if width > side || height > side { picture.thumbnail(side, side) } else { picture };
@@ -60,6 +58,21 @@ pub fn draw(file: &[u8], side: u32, limits: Limits) -> Result<Vec<u8>, Undrawn> 
     let mut jpeg = Vec::new();
     on_white(small).write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(undrawn)?;
     Ok(jpeg)
+}
+
+/// Reads the header of `file`, and what the decoder takes before it tells of any pixels.
+fn open(file: &[u8], limits: Limits) -> Result<(Option<ImageFormat>, impl ImageDecoder), Undrawn> {
+    let mut reader = ImageReader::new(Cursor::new(file)).with_guessed_format().map_err(|_| Unreadable)?;
+    let format = reader.format();
+    let mut library = image::Limits::no_limits();
+    library.max_alloc = Some(match format {
+        // This one has its limit from the beginning, and unpacks a colour profile up to it, which nobody asks for:
+        // one that is larger is left out. Texts and EXIF are kept as they are, in a buffer that doubles.
+        Some(ImageFormat::Png) => limits.max_memory_bytes.min(BESIDES_BYTES + 3 * file.len() as u64),
+        _ => limits.max_memory_bytes,
+    });
+    reader.limits(library);
+    Ok((format, reader.into_decoder().map_err(undrawn)?))
 }
 
 /// What the decoder keeps for itself beside the pixels, at most: as the workers have it.
@@ -93,7 +106,8 @@ fn on_white(picture: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use image::{Rgba, RgbaImage};
+    use image::codecs::png::PngEncoder;
+    use image::{ImageEncoder, Rgba, RgbaImage};
 
     use super::*;
 
@@ -148,6 +162,38 @@ mod tests {
         assert_eq!(draw(&claimed(0xc2, 9000, 5000), 320, limits), Err(TooLarge));
         assert_ne!(draw(&claimed(0xc0, 900, 500), 320, limits), Err(TooLarge));
         assert_ne!(draw(&claimed(0xc2, 900, 500), 320, limits), Err(TooLarge));
+    }
+
+    fn with_profile(bytes: usize) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = PngEncoder::new(&mut file);
+        encoder.set_icc_profile(vec![0; bytes]).unwrap();
+        encoder.write_image(&[9; 3 * 64], 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+        file
+    }
+
+    /// Its decoder does so before anybody can ask it for the size of the picture.
+    #[test]
+    fn of_a_png_no_large_profile_is_unpacked() {
+        let limits = Limits { max_pixels: 50_000_000, max_memory_bytes: 192 << 20 };
+        let unpacked = |file: &[u8]| open(file, limits).unwrap().1.icc_profile().unwrap().map(|it| it.len());
+        let bomb = with_profile(100 << 20);
+        assert!(bomb.len() < 1 << 20, "{}", bomb.len());
+
+        assert_eq!(unpacked(&with_profile(100_000)), Some(100_000));
+        assert_eq!(unpacked(&bomb), None);
+        assert!(draw(&bomb, 320, limits).is_ok(), "the picture is as good as any");
+    }
+
+    /// Nothing is unpacked of these, so that they take what is there.
+    #[test]
+    fn a_png_with_many_megabytes_of_texts_is_drawn() {
+        let mut file = Vec::new();
+        let mut encoder = PngEncoder::new(&mut file);
+        encoder.set_exif_metadata(vec![0xff; 9 << 20]).unwrap();
+        encoder.write_image(&[9; 3 * 64], 8, 8, image::ExtendedColorType::Rgb8).unwrap();
+        let limits = Limits { max_pixels: 50_000_000, max_memory_bytes: 192 << 20 };
+        assert!(draw(&file, 320, limits).is_ok());
     }
 
     /// Each is a pass over the whole picture.
