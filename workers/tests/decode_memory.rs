@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::codecs::png::PngEncoder;
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
 use jpeg_encoder::{ColorType, Encoder};
 use peak_alloc::PeakAlloc;
 use tagfleet_worker::decode::{DecodeLimits, Decoder, InputSize};
@@ -66,6 +67,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
             }
         }
     }
+    files.push(("png with a packed profile".to_owned(), with_profile(&rgb)));
     for progressive in [false, true] {
         let mut bytes = Vec::new();
         let mut encoder = Encoder::new(&mut bytes, 90);
@@ -76,4 +78,15 @@ fn files() -> Vec<(String, Vec<u8>)> {
         files.push((format!("cut off jpeg, progressive: {progressive}"), bytes));
     }
     files
+}
+
+/// Its profile is a few kB, and as large as the pixels where it is unpacked: it fits wherever they do.
+fn with_profile(rgb: &RgbImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = PngEncoder::new(&mut bytes);
+    encoder.set_icc_profile(vec![0; 3 * PIXELS as usize]).expect("a PNG can have a profile");
+    encoder
+        .write_image(rgb, rgb.width(), rgb.height(), ExtendedColorType::Rgb8)
+        .expect("a PNG can be written");
+    bytes
 }

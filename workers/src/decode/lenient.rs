@@ -11,7 +11,7 @@ use image::codecs::{
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 use tagfleet_download::jpeg;
 
-use super::{Budget, Format, Picture, Undecodable, scans};
+use super::{Budget, Format, Picture, Undecodable, png, scans};
 
 /// Decodes a picture at its full size, the first frame of an animation.
 /// Transparency is laid on white.
@@ -31,7 +31,10 @@ pub(super) fn decode<'a>(
             let working = if jpeg::is_progressive(bytes) { 2 * 4 } else { 1 };
             read(Ok(decoder), working, budget)
         }
-        Format::Png => read(PngDecoder::with_limits(reader, library_limits(budget)), 0, budget),
+        Format::Png => {
+            let alone = Cursor::new(png::picture_alone(bytes));
+            read(PngDecoder::with_limits(alone, library_limits(budget)), 0, budget)
+        }
         // The frame, before it is laid on the screen.
         Format::Gif => read(GifDecoder::new(reader), 4, budget),
         // The frame in its own colours, or with an alpha that is cut off.

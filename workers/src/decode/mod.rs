@@ -16,6 +16,7 @@ mod jpeg;
 mod lenient;
 mod orientation;
 mod pixels;
+mod png;
 mod resize;
 mod scans;
 #[cfg(test)]
