@@ -1,4 +1,4 @@
-//! What workers tell of themselves in the table `worker_reports`: written by workers, read by schedulers.
+//! What workers tell of themselves in the table `worker_reports`: written by workers, read by schedulers and consoles.
 //! Versions differ during a roll-out: a field is only ever added, with a default.
 
 use jiff::Timestamp;

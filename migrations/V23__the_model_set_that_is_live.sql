@@ -1,0 +1,1 @@
+COMMENT ON COLUMN model_sets.loaded_at IS 'When a worker last began to work with it. The live set is the one that most workers say they run (worker_reports); of as many, and where none says so, the one with the latest.';
