@@ -201,6 +201,7 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     }
     let mut failed = Vec::new();
     let begun = join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await;
+    let have_begun: Vec<bool> = begun.iter().map(Result::is_ok).collect();
     for ((number, fault), begun) in (first..).zip(&step.faults).zip(begun) {
         if let Err(error) = begun {
             let error = format!("{error:#}");
@@ -235,10 +236,13 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     for (number, name) in (first..).zip(&names) {
         arena.ledger.note(What::FaultEnded { number, note: name.clone() })?;
     }
+    let have_begun = step.faults.iter().zip(have_begun).filter(|(_, begun)| *begun);
+    let nothing = have_begun.filter_map(|(fault, _)| Some(format!("{}, {}", fault.name(), fault.nothing()?)));
+    let nothing: Vec<String> = nothing.inspect(|line| say(&format!("     {line}"))).collect();
     let consumers = watch::until_consumers_are_back(arena, ended).await;
     let everybody: Vec<_> = arena.fleet.members.iter().collect();
     let ready = watch::until_they_say(&everybody, true, watch::PATIENCE).await;
-    Ok(Measured { faults: names, failed, violations, consumers, unready: told, ready })
+    Ok(Measured { faults: names, failed, nothing, violations, consumers, unready: told, ready })
 }
 
 /// Ends a fault. The servers' own tools may fail in the middle of all this: what they were asked for is asked

@@ -61,6 +61,11 @@ pub trait Fault: Send {
     fn violation(&self) -> Option<String> {
         None
     }
+
+    /// That it did nothing, in words that go on from its name, once it has ended: then nothing was survived.
+    fn nothing(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What a fault happens to.
@@ -107,7 +112,7 @@ pub fn catalogue(brief: bool) -> Vec<Card> {
         card(stop::Stop::draw),
         card(|rng| clock::Jump::draw(wall_clock::AHEAD, rng)),
         card(|rng| clock::Jump::draw(wall_clock::BEHIND, rng)),
-        card(|_| alarm::Alarm),
+        card(|_| alarm::Alarm::default()),
         card(queue::Deleted::draw),
         card(closed::Closed::channel),
         card(closed::Closed::connection),

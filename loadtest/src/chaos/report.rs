@@ -15,9 +15,12 @@ const CONSUMERS_BACK: Duration = Duration::from_secs(5);
 /// Readiness tells the truth within this time.
 const READINESS: Duration = Duration::from_secs(2);
 
-/// Of the faults of a long run, such as need not begin: the servers' own tools fail now and then while their server
-/// is unwell from the fault before.
-const MAY_NOT_BEGIN: f64 = 0.05;
+/// Of the faults of a long run, such as need not happen: the servers' own tools fail now and then while their server
+/// is unwell from the fault before, and what a fault is for may just not be there.
+const MAY_NOT_HAPPEN: f64 = 0.05;
+
+/// A fault that did nothing every time is broken if it came so many times.
+const OFTEN: usize = 3;
 
 /// How the name of a kill ends whose point nobody reached: the process was killed where it was.
 pub const NOT_MET: &str = ", which did not come there";
@@ -29,6 +32,8 @@ pub struct Measured {
     pub faults: Vec<String>,
     /// Those of them that did not begin, and why.
     pub failed: Vec<String>,
+    /// Those of them that began and did nothing, and what they lacked.
+    pub nothing: Vec<String>,
     /// What the fleet did in them that it must never do.
     pub violations: Vec<String>,
     /// From their end until the broker counted all consumers; none: never.
@@ -72,18 +77,40 @@ impl Report {
     /// Faults that did not happen, in words, where they are too many for the run to show anything.
     ///
     /// A kill in a brief run is alone and waits long for its point, to which a load without faults comes all the
-    /// time: missed, it is broken. In a long run the fault beside it may keep every job from coming there.
+    /// time: missed, it is broken. In a long run the fault beside it may keep every job from coming there. It has killed
+    /// a process all the same: what did nothing counts like what did not begin.
     fn unproven(&self) -> Vec<String> {
         let failed: Vec<&String> = self.measured.iter().flat_map(|step| &step.failed).collect();
+        let nothing: Vec<&String> = self.measured.iter().flat_map(|step| &step.nothing).collect();
         let faults = self.measured.iter().map(|step| step.faults.len()).sum::<usize>();
         if !self.brief {
-            let too_many = failed.len() as f64 > MAY_NOT_BEGIN * faults as f64;
-            let told = format!("{} of {faults} faults did not begin", failed.len());
-            return too_many.then_some(told).into_iter().collect();
+            let (failed, nothing) = (failed.len(), nothing.len());
+            let too_many = (failed + nothing) as f64 > MAY_NOT_HAPPEN * faults as f64;
+            let told = format!("{failed} of {faults} faults did not begin, and {nothing} did nothing");
+            return too_many.then_some(told).into_iter().chain(self.always_in_vain()).collect();
         }
-        let alone = self.measured.iter().filter(|step| step.failed.is_empty() && step.faults.len() == 1);
-        let missed = alone.flat_map(|step| &step.faults).filter(|fault| fault.ends_with(NOT_MET)).cloned();
-        failed.iter().map(|failed| format!("did not begin: {failed}")).chain(missed).collect()
+        let alone = || self.measured.iter().filter(|step| step.failed.is_empty() && step.faults.len() == 1);
+        let missed = alone().flat_map(|step| &step.faults).filter(|fault| fault.ends_with(NOT_MET));
+        let nothing = alone().flat_map(|step| &step.nothing);
+        let failed = failed.iter().map(|failed| format!("did not begin: {failed}"));
+        failed.chain(missed.chain(nothing).cloned()).collect()
+    }
+
+    /// Faults that came often and did nothing each time: they are broken, however few they are among all.
+    fn always_in_vain(&self) -> Vec<String> {
+        let mut times = BTreeMap::<&str, usize>::new();
+        self.measured
+            .iter()
+            .flat_map(|step| &step.nothing)
+            .for_each(|fault| *times.entry(fault).or_default() += 1);
+        let came = |in_vain: &str| {
+            let is_it = |fault: &&String| {
+                in_vain.strip_prefix(fault.as_str()).is_some_and(|rest| rest.starts_with(", "))
+            };
+            self.measured.iter().flat_map(|step| &step.faults).filter(is_it).count()
+        };
+        times.retain(|fault, times| *times >= OFTEN && *times == came(fault));
+        times.into_iter().map(|(fault, times)| format!("each of {times} times: {fault}")).collect()
     }
 
     /// The report in words.
@@ -98,13 +125,16 @@ impl Report {
         let faults = || self.measured.iter().flat_map(|step| &step.faults);
         let missed = faults().filter(|fault| fault.ends_with(NOT_MET)).count();
         let failed = || self.measured.iter().flat_map(|step| &step.failed);
+        let nothing = || self.measured.iter().flat_map(|step| &step.nothing);
         writeln!(
             text,
-            "{} faults, of which {} did not begin, and {missed} killed at another point than was meant",
+            "{} faults, of which {} did not begin, {} did nothing, and {missed} killed at another point than was meant",
             faults().count(),
-            failed().count()
+            failed().count(),
+            nothing().count()
         )?;
         failed().try_for_each(|failed| writeln!(text, "  did not begin: {failed}"))?;
+        nothing().try_for_each(|fault| writeln!(text, "  did nothing: {fault}"))?;
         self.unproven().iter().try_for_each(|fault| writeln!(text, "  not shown: {fault}"))?;
         let of_steps = self.measured.iter().flat_map(|step| &step.violations);
         for line in self.verdict.told.iter().chain(of_steps).chain(&self.violations) {

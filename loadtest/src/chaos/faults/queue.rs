@@ -17,6 +17,8 @@ use crate::origin::Response;
 /// A queue is gone. The fleet declares it again, and the sweep publishes its jobs again.
 pub struct Deleted {
     queue: Queue,
+    /// Whether there were jobs in it: in the queue of a lane there are nearly always, and it has consumers.
+    filled: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -29,7 +31,7 @@ enum Queue {
 }
 
 /// How long jobs may take on their way to a queue that has none without a reason.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(3);
+const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
 impl Deleted {
     /// Any lane's, that of a retry, or that of suspects.
@@ -40,7 +42,7 @@ impl Deleted {
             retry if retry == lanes => Queue::Retry,
             _ => Queue::Suspects(SCHEDULERS + rng.random_range(0..WORKERS)),
         };
-        Self { queue }
+        Self { queue, filled: false }
     }
 
     fn queue_name(&self, arena: &Arena) -> String {
@@ -52,10 +54,10 @@ impl Deleted {
         }
     }
 
-    /// Sees that the queue has jobs in it, or had time for it: they may be taken out at once.
-    async fn fill(&self, arena: &Arena) -> anyhow::Result<()> {
+    /// Sees that the queue has jobs in it, or had time for it. Returns whether any came.
+    async fn fill(&self, arena: &Arena) -> anyhow::Result<bool> {
         match self.queue {
-            Queue::Lane(_) => return Ok(()),
+            Queue::Lane(_) => return Ok(true),
             Queue::Retry => arena.origin.overrule(Some(Response::Status(503))),
             Queue::Suspects(member) => {
                 arena.fleet.members[member].kill().await?;
@@ -68,8 +70,7 @@ impl Deleted {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let _ = tokio::time::timeout(ARRIVES_WITHIN, arrived).await;
-        Ok(())
+        Ok(tokio::time::timeout(ARRIVES_WITHIN, arrived).await.is_ok())
     }
 }
 
@@ -94,7 +95,7 @@ impl Fault for Deleted {
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            self.fill(arena).await?;
+            self.filled = self.fill(arena).await?;
             arena.manage(Method::DELETE, &["queues", "/", &self.queue_name(arena)]).await.map(drop)
         }
         .boxed()
@@ -117,5 +118,22 @@ impl Fault for Deleted {
 
     fn spoils_pictures(&self) -> bool {
         matches!(self.queue, Queue::Retry)
+    }
+
+    fn nothing(&self) -> Option<&'static str> {
+        (!self.filled).then_some("to which no job had come")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_was_deleted_empty_did_nothing() {
+        let deleted = |filled| Deleted { queue: Queue::Retry, filled };
+
+        assert_eq!(deleted(false).nothing(), Some("to which no job had come"));
+        assert_eq!(deleted(true).nothing(), None);
     }
 }

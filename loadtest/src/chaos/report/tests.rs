@@ -39,7 +39,10 @@ fn alarm(failed: bool) -> Measured {
 fn a_fault_that_did_not_begin_is_told() {
     let text = report(alarm(true)).text();
 
-    assert!(text.contains("1 faults, of which 1 did not begin, and 0 killed at another point"), "{text}");
+    assert!(
+        text.contains("1 faults, of which 1 did not begin, 0 did nothing, and 0 killed at another point"),
+        "{text}"
+    );
     assert!(text.contains("  did not begin: memory alarm of the broker: no answer\n"), "{text}");
 }
 
@@ -69,5 +72,52 @@ fn a_long_run_is_clean_if_nearly_every_fault_has_happened() {
 
     assert!(long(5).is_clean());
     assert!(!long(6).is_clean());
-    assert!(long(6).text().contains("  not shown: 6 of 100 faults did not begin\n"));
+    assert!(long(6).text().contains("  not shown: 6 of 100 faults did not begin, and 0 did nothing\n"));
+}
+
+fn deadlocks(met: bool) -> Measured {
+    let nothing = (!met).then(|| "deadlocks, which nobody met".to_owned());
+    let (faults, nothing) = (vec!["deadlocks".to_owned()], nothing.into_iter().collect());
+    Measured { faults, nothing, ..Measured::default() }
+}
+
+#[test]
+fn a_fault_that_did_nothing_was_not_survived() {
+    let in_vain = report(deadlocks(false));
+
+    assert!(report(deadlocks(true)).is_clean());
+    assert!(!in_vain.is_clean());
+    assert!(in_vain.text().contains("  not shown: deadlocks, which nobody met\n"), "{}", in_vain.text());
+}
+
+#[test]
+fn what_did_nothing_in_a_long_run_counts_with_what_did_not_begin() {
+    let long = |failed: usize, nothing: usize| {
+        let back = Some(Duration::from_secs(1));
+        let of_step = |n| {
+            let step = if n < failed { alarm(true) } else { deadlocks(n >= failed + nothing) };
+            Measured { consumers: back, ready: back, ..step }
+        };
+        Report { brief: false, measured: (0..100).map(of_step).collect(), ..report(Measured::default()) }
+    };
+
+    assert!(long(2, 3).is_clean());
+    assert!(!long(2, 4).is_clean());
+    assert!(long(2, 4).text().contains("  not shown: 2 of 100 faults did not begin, and 4 did nothing\n"));
+}
+
+#[test]
+fn a_fault_that_does_nothing_every_time_fails_a_run_however_long() {
+    let long = |met: &[bool]| {
+        let back = Some(Duration::from_secs(1));
+        let met = met.iter().map(|&met| deadlocks(met)).chain((0..200).map(|_| alarm(false)));
+        let measured = met.map(|step| Measured { consumers: back, ready: back, ..step }).collect();
+        Report { brief: false, measured, ..report(Measured::default()) }
+    };
+
+    assert!(long(&[false, false]).is_clean());
+    assert!(long(&[false, false, false, true]).is_clean());
+    let broken = long(&[false, false, false]);
+    assert!(!broken.is_clean());
+    assert!(broken.text().contains("  not shown: each of 3 times: deadlocks, which nobody met\n"));
 }
