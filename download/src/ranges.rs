@@ -1,9 +1,9 @@
 //! The addresses that are not public.
 //!
-//! The table is our own because no library at hand is complete. Asked about an address of each range, the
-//! standard library's `is_global` (not stable) takes multicast, IPv4-compatible, site-local and ISATAP addresses
-//! for global; `ip_network` 0.4.1 even IPv4-mapped ones, 6to4, Teredo, local NAT64 and `3fff::/20`. The tests hold
-//! the table against both of IANA's registries of special-purpose addresses, entry by entry.
+//! The table is our own because no library at hand is complete: `ip_network` takes multicast, IPv4-mapped and
+//! IPv4-compatible addresses, 6to4, Teredo, local NAT64, ISATAP and `3fff::/20` for global, and the standard library's
+//! `is_global` is not stable. The tests show that, and hold the table against both of IANA's registries of
+//! special-purpose addresses, entry by entry.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,5 +1,6 @@
 //! The table, to its exact edges and against the registries.
 
+use ip_network::IpNetwork;
 use ipnet::IpNet;
 use proptest::prelude::*;
 
@@ -285,5 +286,24 @@ proptest! {
 
         prop_assert!(policy.check(address).is_ok());
         prop_assert!(beside == judged || policy.check(other).is_err() == (beside != other || is_special(beside)));
+    }
+}
+
+/// Why the table is our own: of addresses that lead inside, or nowhere, a kept library takes these for global.
+#[test]
+fn a_library_takes_addresses_for_global_that_the_table_refuses() {
+    for address in [
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "2001::7f00:1",
+        "2002:7f00:1::",
+        "2a00::200:5efe:7f00:1",
+        "3fff::1",
+        "224.0.0.1",
+    ] {
+        let address: IpAddr = address.parse().unwrap();
+        assert!(forbidden(stands_for(address)).is_some(), "{address}");
+        assert!(IpNetwork::from(address).is_global(), "the library refuses {address} too");
     }
 }
