@@ -1,5 +1,6 @@
 //! The figures of a run, and what they are held against.
 
+mod figures;
 #[cfg(test)]
 mod tests;
 
@@ -7,13 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use self::figures::{Figure, figures, late};
 use super::checker::Verdict;
 use super::ending::Open;
-
-/// Consumers are back within this time after the end of a fault.
-const CONSUMERS_BACK: Duration = Duration::from_secs(5);
-/// Readiness tells the truth within this time.
-const READINESS: Duration = Duration::from_secs(2);
 
 /// Of the faults of a long run, such as need not happen: the servers' own tools fail now and then while their server
 /// is unwell from the fault before, and what a fault is for may just not be there.
@@ -64,14 +61,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing is lost, unexpected, doubled or left over, and everybody came back and said so. How
-    /// long that took is a figure with a mark, and no part of it.
+    /// Whether nothing is lost, unexpected, doubled or left over, and everybody came back and said so; in a long run
+    /// soon enough as a rule.
     pub fn is_clean(&self) -> bool {
         let never =
             |step: &Measured| step.consumers.is_none() || step.ready.is_none() || step.unready == Some(None);
         let broken = |step: &Measured| never(step) || !step.violations.is_empty();
-        let kept = self.verdict.is_clean() && self.violations.is_empty() && self.unproven().is_empty();
-        kept && !self.measured.iter().any(broken)
+        let kept = self.verdict.is_clean() && self.violations.is_empty();
+        kept && self.unproven().is_empty() && self.too_slow().is_empty() && !self.measured.iter().any(broken)
     }
 
     /// Faults that did not happen, in words, where they are too many for the run to show anything.
@@ -113,6 +110,12 @@ impl Report {
         times.into_iter().map(|(fault, times)| format!("each of {times} times: {fault}")).collect()
     }
 
+    /// What took longer than it may, and not only now and then. A brief run measures too little to say so.
+    fn too_slow(&self) -> Vec<String> {
+        let long = (!self.brief).then(|| figures(&self.measured));
+        long.iter().flatten().filter_map(Figure::too_slow).collect()
+    }
+
     /// The report in words.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -140,41 +143,9 @@ impl Report {
         for line in self.verdict.told.iter().chain(of_steps).chain(&self.violations) {
             writeln!(text, "  {line}")?;
         }
-        let figures = [
-            ("consumers back after the end", CONSUMERS_BACK, self.each(|step| Some(step.consumers))),
-            ("readiness: away", READINESS, self.each(|step| step.unready)),
-            ("readiness: back", READINESS, self.each(|step| Some(step.ready))),
-        ];
-        for (what, mark, mut seconds) in figures {
-            seconds.sort_by(f64::total_cmp);
-            let (at, last) =
-                (|share: f64| seconds.get((share * seconds.len() as f64) as usize), seconds.last());
-            let late = seconds.iter().filter(|seconds| **seconds > mark.as_secs_f64()).count();
-            writeln!(
-                text,
-                "{what}: {} times, median {:.2} s, 95 % {:.2} s, longest {:.2} s; mark {} s, missed {late} times",
-                seconds.len(),
-                at(0.5).unwrap_or(&0.0),
-                at(0.95).unwrap_or(&0.0),
-                last.unwrap_or(&0.0),
-                mark.as_secs(),
-            )?;
-        }
-        for step in &self.measured {
-            let late = step.consumers.is_none_or(|took| took > CONSUMERS_BACK)
-                || step.unready.is_some_and(|took| took.is_none_or(|took| took > READINESS))
-                || step.ready.is_none_or(|took| took > READINESS);
-            if late {
-                writeln!(
-                    text,
-                    "  late: {}: consumers {:.2?}, unready {:.2?}, ready {:.2?}",
-                    step.faults.join(" + "),
-                    step.consumers,
-                    step.unready,
-                    step.ready
-                )?;
-            }
-        }
+        figures(&self.measured).iter().try_for_each(|figure| writeln!(text, "{figure}"))?;
+        self.too_slow().iter().try_for_each(|figure| writeln!(text, "  too slow: {figure}"))?;
+        self.measured.iter().filter_map(late).try_for_each(|step| writeln!(text, "  late: {step}"))?;
         let (before, after) = self.open;
         writeln!(
             text,
@@ -193,11 +164,5 @@ impl Report {
             self.took.as_secs_f64()
         )?;
         kinds.iter().try_for_each(|(kind, times)| writeln!(text, "  {times} x {kind}"))
-    }
-
-    /// A figure of every step that has it; what never came counts as an hour.
-    fn each(&self, figure: impl Fn(&Measured) -> Option<Option<Duration>>) -> Vec<f64> {
-        let seconds = |step| figure(step).map(|took| took.map_or(3600.0, |took| took.as_secs_f64()));
-        self.measured.iter().filter_map(seconds).collect()
     }
 }

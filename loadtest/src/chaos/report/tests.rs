@@ -121,3 +121,48 @@ fn a_fault_that_does_nothing_every_time_fails_a_run_however_long() {
     assert!(!broken.is_clean());
     assert!(broken.text().contains("  not shown: each of 3 times: deadlocks, which nobody met\n"));
 }
+
+/// A run of so many steps after which the consumers were back so late, and of ten more after which they were not.
+fn late(brief: bool, late: usize, seconds: u64) -> Report {
+    let of = |seconds| Some(Duration::from_secs(seconds));
+    let step = |consumers| Measured { consumers, ready: of(1), ..alarm(false) };
+    let late = std::iter::repeat_with(|| step(of(seconds))).take(late);
+    let measured = late.chain(std::iter::repeat_with(|| step(of(1))).take(10)).collect();
+    Report { brief, measured, ..report(Measured::default()) }
+}
+
+#[test]
+fn a_long_run_is_clean_only_if_most_were_back_in_time() {
+    let slow = late(false, 15, 6);
+
+    assert!(!slow.is_clean());
+    let told = "  too slow: consumers back after the end: median 6.00 s of 25, mark 5 s\n";
+    assert!(slow.text().contains(told), "{}", slow.text());
+    assert!(late(false, 15, 5).is_clean(), "just in time");
+    assert!(late(false, 9, 50).is_clean(), "no more than some were late: the machine was busy");
+}
+
+#[test]
+fn few_measurements_and_those_of_a_brief_run_are_only_told() {
+    let (few, brief) = (late(false, 9, 6), late(true, 15, 6));
+    let few = Report { measured: few.measured[..9].to_vec(), ..few };
+
+    assert!(few.is_clean());
+    assert!(brief.is_clean());
+    assert!(brief.text().contains("median 6.00 s") && brief.text().contains("  late: "), "{}", brief.text());
+}
+
+#[test]
+fn readiness_has_a_mark_of_its_own_each_way() {
+    let step = |unready, ready| {
+        let of = |seconds| Some(Duration::from_secs(seconds));
+        Measured { consumers: of(1), unready: Some(of(unready)), ready: of(ready), ..alarm(false) }
+    };
+    let long = |step: Measured| {
+        Report { brief: false, measured: vec![step; 20], ..report(Measured::default()) }.is_clean()
+    };
+
+    assert!(long(step(2, 2)));
+    assert!(!long(step(3, 2)));
+    assert!(!long(step(2, 3)));
+}
