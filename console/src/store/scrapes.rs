@@ -45,7 +45,7 @@ pub struct Scrape {
     /// Images a second that came to their outcome in the last minute: since the half minute in which it began,
     /// 60 to 90 seconds ago.
     pub per_second: f64,
-    /// Whether it is not tagged yet, and no image has come to its outcome for long, nor one of another scrape in its
+    /// Whether it is not tagged yet, and no image has come to its outcome for long, nor one of an earlier scrape in its
     /// lane, behind which it might wait for its turn.
     pub stuck: bool,
     /// When the last image came to its outcome, as far as that is still known.
@@ -63,9 +63,9 @@ pub struct Scrape {
 }
 
 impl Scrape {
-    /// Whether its skipped images can be run again.
+    /// Whether its skipped images can be run again, as soon as it is listed.
     pub fn can_be_run_again(&self) -> bool {
-        self.superseded_by.is_none() && matches!(&*self.state, "tagging" | "tagged")
+        self.superseded_by.is_none() && matches!(&*self.state, "fanning_out" | "tagging" | "tagged")
     }
 }
 
@@ -73,23 +73,25 @@ impl Scrape {
 /// the same one together.
 const SINCE: &str = "date_bin(interval '30 seconds', now() - interval '1 minute', 'epoch')";
 
-/// `$1` is how long a scrape may stand still, in seconds. One in whose lane others move may only wait for its turn, as
-/// the scheduler has it too: for a day. (Of those that have come to their end the last are enough.)
+/// `$1` is how long a scrape may stand still, in seconds. One behind others of its lane that move may only wait for its
+/// turn, for a day at most; what is run again waits behind all. (Of those that have come to their end the last are enough.)
 fn columns() -> String {
     format!(
         "
     WITH moving AS MATERIALIZED (
-        SELECT lane FROM (
-            SELECT lane, (SELECT max(recorded_at) FROM scrape_progress WHERE scrape = o.key) AS moved_at FROM scrapes o
+        SELECT lane, min(key) AS key FROM (
+            SELECT key, lane, (SELECT max(recorded_at) FROM scrape_progress WHERE scrape = o.key) AS moved_at FROM scrapes o
              WHERE state IN ('tagging', 'changing') AND announced_at IS NULL
-            UNION ALL (SELECT lane, tagged_at FROM scrapes WHERE state = 'tagged' ORDER BY key DESC LIMIT 100)) AS o
-         WHERE moved_at > now() - $1::float8 * interval '1 second')
+            UNION ALL (SELECT key, lane, tagged_at FROM scrapes WHERE state = 'tagged' ORDER BY key DESC LIMIT 1000)) AS o
+         WHERE moved_at > now() - $1::float8 * interval '1 second' GROUP BY lane)
     SELECT s.key, s.scrape_id, s.advertiser_id, s.lane, s.state, s.listed,
            coalesce(s.outcomes, p.outcomes, '{{}}'), coalesce(p.per_second, 0),
            CASE WHEN s.state IN ('fanning_out', 'tagging', 'changing')
                  AND greatest(p.moved_at, s.published_at, s.received_at) < now() - $1::float8 * interval '1 second'
-                THEN greatest(p.moved_at, s.published_at, s.received_at) < now() - interval '1 day'
-                     OR s.lane NOT IN (SELECT lane FROM moving)
+                THEN s.state = 'fanning_out'
+                     OR greatest(p.moved_at, s.published_at, s.received_at) < now() - interval '1 day'
+                     OR NOT EXISTS (SELECT FROM moving m
+                                     WHERE m.lane = s.lane AND (m.key < s.key OR s.reopened_at IS NOT NULL))
                 ELSE false END,
            coalesce(p.moved_at, s.tagged_at), n.scrape_id, s.finished_at, s.received_at, s.published_at, s.tagged_at
       FROM scrapes s

@@ -11,9 +11,9 @@ use tokio_postgres::types::Json;
 
 use super::Client;
 
-/// More rows of progress than this are folded: as many as [`fold`] may leave of five outcomes. Each
-/// row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
-const FOLDED_ABOVE: i64 = 20;
+/// More rows of progress than this are folded: some more than the twenty or so that [`fold`] may leave, or each look would
+/// fold. Each row may cost a page: a look at 1000 scrapes with 32 rows took 43 ms.
+const FOLDED_ABOVE: i64 = 32;
 
 /// Scrapes that one look brings to their end: after an evening without a
 /// scheduler there are thousands, and no statement should be about all of them.
@@ -69,7 +69,8 @@ async fn claim(transaction: &Transaction<'_>, keys: &[i64]) -> Result<Vec<i64>, 
 }
 
 /// Sums up the progress of these scrapes, and what is counted is deleted: a row for each outcome and half
-/// minute, of which the last three are kept apart, as that is what the console tells the rate of a scrape by.
+/// minute, of which the last three are kept apart, as that is what the console tells the rate of a scrape by; and so is
+/// what was taken back.
 ///
 /// # Errors
 ///
@@ -79,7 +80,7 @@ pub async fn fold(client: &mut Client, keys: &[i64]) -> Result<(), DbError> {
         WITH counted AS (DELETE FROM scrape_progress WHERE scrape = ANY($1) RETURNING *)
         INSERT INTO scrape_progress (scrape, outcome, images, recorded_at)
         SELECT scrape, outcome, sum(images), max(recorded_at) FROM counted
-         GROUP BY scrape, outcome,
+         GROUP BY scrape, outcome, images < 0,
                   greatest(date_bin(interval '30 seconds', recorded_at, 'epoch'),
                            date_bin(interval '30 seconds', now() - interval '1 minute', 'epoch') - interval '30 seconds')";
     let transaction = client.transaction().await?;

@@ -266,16 +266,16 @@ async fn all_that_is_tagged_is_announced_before_the_next_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_progress_of_a_micro_scrape_in_work_is_folded() {
     let mut fleet = nobody().await;
-    tagged(&fleet, &[30]).await;
-    fleet.execute("UPDATE scrapes SET listed = 31").await;
+    tagged(&fleet, &[40]).await;
+    fleet.execute("UPDATE scrapes SET listed = 41").await;
     fleet.start_scheduler().await;
 
     let rows = "SELECT count(*) FROM scrape_progress";
     eventually("it is folded", || async { (fleet.count(rows).await == 1).then_some(()) }).await;
 
-    assert_eq!(fleet.count("SELECT sum(images) FROM scrape_progress").await, 30);
+    assert_eq!(fleet.count("SELECT sum(images) FROM scrape_progress").await, 40);
     eventually("all of them are announced", || async {
-        (fleet.count("SELECT announced::int8 FROM scrapes").await == 30).then_some(())
+        (fleet.count("SELECT announced::int8 FROM scrapes").await == 40).then_some(())
     })
     .await;
     assert_eq!(fleet.count("SELECT count(*) FROM scrapes WHERE state = 'changing'").await, 1);
