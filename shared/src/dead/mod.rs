@@ -133,9 +133,9 @@ pub struct Dropped {
 ///
 /// # Errors
 ///
-/// If the broker is away. What was taken until then is gone, or some of it: do it again.
+/// If the broker is away, or somebody else is looking. What was taken until then is gone, or some of it: do it again.
 pub async fn discard(broker: &Broker, mut filter: Filter) -> Result<Dropped, BrokerError> {
-    let mut letters = broker.dead_letters().await?;
+    let mut letters = broker.dead_letters().await?.undisturbed()?;
     let mut dropped = Dropped::default();
     let mut page = Vec::new();
     while !filter.is_satisfied()

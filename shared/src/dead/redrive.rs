@@ -36,10 +36,10 @@ pub struct Redriven {
 ///
 /// # Errors
 ///
-/// If a server is away. Those before are sent back, the others are still there, and of some there may be
+/// If a server is away, or somebody else is looking. Those before are sent back, the others are still there, and of some there may be
 /// two now: do it again.
 pub async fn redrive(broker: &Broker, pool: &Pool, mut filter: Filter) -> Result<Redriven, DeadError> {
-    let (mut letters, publisher) = (broker.dead_letters().await?, broker.publisher());
+    let (mut letters, publisher) = (broker.dead_letters().await?.undisturbed()?, broker.publisher());
     let mut redriven = Redriven::default();
     let (mut page, mut held) = (Vec::new(), 0);
     while !filter.is_satisfied()

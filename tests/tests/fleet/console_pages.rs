@@ -142,12 +142,23 @@ async fn no_letter_that_has_died_since_is_dropped_in_the_place_of_one_that_was_s
     let all = sends("drop");
     assert_eq!(all, sends("redrive"));
 
+    // What was looked at is back in its own time.
+    let are_there = |count: u32| {
+        let fleet = &fleet;
+        eventually(
+            "they are back",
+            move || async move { (fleet.dead_letters().await == count).then_some(()) },
+        )
+    };
     let letters = "/v1/dead-letters/messages?reason=malformed_event";
+    are_there(3).await;
     let first = bob.get(letters).await["items"][0]["id"].clone();
+    are_there(3).await;
     bob.post("/v1/dead-letters/drop", json!({ "ids": [first] })).await.expect(200);
     dies(3, 3).await;
     assert_eq!(ann.post("/v1/dead-letters/drop", all).await.expect(200)["messages"], 2);
 
+    are_there(1).await;
     let left = ann.get(letters).await["items"].clone();
     let bodies: Vec<_> = left.as_array().unwrap().iter().map(|letter| letter["body"].clone()).collect();
     assert_eq!(bodies, [json!("{\"not\": \"an event 3\"}")]);

@@ -108,10 +108,12 @@ impl DeadLetters {
     }
 
     async fn begin_piece(&mut self) -> Result<(), BrokerError> {
+        // The one before is given no more, and others see by its consumer that somebody looks until the next one is there.
+        let next = Piece::begin(&self.broker, self.size.of_piece(self.left)).await?;
         if let Some(full) = self.pieces.last() {
             full.cancel().await?;
         }
-        self.pieces.push(Piece::begin(&self.broker, self.size.of_piece(self.left)).await?);
+        self.pieces.push(next);
         Ok(())
     }
 
