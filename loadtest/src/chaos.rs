@@ -196,8 +196,9 @@ async fn happen(arena: &Arena, step: &mut Step, number: &mut u32) -> anyhow::Res
     let first = *number + 1;
     for fault in &step.faults {
         *number += 1;
-        let (fault, spoils_pictures) = (fault.name(), fault.spoils_pictures());
-        arena.ledger.note(What::FaultBegun { number: *number, fault, spoils_pictures })?;
+        let spoils = fault.spoils().iter().map(|&reason| reason.to_owned()).collect();
+        let (fault, holds) = (fault.name(), fault.holds());
+        arena.ledger.note(What::FaultBegun { number: *number, fault, spoils, holds })?;
     }
     let mut failed = Vec::new();
     let begun = join_all(step.faults.iter_mut().map(|fault| fault.begin(arena))).await;

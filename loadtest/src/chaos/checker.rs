@@ -1,19 +1,17 @@
 //! Reads a ledger, and says what became of every image.
 
+mod excuse;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tagfleet_shared::outcome::PARKED;
 
+use self::excuse::{Excuses, Fault};
 use super::ledger::{Entry, Kind, Listed, What};
-
-/// So long after a fault of the pictures' host the fleet may still hold it against a picture: it
-/// waits in retry queues, and a failure is remembered for a while.
-const SPOILED_FOR: SignedDuration = SignedDuration::from_secs(20);
 
 /// Violations that are told in words; the rest are counted.
 const TOLD: usize = 20;
@@ -36,6 +34,8 @@ pub struct Verdict {
     pub unexpected: usize,
     /// Outcomes that were written again.
     pub doubled: usize,
+    /// Good pictures that could not be had, or not be read, while their host was unwell.
+    pub excused: usize,
     /// Images that were open when a fault began, and came to their outcome after that.
     pub recovered: usize,
     /// Scrapes that were never announced.
@@ -63,7 +63,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} faults, {} scrapes: attempted {}, finished {}, lost {}, unexpected {}, doubled {}, recovered {}, \
+            "{} faults, {} scrapes: attempted {}, finished {}, lost {}, unexpected {}, doubled {}, excused {}, recovered {}, \
              unannounced {}, announced again {}",
             self.faults,
             self.scrapes,
@@ -72,6 +72,7 @@ impl fmt::Display for Verdict {
             self.lost,
             self.unexpected,
             self.doubled,
+            self.excused,
             self.recovered,
             self.unannounced,
             self.announced_again
@@ -98,6 +99,7 @@ struct Scrape<'a> {
 /// Judges a whole ledger.
 pub fn judge(ledger: &[Entry]) -> Verdict {
     let (scrapes, faults) = collect(ledger);
+    let excuses = Excuses::of(&faults);
     let begun = faults.iter().filter(|fault| !fault.failed).count();
     let mut verdict = Verdict { faults: begun, ..Verdict::default() };
     // What the models said of an address, in whatever scrape.
@@ -124,15 +126,18 @@ pub fn judge(ledger: &[Entry]) -> Verdict {
                         verdict
                             .tell(|| format!("{id} {seq} {}: written {} times", image.path, again.len() + 1));
                     }
-                    let met =
-                        |fault: &Fault| !fault.failed && published < fault.begun && fault.begun < outcome.at;
+                    let met = |fault: &Fault<'_>| {
+                        !fault.failed && published < fault.begun && fault.begun < outcome.at
+                    };
                     verdict.recovered += usize::from(faults.iter().any(met));
                     let mut differs = || {
-                        image.kind == Kind::Picture
+                        image.kind.is_good()
                             && has_answer(outcome)
                             && *said.entry(&image.path).or_insert(outcome.tags) != outcome.tags
                     };
-                    if !is_right(image.kind, outcome, &faults) || differs() {
+                    let is_right = is_right(image.kind, published, outcome, &excuses);
+                    verdict.excused += usize::from(is_right && image.kind.is_good() && !has_answer(outcome));
+                    if !is_right || differs() {
                         verdict.unexpected += 1;
                         verdict.tell(|| {
                             let Outcome { word, reason, tags, .. } = outcome;
@@ -154,18 +159,8 @@ pub fn judge(ledger: &[Entry]) -> Verdict {
     verdict
 }
 
-/// A fault as the ledger tells it.
-struct Fault {
-    number: u32,
-    begun: Timestamp,
-    ended: Option<Timestamp>,
-    spoils_pictures: bool,
-    /// It is no fault that was survived. What it has done before it failed counts all the same.
-    failed: bool,
-}
-
-fn collect(ledger: &[Entry]) -> (BTreeMap<&str, Scrape<'_>>, Vec<Fault>) {
-    let (mut scrapes, mut faults) = (BTreeMap::<&str, Scrape<'_>>::new(), Vec::<Fault>::new());
+fn collect(ledger: &[Entry]) -> (BTreeMap<&str, Scrape<'_>>, Vec<Fault<'_>>) {
+    let (mut scrapes, mut faults) = (BTreeMap::<&str, Scrape<'_>>::new(), Vec::<Fault<'_>>::new());
     for Entry { at, what } in ledger {
         match what {
             What::Published { scrape, images } => {
@@ -178,20 +173,8 @@ fn collect(ledger: &[Entry]) -> (BTreeMap<&str, Scrape<'_>>, Vec<Fault>) {
             What::Announced { scrape, event_id, images, outcomes } => {
                 scrapes.entry(scrape).or_default().announced.push((event_id, *images, outcomes));
             }
-            What::FaultBegun { number, spoils_pictures, .. } => faults.push(Fault {
-                number: *number,
-                begun: *at,
-                ended: None,
-                spoils_pictures: *spoils_pictures,
-                failed: false,
-            }),
-            What::FaultFailed { number, .. } => {
-                let failed = faults.iter_mut().filter(|fault| fault.number == *number);
-                failed.for_each(|fault| fault.failed = true);
-            }
-            What::FaultEnded { number, .. } => {
-                let ended = faults.iter_mut().filter(|fault| fault.number == *number);
-                ended.for_each(|fault| fault.ended = Some(*at));
+            What::FaultBegun { .. } | What::FaultFailed { .. } | What::FaultEnded { .. } => {
+                Fault::note(&mut faults, *at, what);
             }
         }
     }
@@ -205,25 +188,19 @@ fn has_answer(outcome: &Outcome<'_>) -> bool {
 
 /// Whether an image of this kind may come to this outcome. The fleet must never have given up on it
 /// for a reason of its own; the host of the pictures may have been unwell.
-fn is_right(kind: Kind, outcome: &Outcome<'_>, faults: &[Fault]) -> bool {
+fn is_right(kind: Kind, published: Timestamp, outcome: &Outcome<'_>, excuses: &Excuses<'_>) -> bool {
     const OUR_OWN: [&str; 2] = ["inference", "superseded"];
-    if outcome.reason.is_some_and(|reason| OUR_OWN.contains(&reason) || PARKED.contains(&reason)) {
+    let reason = outcome.reason.unwrap_or_default();
+    if OUR_OWN.contains(&reason) || PARKED.contains(&reason) {
         return false;
     }
-    let spoiled = || {
-        faults.iter().filter(|fault| fault.spoils_pictures).any(|fault| {
-            let over = fault
-                .ended
-                .map_or(Timestamp::MAX, |ended| ended.saturating_add(SPOILED_FOR).unwrap_or(ended));
-            fault.begun <= outcome.at && outcome.at <= over
-        })
-    };
     match (kind, outcome.word) {
-        (Kind::Picture | Kind::Broken, "inferred" | "cached" | "matched") => true,
+        (Kind::Picture | Kind::Late | Kind::Broken, "inferred" | "cached" | "matched") => true,
         (Kind::Broken, "defaulted") | (Kind::Dead, "skipped") => true,
         // So little of it is left that it is not even taken for a picture.
-        (Kind::Broken, "skipped") if outcome.reason == Some("not_an_image") => true,
-        (_, "skipped" | "defaulted") => spoiled(),
+        (Kind::Broken, "skipped") if reason == "not_an_image" => true,
+        (Kind::Late, "skipped") => excuses.cover_late(reason, published, outcome.at),
+        (_, "skipped" | "defaulted") => excuses.cover(reason, outcome.at),
         _ => false,
     }
 }

@@ -52,9 +52,15 @@ pub trait Fault: Send {
         Vec::new()
     }
 
-    /// Whether it keeps pictures from being had as they are.
-    fn spoils_pictures(&self) -> bool {
-        false
+    /// The reasons for which good pictures may end because of it: those of the downloader and of the decoder. `timeout` is
+    /// one wherever an attempt fails and leaves others, of which the last may meet a busy machine.
+    fn spoils(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether it keeps outcomes that are clear from being written.
+    fn holds(&self) -> bool {
+        self.sites().contains(&Site::Database)
     }
 
     /// What the fleet did in it that it must never do, in words, once it has begun.

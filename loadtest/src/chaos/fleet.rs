@@ -213,6 +213,13 @@ impl Member {
     }
 }
 
+/// How long this is among the settings of the workers.
+pub fn of_workers(key: &str) -> Duration {
+    let setting = WORKER.iter().find(|(name, _)| *name == key);
+    let parsed = setting.and_then(|(_, value)| value.parse::<jiff::SignedDuration>().ok());
+    parsed.expect("it is among them, and a duration").unsigned_abs()
+}
+
 /// The same address, by way of a proxy.
 async fn behind_proxy(url: &Url) -> anyhow::Result<(Proxy, Url)> {
     let address = address(url)?;

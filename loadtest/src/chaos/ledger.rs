@@ -61,8 +61,10 @@ pub enum What {
         number: u32,
         /// What it is, and whom it meets.
         fault: String,
-        /// Whether it keeps pictures from being had as they are.
-        spoils_pictures: bool,
+        /// The reasons for which good pictures may end because of it.
+        spoils: Vec<String>,
+        /// Whether it keeps outcomes that are clear from being written.
+        holds: bool,
     },
     /// It did not begin after all.
     FaultFailed {
@@ -95,10 +97,19 @@ pub struct Listed {
 pub enum Kind {
     /// A picture.
     Picture,
+    /// A picture, at the second attempt.
+    Late,
     /// Part of a picture, or none: some decoders make half a picture of it.
     Broken,
     /// Nothing, or a web page.
     Dead,
+}
+
+impl Kind {
+    /// Whether the models have an answer to it where all is well.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Picture | Self::Late)
+    }
 }
 
 /// A ledger that is being written. Clones write to the same file.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arena::Arena;
 use super::ledger::{Entry, Kind, Listed, What};
-use crate::draw::{EntryKind, Inventory, Options, Rng, Size};
+use crate::draw::{Entry as Drawn, EntryKind, Inventory, Options, Rng, Size};
 use crate::origin::Response;
 
 /// The `count` pictures of a run: the same for the same seed. Few are new to the fleet at any time.
@@ -50,10 +50,8 @@ impl Load {
     pub fn new(arena: Arc<Arena>, inventory: Arc<Inventory>, seed: u64, most: Most) -> Self {
         let publisher = arena.broker.publisher();
         let rng = Rng::seed_from_u64(seed);
-        // Some of the pictures are had at the second attempt only.
-        let entries = inventory.entries().iter().step_by(97);
-        for entry in entries.filter(|entry| entry.kind == EntryKind::Picture && entry.path.ends_with(".jpg"))
-        {
+        let entries = inventory.entries().iter().enumerate();
+        for (_, entry) in entries.filter(|(index, entry)| is_late(*index, entry)) {
             let body = entry.file().map(|(_, body)| body).unwrap_or_default();
             let response = Response::StatusThenBytes { status: 503, times: 1, headers: Vec::new(), body };
             arena.origin.put(&entry.path, response);
@@ -139,9 +137,15 @@ impl Load {
     }
 }
 
+/// Some of the pictures are had at the second attempt only.
+fn is_late(index: usize, entry: &Drawn) -> bool {
+    index.is_multiple_of(97) && entry.kind == EntryKind::Picture && entry.path.ends_with(".jpg")
+}
+
 fn listed(inventory: &Inventory, index: usize) -> Listed {
     let entry = &inventory.entries()[index];
     let kind = match entry.kind {
+        _ if is_late(index, entry) => Kind::Late,
         EntryKind::Picture | EntryKind::Repeat(_) => Kind::Picture,
         EntryKind::Truncated | EntryKind::Garbage => Kind::Broken,
         EntryKind::Dead | EntryKind::Page => Kind::Dead,

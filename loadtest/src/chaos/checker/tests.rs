@@ -22,10 +22,10 @@ fn announced(second: i64, event_id: &str, outcomes: &[(&str, u64)]) -> Entry {
     entry(second, What::Announced { scrape: "s".into(), event_id: event_id.into(), images, outcomes })
 }
 
-fn fault(begun: i64, ended: i64, spoils_pictures: bool) -> [Entry; 2] {
-    let fault = "a fault".to_owned();
+fn fault(begun: i64, ended: i64, spoils: &[&str]) -> [Entry; 2] {
+    let (fault, spoils) = ("a fault".to_owned(), spoils.iter().map(|&reason| reason.to_owned()).collect());
     [
-        entry(begun, What::FaultBegun { number: 1, fault, spoils_pictures }),
+        entry(begun, What::FaultBegun { number: 1, fault, spoils, holds: false }),
         entry(ended, What::FaultEnded { number: 1, note: String::new() }),
     ]
 }
@@ -36,7 +36,7 @@ fn good() -> Vec<Entry> {
     let images = vec![listed("/0", Kind::Picture), listed("/1", Kind::Picture), listed("/2", Kind::Dead)];
     let mut ledger = vec![entry(0, What::Published { scrape: "s".into(), images })];
     ledger.push(written(1, 0, "inferred", None));
-    ledger.extend(fault(2, 4, false));
+    ledger.extend(fault(2, 4, &[]));
     ledger.push(written(5, 1, "cached", None));
     ledger.push(written(6, 2, "skipped", Some("gone")));
     ledger.push(announced(7, "id", &[("inferred", 1), ("cached", 1), ("skipped", 1), ("matched", 0)]));
@@ -110,17 +110,50 @@ fn a_picture_that_the_fleet_gave_up_on_is_unexpected() {
     }
 }
 
-#[test]
-fn a_host_that_is_unwell_excuses_a_skip_and_nothing_else() {
-    for (reason, unexpected) in [("timeout", 0), ("killed_worker", 1)] {
-        let mut ledger = good();
-        ledger.extend(fault(3, 4, true));
-        let place = written_at(&ledger, 1);
-        ledger[place] = written(5, 1, "skipped", Some(reason));
-        let place = ledger.iter().position(|entry| matches!(entry.what, What::Announced { .. })).unwrap();
-        ledger[place] = announced(7, "id", &[("inferred", 1), ("skipped", 2)]);
+/// The verdict on the good ledger after a time-out of the host, with another outcome of the second picture.
+fn spoiled(second: i64, outcome: &str, reason: &str) -> Verdict {
+    let mut ledger = good();
+    ledger.extend(fault(3, 4, &["timeout"]));
+    let place = written_at(&ledger, 1);
+    ledger[place] = written(second, 1, outcome, Some(reason));
+    let place = ledger.iter().position(|entry| matches!(entry.what, What::Announced { .. })).unwrap();
+    ledger[place] = announced(7, "id", &[("inferred", 1), ("skipped", 2)]);
+    if outcome == "defaulted" {
+        ledger[place] = announced(7, "id", &[("inferred", 1), ("skipped", 1), ("defaulted", 1)]);
+    }
+    judge(&ledger)
+}
 
-        assert_eq!(judge(&ledger).unexpected, unexpected, "{reason}");
+#[test]
+fn a_host_that_is_unwell_excuses_a_skip_that_it_can_cause_and_nothing_else() {
+    let timeout = spoiled(5, "skipped", "timeout");
+
+    assert!(timeout.is_clean(), "{timeout:#?}");
+    assert_eq!(timeout.excused, 1);
+    for (outcome, reason) in
+        [("defaulted", "killed_worker"), ("skipped", "gone"), ("defaulted", "undecodable"), ("skipped", "")]
+    {
+        let verdict = spoiled(5, outcome, reason);
+        assert_eq!((verdict.unexpected, verdict.excused), (1, 0), "{reason}");
+    }
+    assert_eq!(spoiled(60, "skipped", "timeout").unexpected, 1, "a minute later");
+}
+
+/// Where its host was left alone, its last attempt may be the one that fails by itself, and late.
+#[test]
+fn a_picture_that_is_had_at_the_second_attempt_is_a_good_one() {
+    for (spoils, unexpected) in [("server_error", 0), ("not_an_image", 1)] {
+        let mut ledger = good();
+        let images = vec![Listed { path: "/3".into(), kind: Kind::Late }];
+        ledger.push(entry(1, What::Published { scrape: "t".into(), images }));
+        ledger.extend(fault(3, 4, &[spoils]));
+        let (outcome, reason, tags) =
+            ("skipped".to_owned(), Some("server_error".to_owned()), "{}".to_owned());
+        ledger.push(entry(60, What::Written { scrape: "t".into(), seq: 0, outcome, reason, tags }));
+        let (outcomes, event_id) = (BTreeMap::from([("skipped".to_owned(), 1)]), "other".to_owned());
+        ledger.push(entry(61, What::Announced { scrape: "t".into(), event_id, images: 1, outcomes }));
+
+        assert_eq!(judge(&ledger).unexpected, unexpected, "{spoils}");
     }
 }
 

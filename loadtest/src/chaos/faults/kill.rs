@@ -33,6 +33,11 @@ impl At {
         let waits = if brief { COMES_SURELY } else { COMES_WITHIN };
         Self { point, member: rng.random_range(members), waits, came: false }
     }
+
+    /// No job is tried again where nothing fails.
+    fn needs_failures(&self) -> bool {
+        self.point == Point::MovedAway
+    }
 }
 
 impl Fault for At {
@@ -43,13 +48,13 @@ impl Fault for At {
 
     fn sites(&self) -> Vec<Site> {
         let process = Site::Process(self.member);
-        if self.spoils_pictures() { vec![process, Site::Origin] } else { vec![process] }
+        if self.needs_failures() { vec![process, Site::Origin] } else { vec![process] }
     }
 
     fn begin<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
             let member = &arena.fleet.members[self.member];
-            if self.spoils_pictures() {
+            if self.needs_failures() {
                 arena.origin.overrule(Some(Response::Status(503)));
             }
             member.arm(self.point).await?;
@@ -61,7 +66,7 @@ impl Fault for At {
 
     fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            if self.spoils_pictures() {
+            if self.needs_failures() {
                 arena.origin.overrule(None);
             }
             arena.fleet.members[self.member].start().await
@@ -69,9 +74,8 @@ impl Fault for At {
         .boxed()
     }
 
-    /// No job is tried again where nothing fails.
-    fn spoils_pictures(&self) -> bool {
-        self.point == Point::MovedAway
+    fn spoils(&self) -> &'static [&'static str] {
+        if self.needs_failures() { &["server_error", "timeout"] } else { &[] }
     }
 }
 

@@ -106,8 +106,8 @@ impl Fault for Network {
         }
     }
 
-    fn spoils_pictures(&self) -> bool {
-        self.to == Site::Origin
+    fn spoils(&self) -> &'static [&'static str] {
+        if self.to == Site::Origin { &["timeout", "connection", "truncated"] } else { &[] }
     }
 }
 

@@ -49,6 +49,16 @@ impl Manner {
             Self::Stalled => Response::Stall,
         }
     }
+
+    /// What becomes of a picture that meets it. Four bytes of a JPEG are a whole body, and no picture.
+    fn spoils(self) -> &'static [&'static str] {
+        match self {
+            Self::Down | Self::Flapping | Self::Slow => &["server_error", "timeout"],
+            Self::LyingLength => &["truncated", "connection", "undecodable", "timeout"],
+            Self::LyingType => &["not_an_image"],
+            Self::Stalled => &["timeout"],
+        }
+    }
 }
 
 /// The host of the pictures is unwell.
@@ -88,8 +98,8 @@ impl Fault for Unwell {
         .boxed()
     }
 
-    fn spoils_pictures(&self) -> bool {
-        true
+    fn spoils(&self) -> &'static [&'static str] {
+        self.manner.spoils()
     }
 
     /// Long enough for each of two turns.

@@ -39,6 +39,11 @@ impl Fault for Pause {
         async { arena.fleet.members[self.member].resume().await }.boxed()
     }
 
+    /// It may have some in its hands.
+    fn holds(&self) -> bool {
+        true
+    }
+
     /// Three heartbeats: the broker takes a connection for dead after two.
     fn least(&self) -> Duration {
         Duration::from_secs(6)

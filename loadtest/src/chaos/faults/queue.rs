@@ -45,6 +45,10 @@ impl Deleted {
         Self { queue, filled: false }
     }
 
+    fn is_of_retries(&self) -> bool {
+        matches!(self.queue, Queue::Retry)
+    }
+
     fn queue_name(&self, arena: &Arena) -> String {
         let topology = arena.broker.topology();
         match self.queue {
@@ -103,7 +107,7 @@ impl Fault for Deleted {
 
     fn end<'a>(&'a mut self, arena: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async {
-            if self.spoils_pictures() {
+            if self.is_of_retries() {
                 arena.origin.overrule(None);
             }
             Ok(())
@@ -113,11 +117,11 @@ impl Fault for Deleted {
 
     /// A queue that nobody consumes is declared again by whoever wants to publish to it.
     fn least(&self) -> Duration {
-        if self.spoils_pictures() { Duration::from_secs(2) } else { Duration::ZERO }
+        if self.is_of_retries() { Duration::from_secs(2) } else { Duration::ZERO }
     }
 
-    fn spoils_pictures(&self) -> bool {
-        matches!(self.queue, Queue::Retry)
+    fn spoils(&self) -> &'static [&'static str] {
+        if self.is_of_retries() { &["server_error", "timeout"] } else { &[] }
     }
 
     fn nothing(&self) -> Option<&'static str> {
