@@ -3,12 +3,11 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::server::{Act, Answer, Server, redirect};
-use super::{LANES, config, get, image};
+use super::{LANES, config, get, image, inside};
 use crate::ranges::tests::RANGES;
 use crate::resolver::Names;
 use crate::{DownloadConfig, Downloader};
@@ -25,42 +24,16 @@ const EMBEDDED: [(&str, &str); 7] = [
     ("2606:4700::200:5efe:8.8.8.8", "ISATAP"),
 ];
 
-/// Set for the test that runs again inside.
-const INSIDE: &str = "TAGFLEET_TEST_EVERYWHERE";
-
 /// Somebody else's, so nobody's here.
 const PUBLIC: &str = "8.8.8.8";
 
 const SET_UP: &str =
     "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip -6 route add local ::/0 dev lo";
 
-/// Runs `program` in such a network; whether all went well. `None` where this
-/// system does not allow it.
-fn inside(program: &str, arguments: &[&str]) -> Option<bool> {
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "sh", "-ec", script, program]).args(arguments);
-        command
-    };
-    let possible = unshare(SET_UP).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !possible.is_ok_and(|status| status.success()) {
-        return None;
-    }
-    let mut command = unshare(&format!("{SET_UP}; exec \"$0\" \"$@\""));
-    Some(command.env(INSIDE, "yes").status().is_ok_and(|status| status.success()))
-}
-
 #[test]
 fn no_connection_arrives_at_any_forbidden_address() {
-    if tagfleet_shared::config::foreign_variable(INSIDE).is_some() {
-        return tokio::runtime::Runtime::new().unwrap().block_on(every_way_to_every_forbidden_address());
-    }
     let name = "tests::everywhere::no_connection_arrives_at_any_forbidden_address";
-    let program = std::env::current_exe().unwrap();
-    match inside(program.to_str().unwrap(), &["--exact", name, "--nocapture"]) {
-        None => crate::skip(format_args!("no network of its own for a test (unshare, ip)")),
-        Some(passed) => assert!(passed, "see above"),
-    }
+    inside::run(name, SET_UP, every_way_to_every_forbidden_address);
 }
 
 /// `/to?URL` redirects there; all else is an image. Connections are not kept.

@@ -3,7 +3,9 @@
 mod addresses;
 mod answers;
 mod everywhere;
+mod inside;
 mod limits;
+mod names;
 mod politeness;
 mod redirects;
 pub mod server;
