@@ -5,6 +5,7 @@
 //! from these types.
 
 mod changes;
+mod unquoted;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::tags::Tags;
 use crate::wall_clock;
 
 pub use self::changes::{Change, ImageChanged, ImageTagged};
+pub use self::unquoted::unquoted;
 
 /// The longest URL or key that is taken, in bytes.
 pub const MAX_TEXT_BYTES: usize = 8192;
@@ -271,8 +273,8 @@ fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<Parsed<T>, Malform
     // `?` is how a path says that it goes through an `Option`.
     let note = |path: serde_ignored::Path<'_>| unknown_fields.push(path.to_string().replace(".?", ""));
     let value = serde_ignored::deserialize(tracked, note);
-    let value = value.map_err(|error| Malformed::new(track.path().to_string(), error.to_string()))?;
-    json.end().map_err(|error| Malformed::new(".", error.to_string()))?;
+    let value = value.map_err(|error| Malformed::new(track.path().to_string(), unquoted(&error)))?;
+    json.end().map_err(|error| Malformed::new(".", unquoted(&error)))?;
     Ok(Parsed { value, unknown_fields })
 }
 

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tagfleet_shared::broker::{Closing, Consumer, Lanes, Received, Returned};
+use tagfleet_shared::events::unquoted;
 use tagfleet_shared::failpoint::{self, Point};
 use tagfleet_shared::jobs::{Job, TagImage};
 use tagfleet_shared::lane::Lane;
@@ -229,7 +230,7 @@ impl Worker {
         let job = match serde_json::from_slice::<Job>(&received.body) {
             Ok(Job::TagImageV1(image)) => Arc::new(image),
             Err(error) => {
-                let detail = error.to_string();
+                let detail = unquoted(&error);
                 return self.elsewhere.dead_letter(received, "malformed_job", &detail).await;
             }
         };
