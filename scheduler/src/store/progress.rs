@@ -68,9 +68,10 @@ async fn claim(transaction: &Transaction<'_>, keys: &[i64]) -> Result<Vec<i64>, 
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Sums up the progress of these scrapes, and what is counted is deleted: a row for each outcome and half
-/// minute, of which the last three are kept apart, as that is what the console tells the rate of a scrape by; and so is
-/// what was taken back.
+/// Sums up the progress of these scrapes, and what is counted is deleted.
+///
+/// It leaves a row for each outcome. The last three half minutes are kept apart, as that is what the console tells
+/// the rate of a scrape by, and so is what was taken back.
 ///
 /// # Errors
 ///

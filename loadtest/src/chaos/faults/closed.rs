@@ -22,22 +22,25 @@ pub struct Closed {
     what: &'static str,
     /// Which one, of those that there are then.
     which: usize,
+    /// There was none to close.
+    none: bool,
 }
 
 impl Closed {
     /// Any channel of the fleet.
     pub fn channel(rng: &mut Rng) -> Self {
-        Self { what: "channel", which: rng.random_range(0..1000) }
+        Self { what: "channel", which: rng.random_range(0..1000), none: false }
     }
 
     /// Any connection of the fleet.
     pub fn connection(rng: &mut Rng) -> Self {
-        Self { what: "connection", which: rng.random_range(0..1000) }
+        Self { what: "connection", which: rng.random_range(0..1000), none: false }
     }
 
     /// As the broker does where a client has made a mistake. No tool of the broker's closes a channel.
-    async fn close_channel(&self, arena: &Arena) -> anyhow::Result<()> {
-        arena.erlang(&closing_channel(self.which)).await.map(drop)
+    async fn close_channel(&mut self, arena: &Arena) -> anyhow::Result<()> {
+        self.none = arena.erlang(&closing_channel(self.which)).await?.contains("none");
+        Ok(())
     }
 
     async fn close_connection(&self, arena: &Arena) -> anyhow::Result<()> {
@@ -106,6 +109,10 @@ impl Fault for Closed {
 
     fn end<'a>(&'a mut self, _: &'a Arena) -> BoxFuture<'a, anyhow::Result<()>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn nothing(&self) -> Option<&'static str> {
+        self.none.then_some("of which the fleet had none")
     }
 }
 
