@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use deadpool_postgres::Pool;
-use tagfleet_shared::broker::{Broker, Publisher};
+use tagfleet_shared::broker::{Broker, BrokerError, Publisher};
 use tagfleet_shared::config::{self, ENV_PREFIX};
 use tagfleet_shared::db;
 use tokio::sync::Semaphore;
@@ -15,7 +15,7 @@ use crate::config::{ConsoleConfig, DEFAULTS};
 use crate::metrics::Metrics;
 use crate::store::turns::{Turn, Turns};
 use crate::thumbnails::Thumbnails;
-use crate::web::{Kind, Problem};
+use crate::web::Problem;
 
 /// The parts that answers are made of. Cheap to clone.
 #[derive(Clone)]
@@ -80,11 +80,7 @@ impl Console {
     ///
     /// If the database is away, or somebody else takes too long.
     pub async fn turn(&self) -> Result<Turn<'_>, Problem> {
-        let others = || {
-            let problem = Problem::new(Kind::Unavailable, "somebody else looks at the dead letters just now");
-            problem.advise("Try again when they are done: nothing was changed.").after(5)
-        };
-        self.dead.take().await?.ok_or_else(others)
+        self.dead.take().await?.ok_or_else(|| BrokerError::Taken.into())
     }
 }
 

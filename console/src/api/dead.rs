@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tagfleet_shared::broker::DeadLetter;
+use tagfleet_shared::broker::{BrokerError, DeadLetter};
 use tagfleet_shared::dead::{self, DeadError, Filter, Position};
 use utoipa::{IntoParams, ToSchema};
 
@@ -244,11 +244,8 @@ pub async fn redrive(
     let filter = chosen.filter()?;
     let _turn = console.turn().await?;
     let redriven = dead::redrive(&console.broker, &console.pool, filter).await.map_err(|error| {
-        let problem = match error {
-            DeadError::Broker(error) => Problem::from(error),
-            DeadError::Database(error) => Problem::from(error),
-        };
-        problem.advise(
+        half_way(
+            error,
             "Some may be back already, and of some there may be two, which is harmless: look again, and send back \
              what is left.",
         )
@@ -256,6 +253,15 @@ pub async fn redrive(
     let dead::Redriven { messages, reopened, foreign, .. } = redriven;
     let did = Did(format!("sent back: {messages}, of those {told}; images opened again: {reopened}"));
     Ok((did, Json(Redriven { messages, reopened, foreign })))
+}
+
+/// With `advice` for what may have been done by then. While somebody else looks, nothing was begun.
+fn half_way(error: DeadError, advice: &str) -> Problem {
+    match error {
+        DeadError::Broker(error @ BrokerError::Taken) => error.into(),
+        DeadError::Broker(error) => Problem::from(error).advise(advice),
+        DeadError::Database(error) => Problem::from(error).advise(advice),
+    }
 }
 
 /// What was dropped.
@@ -276,7 +282,7 @@ pub async fn discard(
     let filter = chosen.filter()?;
     let _turn = console.turn().await?;
     let dropped = dead::discard(&console.broker, filter).await.map_err(|error| {
-        Problem::from(error).advise("Some may be gone already: look again, and drop what is left.")
+        half_way(error.into(), "Some may be gone already: look again, and drop what is left.")
     })?;
     let messages = dropped.messages;
     Ok((Did(format!("dropped: {messages}, of those {told}")), Json(Dropped { messages })))

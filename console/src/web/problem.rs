@@ -241,7 +241,8 @@ impl From<deadpool_postgres::PoolError> for Problem {
 impl From<BrokerError> for Problem {
     fn from(error: BrokerError) -> Self {
         if matches!(error, BrokerError::Taken) {
-            return Self::new(Kind::Unavailable, "somebody else is looking at the dead letters").after(5);
+            let problem = Self::new(Kind::Unavailable, "somebody else is looking at the dead letters");
+            return problem.advise("Try again when they are done: nothing was changed.").after(5);
         }
         warn!(%error, "the broker did not answer");
         Self::new(Kind::Unavailable, "the broker does not answer").after(5)

@@ -35,3 +35,26 @@ async fn only_operators_look_at_dead_letters() {
     console.stop().await;
     fleet.end().await;
 }
+
+/// Or who waits for them would look for what is half done.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_somebody_else_looks_nothing_is_begun_and_that_is_said() {
+    let fleet = Fleet::with(Options { workers: 0, ..Options::default() }).await;
+    let console = fleet.start_console().await;
+    let operator = console.caller(&["read", "operate"]).await;
+    fleet.publish_bytes(b"{\"not\": \"an event\"}".to_vec()).await;
+    eventually("it is dead", || async { (fleet.dead_letters().await == 1).then_some(()) }).await;
+    let mut begun = fleet.broker.dead_letters().await.unwrap();
+    begun.next().await.unwrap().unwrap();
+
+    for what in ["drop", "redrive"] {
+        let path = format!("/v1/dead-letters/{what}");
+        let problem = operator.post(&path, json!({ "reasons": ["malformed_event"] })).await.expect(503);
+        assert!(problem["detail"].as_str().unwrap().contains("somebody else"), "{problem}");
+        assert!(problem["what_to_do"].as_str().unwrap().contains("nothing was changed"), "{problem}");
+    }
+    begun.close().await.unwrap();
+    assert_eq!(operator.get("/v1/dead-letters").await["items"][0]["messages"], json!(1));
+    console.stop().await;
+    fleet.end().await;
+}
